@@ -1,0 +1,42 @@
+# The words of this project. Each does its own set-up; nothing but Python 3.11, make and a C compiler is assumed.
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+PYTHON ?= python3
+
+.PHONY: help setup demo test test-all check format bench clean
+
+help:           ## these words
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
+
+setup: $(READY)  ## make the virtual environment, with the pinned versions
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check uv
+	$(PY) -m uv pip install --quiet --python $(PY) --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+demo: $(READY)  ## the main job, start to finish, on made speech: corpus, training, transcription, WER, a page
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" recipes/demo/run.sh
+
+test: $(READY)  ## the tests
+	$(PY) -m pytest -n 2
+
+test-all: $(READY)  ## the tests, the slow ones too
+	$(PY) -m pytest -n 2 -m "not gpu"
+
+check: $(READY)  ## ruff and mypy
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: $(READY)  ## let ruff lay the lines
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: $(READY)  ## the program's speed and cost
+	$(PY) -m benchmarks
+
+clean:          ## remove the environment and what the demo made
+	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache

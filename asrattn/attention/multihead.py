@@ -1,0 +1,58 @@
+"""Several scaled dot products side by side."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from asrattn.attention.memory import Memory, softmax
+from asrattn.config import check
+from asrattn.layers import Dropout
+
+
+@dataclass(frozen=True)
+class MultiHeadConfig:
+    """Multi-head attention: `heads` scaled dot products of `dim`/`heads` each."""
+
+    kind: Literal["multihead"] = "multihead"
+    dim: int = 256
+    heads: int = 4
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        check(
+            self.heads > 0 and self.dim % self.heads == 0,
+            f"dim {self.dim} is no multiple of heads {self.heads}",
+        )
+        check(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1)")
+
+
+class MultiHead(nn.Module):
+    """softmax(Q Kᵀ / √(dim/heads)) V in each head, then a linear map (Vaswani et al. 2017).
+
+    The weights it returns are the mean over the heads.
+    """
+
+    def __init__(self, config: MultiHeadConfig, query: int, values: int):
+        super().__init__()
+        self.dim = config.dim
+        self.heads = config.heads
+        self.query = nn.Linear(query, config.dim)
+        self.key_value = nn.Linear(values, 2 * config.dim)
+        self.out = nn.Linear(config.dim, config.dim)
+        self.dropout = Dropout(config.dropout)
+
+    def prepare(self, values: Tensor, mask: Tensor) -> Memory:
+        """Keys and values as (B, H, T, dim/H)."""
+        B, T, _ = values.shape
+        keys, values = self.key_value(values).view(B, T, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
+        return Memory(keys, values, mask)
+
+    def forward(self, query: Tensor, memory: Memory, previous: Tensor) -> tuple[Tensor, Tensor]:
+        B, H, _, d = memory.keys.shape
+        queries = self.query(query).view(B, -1, H, d).transpose(1, 2)
+        weights = softmax(queries @ memory.keys.transpose(-1, -2) / math.sqrt(d), memory.mask)
+        heads = self.dropout(weights).to(memory.values.dtype) @ memory.values
+        context = self.out(heads.transpose(1, 2).flatten(2).flatten(0, 1))
+        return context, weights.mean(1).flatten(0, 1)

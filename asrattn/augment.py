@@ -1,0 +1,238 @@
+"""Augmentation of waves and of features: whole batches on their device, every draw from one generator.
+
+The generator lives on the CPU whatever the device: a few numbers for each utterance are drawn there and moved,
+so that a seed means the same everywhere. What is 0 on padding stays 0, and no argument is changed in place.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from asrattn import audio, lengths
+from asrattn.config import check
+from asrattn.errors import DataError
+
+EQUALIZER_POINTS = 5
+KNEE = 0.75  # where on the feature axis the warp bends back, so that both ends stay in place
+HALF_TAPS = 8  # of the resampling filter
+MADE_NOISES, MADE_SECONDS = 16, 8  # coloured noises: their number, and the period of each
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How much of each; 0 switches a part off. The defaults suit log-mel features.
+
+    speed: the wave is resampled to play up to this fraction slower or faster (0.1 is ±10 %).
+    noise: the probability that an utterance gets noise, at a ratio drawn from `snr` (dB), out of the audio
+    files below `noise_folder`; without a folder it is coloured noise, from white to brown.
+    stretch: time is stretched or squeezed by up to this fraction, on the frames.
+    warp: the feature axis is warped by up to this fraction, like a longer or shorter vocal tract; this needs
+    a frequency axis, so 0 for mfcc.
+    equalizer: the largest gain of a random curve over the feature axis, in deviations of the features.
+    Masks (SpecAugment, https://arxiv.org/abs/1904.08779): each has a width drawn from 0 to its limit; the
+    time masks of an utterance add up to at most `time_fraction` of it.
+    """
+
+    speed: float = 0.0
+    noise: float = 0.2
+    noise_folder: str | None = None
+    snr: tuple[float, float] = (5.0, 35.0)
+    stretch: float = 0.12
+    warp: float = 0.10
+    equalizer: float = 0.4
+    frequency_masks: int = 2
+    frequency_width: int = 20
+    time_masks: int = 6
+    time_width: int = 14
+    time_fraction: float = 0.2
+
+    def __post_init__(self) -> None:
+        limits = {"speed": 0.5, "noise": 1.0, "stretch": 0.5, "warp": 0.3, "time_fraction": 1.0}
+        for name, limit in limits.items():
+            value = getattr(self, name)
+            check(0 <= value <= limit, f"augment.{name}: {value} must lie between 0 and {limit}")
+        for name in ("equalizer", "frequency_masks", "frequency_width", "time_masks", "time_width"):
+            value = getattr(self, name)
+            check(0 <= value < math.inf, f"augment.{name}: {value} must not be negative")
+        ordered = len(self.snr) == 2 and -math.inf < self.snr[0] <= self.snr[1] < math.inf
+        check(
+            ordered, f"augment.snr: {self.snr} must be the lowest and the highest ratio in dB, such as 5,35"
+        )
+
+
+class Augment(nn.Module):
+    """`wave` goes before the front-end, `warp` and then `mask` after it; in training only.
+
+    The noises stay in memory, on the module's device: 115 MB for an hour at 16 kHz. Raises DataError if the
+    noise folder is missing or holds no audio, AudioError for a file in it that cannot be read.
+    """
+
+    noises: Tensor  # (all samples,) int16: the noises, one after the other
+    starts: Tensor  # (noises,) where each begins
+    sizes: Tensor  # (noises,) samples of each
+
+    def __init__(self, config: AugmentConfig, rate: int) -> None:
+        super().__init__()
+        self.config = config
+        noises: list[Tensor] = []
+        if config.noise:
+            noises = _load(Path(config.noise_folder), rate) if config.noise_folder else _make(rate)
+        sizes = torch.tensor([len(noise) for noise in noises], dtype=torch.int64)
+        bank = torch.cat(noises) if noises else torch.zeros(0, dtype=torch.int16)
+        self.register_buffer("noises", bank, persistent=False)
+        self.register_buffer("starts", sizes.cumsum(0) - sizes, persistent=False)
+        self.register_buffer("sizes", sizes, persistent=False)
+
+    def wave(self, wave: Tensor, lens: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Speed change and noise: wave (B, S), lens (B,) -> (B, S'), (B,); new lengths only by the former."""
+        if self.config.speed:
+            factor = _around_one(self.config.speed, len(wave), generator, wave.device)
+            wave, lens = change_speed(wave, lens, factor)
+        if self.config.noise:
+            wave = self._add_noise(wave, lens, generator)
+        return wave, lens
+
+    def warp(self, feats: Tensor, lens: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Time stretch and vocal-tract warp at once: feats (B, F, M), lens (B,) -> (B, F', M), (B,)."""
+        if not (self.config.stretch or self.config.warp):
+            return feats, lens
+        length = _around_one(self.config.stretch, len(feats), generator, feats.device)
+        tract = _around_one(self.config.warp, len(feats), generator, feats.device)
+        return warp_frames(feats, lens, length, tract)
+
+    def mask(self, feats: Tensor, lens: Tensor, generator: Generator) -> Tensor:
+        """Equalizer and SpecAugment: normalised feats (B, F, M), lens (B,) -> (B, F, M), 0 where masked."""
+        config, (B, frames, M) = self.config, feats.shape
+        if config.equalizer:
+            gains = (torch.rand(B, 1, EQUALIZER_POINTS, generator=generator) * 2 - 1) * config.equalizer
+            curve = F.interpolate(gains.to(feats.device), size=M, mode="linear", align_corners=True)
+            feats = feats + curve
+        bands = torch.full((B,), M, device=feats.device)
+        widths = _widths(config.frequency_masks, config.frequency_width, bands, generator)
+        keep_bands = ~_spans(widths, bands, M, generator)
+        budget = (lens * config.time_fraction).long()
+        widths = _widths(config.time_masks, config.time_width, budget, generator)
+        keep_frames = lengths.mask(lens, frames) & ~_spans(widths, lens, frames, generator)
+        return feats * keep_frames[:, :, None] * keep_bands[:, None, :]
+
+    def _add_noise(self, wave: Tensor, lens: Tensor, generator: Generator) -> Tensor:
+        """Noise on some rows of wave (B, S), at a ratio to the power of the whole utterance."""
+        low, high = self.config.snr
+        draws = torch.rand(4, len(wave), generator=generator)
+        chosen = torch.nonzero(draws[0] < self.config.noise)[:, 0]
+        ratio, which, offset = draws[1:, chosen].to(wave.device)
+        rows = chosen.to(wave.device)
+        noise = self._pieces(which, offset, wave.shape[1])
+        noise = noise * lengths.mask(lens[rows], wave.shape[1])
+        signal_power = wave[rows].square().sum(1) / 10 ** ((low + (high - low) * ratio) / 10)
+        noise_power = noise.square().sum(1)
+        gain = torch.where(noise_power > 0, signal_power / noise_power, 0.0).sqrt()
+        return wave.index_add(0, rows, noise * gain[:, None])
+
+    def _pieces(self, which: Tensor, offset: Tensor, size: int) -> Tensor:
+        """(R,) two draws from [0, 1) -> (R, size) pieces of noise; a short one starts over at its end."""
+        noise = (which * len(self.sizes)).long()
+        begin = (offset * self.sizes[noise]).long()
+        at = (begin[:, None] + torch.arange(size, device=which.device)) % self.sizes[noise, None]
+        return self.noises[self.starts[noise, None] + at].float()
+
+
+def warp_frames(feats: Tensor, lens: Tensor, length: Tensor, tract: Tensor) -> tuple[Tensor, Tensor]:
+    """Resample feats (B, F, M) in time and along the features, bilinearly, within each utterance's own frames.
+
+    length (B,): new length over old; the new one is rounded, and at least 1 where there was a frame.
+    tract (B,): feature m comes from m·tract below the knee, and above it from a straight line to the upper end:
+    a factor above 1, a longer vocal tract, moves peaks down.
+    """
+    frames, M = feats.shape[1:]
+    new = (lens * length).round().long().clamp(min=1) * (lens > 0)
+    size = max(int(new.max()), 1)
+    # A frame sits at its middle, half a frame from its edges.
+    middles = torch.arange(size, device=feats.device) + 0.5
+    time = middles * (lens / new.clamp(min=1))[:, None] - 0.5
+    time = torch.minimum(time, lens[:, None] - 1).clamp(min=0)
+    share = torch.linspace(0, 1, M, device=feats.device)
+    below, above = share * tract[:, None], 1 - (1 - share) * (1 - KNEE * tract[:, None]) / (1 - KNEE)
+    band = torch.where(share < KNEE, below, above)
+    shape = (len(feats), size, M)
+    x = (band * 2 - 1)[:, None, :].expand(shape)
+    y = (time * 2 / max(frames - 1, 1) - 1)[:, :, None].expand(shape)
+    grid = torch.stack((x, y), dim=-1)
+    warped = F.grid_sample(feats[:, None], grid, padding_mode="border", align_corners=True)[:, 0]
+    return warped * lengths.mask(new, size)[:, :, None], new
+
+
+def change_speed(wave: Tensor, lens: Tensor, factor: Tensor) -> tuple[Tensor, Tensor]:
+    """Play wave (B, S) faster by factor (B,), pitch and all: lens (B,) become lens / factor, rounded.
+
+    Band-limited: a sinc under a raised cosine, over 16 samples.
+    """
+    new = (lens / factor).round().long()
+    at = torch.arange(int(new.max()), device=wave.device)
+    # In double precision: single would place the samples of a long utterance wrongly by a hundredth.
+    place = at * factor.double()[:, None]
+    whole = place.floor()
+    part = (place - whole).float()
+    # Speeding up shifts frequencies up: what would pass half the rate is filtered out.
+    cutoff = (1 / factor).clamp(max=1)[:, None]
+    padded = F.pad(wave * lengths.mask(lens, wave.shape[1]), (HALF_TAPS, HALF_TAPS))
+    result = torch.zeros(part.shape, device=wave.device)
+    for tap in range(1 - HALF_TAPS, HALF_TAPS + 1):
+        distance = part - tap
+        weight = cutoff * torch.sinc(distance * cutoff) * torch.cos(distance * (math.pi / 2 / HALF_TAPS)) ** 2
+        index = (whole.long() + (tap + HALF_TAPS)).clamp(max=padded.shape[1] - 1)
+        result += weight * padded.gather(1, index)
+    return result * lengths.mask(new, len(at)), new
+
+
+def _around_one(amount: float, size: int, generator: Generator, device: torch.device) -> Tensor:
+    """(size,) factors, uniform in 1 ± amount."""
+    return (1 + (torch.rand(size, generator=generator) * 2 - 1) * amount).to(device)
+
+
+def _widths(count: int, limit: int, budget: Tensor, generator: Generator) -> Tensor:
+    """(B, count) widths, uniform in 0..limit, the later ones cut to keep each row's sum within its budget."""
+    widths = (torch.rand(len(budget), count, generator=generator) * (limit + 1)).long().to(budget.device)
+    total = widths.cumsum(1).clamp(max=budget[:, None])
+    return total.diff(dim=1, prepend=total.new_zeros(len(total), 1))
+
+
+def _spans(widths: Tensor, lens: Tensor, size: int, generator: Generator) -> Tensor:
+    """Widths (B, count) -> (B, size) bool, True in spans of these widths, placed anywhere within lens (B,)."""
+    place = torch.rand(widths.shape, generator=generator).to(lens.device)
+    start = (place * (lens[:, None] - widths + 1)).long()
+    at = torch.arange(size, device=lens.device)
+    return ((at >= start[:, :, None]) & (at < (start + widths)[:, :, None])).any(1)
+
+
+def _make(rate: int) -> list[Tensor]:
+    """Noises whose power falls with frequency, from not at all (white) to squared (brown); always the same."""
+    size = MADE_SECONDS * rate
+    white = torch.randn(MADE_NOISES, size // 2 + 1, 2, generator=torch.Generator().manual_seed(0))
+    slope = torch.linspace(0, 1, MADE_NOISES)[:, None]
+    hz = torch.linspace(0, rate / 2, size // 2 + 1).clamp(min=50)  # below 50 Hz flat: no inaudible rumble
+    noises: Tensor = torch.fft.irfft(torch.view_as_complex(white) * hz**-slope, n=size)
+    return [_quantise(noise) for noise in noises]
+
+
+def _load(folder: Path, rate: int) -> list[Tensor]:
+    """Every audio file below the folder."""
+    from tqdm import tqdm
+
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in audio.EXTENSIONS)
+    if not paths:
+        state = "holds no audio file" if folder.is_dir() else "is not a folder"
+        raise DataError(
+            f"augment.noise_folder: {folder} {state}; name a folder of noises, or none for coloured noise"
+        )
+    waves = tqdm((audio.read(path, rate) for path in paths), "noises", len(paths), disable=None, leave=False)
+    return [_quantise(torch.from_numpy(wave)) for wave in waves]
+
+
+def _quantise(noise: Tensor) -> Tensor:
+    """(S,) as int16 at full scale: the loudness is set when it is mixed."""
+    return (noise * (32767 / noise.abs().max().clamp(min=1e-8))).round().short()

@@ -1,0 +1,75 @@
+"""Options which several commands share."""
+
+import argparse
+import math
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from asrattn.recognizer import Recognizer
+    from asrattn.search import SearchConfig
+
+T = TypeVar("T")
+FEW = 20  # no bar for so few
+
+
+def add_recognition(parser: argparse.ArgumentParser) -> None:
+    """What says how and where to recognise."""
+    parser.add_argument(
+        "--beam", type=positive, metavar="K", help="hypotheses kept a step (default: the model's own)"
+    )
+    parser.add_argument(
+        "--ctc", type=_weight, metavar="W", help="weight of the CTC score, 0 to 1 (default: the model's own)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    add_threads(parser)
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: torch's choice)")
+
+
+def recognizer(args: argparse.Namespace) -> tuple["Recognizer", "SearchConfig"]:
+    """The model a command names, and its search with the command's changes."""
+    from asrattn.recognizer import Recognizer
+
+    use_threads(args)
+    loaded = Recognizer.load(args.model, args.device)
+    changes = {name: value for name in ("beam", "ctc") if (value := getattr(args, name)) is not None}
+    return loaded, replace(loaded.search, **changes)
+
+
+def use_threads(args: argparse.Namespace) -> None:
+    import torch
+
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+
+
+def bar(items: Iterable[T], total: int, unit: str, name: str = "") -> Iterator[T]:
+    """The items, with a progress bar where they are many and somebody watches."""
+    from tqdm import tqdm
+
+    quiet = total <= FEW or not sys.stderr.isatty()
+    yield from tqdm(items, total=total, unit=unit, desc=name, disable=quiet, file=sys.stderr)
+
+
+def finite(score: float) -> float | None:
+    """A score as JSON can hold it: none where the search found nothing possible."""
+    return round(score, 4) if math.isfinite(score) else None
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
+def _weight(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value

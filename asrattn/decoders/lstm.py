@@ -1,0 +1,115 @@
+"""LSTM decoder with attention: listen, attend and spell."""
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from asrattn import attention
+from asrattn.attention import AttentionConfig, LocationConfig, Memory
+from asrattn.config import check
+from asrattn.decoders.decoded import Decoded
+from asrattn.layers import Dropout
+from asrattn.lengths import mask
+
+
+@dataclass(frozen=True)
+class LSTMDecoderConfig:
+    """`layers` of `dim` cells.
+
+    scheduled_sampling   how often, in training, the decoder is fed its own last guess instead of the truth
+                         (Bengio et al. 2015)
+    """
+
+    kind: Literal["lstm"] = "lstm"
+    dim: int = 256
+    layers: int = 1
+    embedding: int = 128
+    attention: AttentionConfig = field(default_factory=LocationConfig)
+    dropout: float = 0.2
+    scheduled_sampling: float = 0.0
+
+    def __post_init__(self) -> None:
+        check(min(self.dim, self.layers, self.embedding) > 0, "dim, layers and embedding must be positive")
+        rate = self.scheduled_sampling
+        check(0 <= rate <= 1, f"scheduled_sampling is {rate}; it must lie in [0, 1]")
+
+
+class LSTMState(NamedTuple):
+    """hidden, cell (N, layers, dim); context (N, D); weights (N, T): the last look."""
+
+    hidden: Tensor
+    cell: Tensor
+    context: Tensor
+    weights: Tensor
+
+
+class LSTMDecoder(nn.Module):
+    """s_u = LSTM(s_{u-1}, [y_{u-1}; c_{u-1}]), c_u = attention(s_u), logits = W [s_u; c_u] (Chan et al. 2016)."""
+
+    def __init__(self, config: LSTMDecoderConfig, values: int, vocabulary: int):
+        super().__init__()
+        self.config = config
+        self.attention = attention.build(config.attention, config.dim, values)
+        context = self.attention.dim
+        inputs = [config.embedding + context] + [config.dim] * (config.layers - 1)
+        self.embed = nn.Embedding(vocabulary, config.embedding)
+        self.cells = nn.ModuleList(nn.LSTMCell(size, config.dim) for size in inputs)
+        self.out = nn.Sequential(
+            nn.Linear(config.dim + context, config.dim),
+            nn.Tanh(),
+            Dropout(config.dropout),
+            nn.Linear(config.dim, vocabulary),
+        )
+        self.dropout = Dropout(config.dropout)
+
+    def prepare(self, enc: Tensor, lens: Tensor) -> Memory:
+        return self.attention.prepare(enc, mask(lens, enc.shape[1]))
+
+    def start(self, memory: Memory) -> LSTMState:
+        """All zero; the last look is spread evenly over the utterance."""
+        real = memory.mask.float()
+        zeros = memory.values.new_zeros
+        state = zeros(len(real), self.config.layers, self.config.dim)
+        context = zeros(len(real), self.attention.dim)
+        return LSTMState(state, state, context, real / real.sum(-1, keepdim=True))
+
+    def step(self, tokens: Tensor, state: LSTMState, memory: Memory) -> tuple[Tensor, LSTMState]:
+        state, features = self._advance(self.embed(tokens), state, memory)
+        return self.out(features), state
+
+    def forward(self, tokens: Tensor, enc: Tensor, lens: Tensor) -> Decoded:
+        memory = self.prepare(enc, lens)
+        state = self.start(memory)
+        embedded = self.dropout(self.embed(tokens))
+        features: list[Tensor] = []
+        weights: list[Tensor] = []
+        for u in range(tokens.shape[1]):
+            token = embedded[:, u]
+            if u and self.training and self.config.scheduled_sampling:
+                token = self._sample(token, features[-1])
+            state, feature = self._advance(token, state, memory)
+            features.append(feature)
+            weights.append(state.weights)
+        return Decoded(self.out(torch.stack(features, dim=1)), torch.stack(weights, dim=1))
+
+    def _advance(self, embedded: Tensor, state: LSTMState, memory: Memory) -> tuple[LSTMState, Tensor]:
+        """embedded (N, E) -> the next state and the features [s; c] (N, dim + D) of the next token."""
+        x = torch.cat((embedded, state.context.to(embedded.dtype)), dim=-1)
+        hidden, cell = [], []
+        for number, layer in enumerate(self.cells):
+            h, c = layer(x, (state.hidden[:, number], state.cell[:, number]))
+            x = self.dropout(h)
+            hidden.append(h)
+            cell.append(c)
+        context, weights = self.attention(x, memory, state.weights)
+        state = LSTMState(torch.stack(hidden, 1), torch.stack(cell, 1), context, weights)
+        return state, torch.cat((x, context.to(x.dtype)), dim=-1)
+
+    def _sample(self, truth: Tensor, features: Tensor) -> Tensor:
+        """In a random part of the batch, the embedding of a token drawn from the last prediction."""
+        with torch.no_grad():
+            drawn = self.out(features).float().softmax(-1).multinomial(1)[:, 0]
+            swap = torch.rand(len(drawn), 1, device=drawn.device) < self.config.scheduled_sampling
+        return torch.where(swap, self.dropout(self.embed(drawn)), truth)

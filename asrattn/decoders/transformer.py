@@ -1,0 +1,133 @@
+"""Transformer decoder with cached keys."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from asrattn.attention import Memory, MultiHead, MultiHeadConfig
+from asrattn.config import check
+from asrattn.decoders.decoded import Decoded
+from asrattn.layers import Cache, Dropout, FeedForward, Positions, SelfAttention, sinusoids
+from asrattn.lengths import mask
+
+
+@dataclass(frozen=True)
+class TransformerDecoderConfig:
+    """`layers` of self-attention, attention to the utterance, and a feed-forward net of `hidden`."""
+
+    kind: Literal["transformer"] = "transformer"
+    dim: int = 256
+    layers: int = 6
+    heads: int = 4
+    hidden: int = 1024
+    positions: Positions = "sinusoidal"
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        sizes = (self.dim, self.layers, self.heads, self.hidden)
+        check(min(sizes) > 0, "dim, layers, heads and hidden must be positive")
+        check(self.dim % self.heads == 0, f"dim {self.dim} is no multiple of heads {self.heads}")
+
+
+class TransformerMemory(NamedTuple):
+    """Prepared keys and values, one memory for each layer."""
+
+    layers: tuple[Memory, ...]
+
+
+class TransformerState(NamedTuple):
+    """Keys and values of the tokens so far, one cache for each layer."""
+
+    layers: tuple[Cache, ...]
+
+
+class TransformerDecoder(nn.Module):
+    """Pre-norm layers (Vaswani et al. 2017).
+
+    All U positions of the teacher-forced pass go through the one attention interface as K = U queries.
+    """
+
+    def __init__(self, config: TransformerDecoderConfig, values: int, vocabulary: int):
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(vocabulary, config.dim)
+        nn.init.normal_(self.embed.weight, std=config.dim**-0.5)
+        self.layers = nn.ModuleList(DecoderLayer(config, values) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.dim)
+        self.out = nn.Linear(config.dim, vocabulary)
+        self.dropout = Dropout(config.dropout)
+
+    def _stack(self) -> list["DecoderLayer"]:
+        return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]
+
+    def prepare(self, enc: Tensor, lens: Tensor) -> TransformerMemory:
+        real = mask(lens, enc.shape[1])
+        return TransformerMemory(tuple(layer.attention.prepare(enc, real) for layer in self._stack()))
+
+    def start(self, memory: TransformerMemory) -> TransformerState:
+        keys = memory.layers[0].keys
+        empty = keys.new_zeros(len(keys), self.config.heads, 0, self.config.dim // self.config.heads)
+        return TransformerState(tuple(Cache(empty, empty) for _ in self.layers))
+
+    def step(
+        self, tokens: Tensor, state: TransformerState, memory: TransformerMemory
+    ) -> tuple[Tensor, TransformerState]:
+        x = self._embed(tokens[:, None], start=state.layers[0].keys.shape[2])[:, 0]
+        caches = []
+        for layer, cache, prepared in zip(self._stack(), state.layers, memory.layers, strict=True):
+            x, cache = layer.step(x, cache, prepared)
+            caches.append(cache)
+        return self.out(self.norm(x)), TransformerState(tuple(caches))
+
+    def forward(self, tokens: Tensor, enc: Tensor, lens: Tensor) -> Decoded:
+        memory = self.prepare(enc, lens)
+        x = self._embed(tokens, start=0)
+        U = tokens.shape[1]
+        past = torch.ones(U, U, dtype=torch.bool, device=x.device).tril()[None]
+        for layer, prepared in zip(self._stack(), memory.layers, strict=True):
+            x, weights = layer(x, past, prepared)
+        return Decoded(self.out(self.norm(x)), weights)
+
+    def _embed(self, tokens: Tensor, start: int) -> Tensor:
+        x: Tensor = self.embed(tokens) * math.sqrt(self.config.dim)
+        if self.config.positions == "sinusoidal":
+            x = x + sinusoids(tokens.shape[1], self.config.dim, start, x.device).to(x.dtype)
+        dropped: Tensor = self.dropout(x)
+        return dropped
+
+
+class DecoderLayer(nn.Module):
+    """x (B, U, D) over memory -> x, and where the attention looked (B, U, T)."""
+
+    def __init__(self, config: TransformerDecoderConfig, values: int):
+        super().__init__()
+        D = config.dim
+        self.norms = nn.ModuleList(nn.LayerNorm(D) for _ in range(3))
+        self.self_attention = SelfAttention(D, config.heads, config.dropout, config.positions == "rotary")
+        looks = MultiHeadConfig(dim=D, heads=config.heads, dropout=config.dropout)
+        self.attention = MultiHead(looks, D, values)
+        self.feed_forward = FeedForward(D, config.hidden, config.dropout)
+        self.dropout = Dropout(config.dropout)
+
+    def forward(self, x: Tensor, past: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        x = x + self.dropout(self.self_attention(self.norms[0](x), past))
+        B, U, _ = x.shape
+        looked, weights = self._look(x.flatten(0, 1), memory)
+        return self._feed(looked).view(B, U, -1), weights.view(B, U, -1)
+
+    def step(self, x: Tensor, cache: Cache, memory: Memory) -> tuple[Tensor, Cache]:
+        """The next position alone: x (N, D) -> (N, D) and the longer cache."""
+        attended, cache = self.self_attention.step(self.norms[0](x), cache)
+        return self._feed(self._look(x + attended, memory)[0]), cache
+
+    def _look(self, x: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        # Scaled dot products have no history, so there are no last weights to hand in.
+        context, weights = self.attention(self.norms[1](x), memory, x.new_zeros(0))
+        return x + self.dropout(context), weights
+
+    def _feed(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.dropout(self.feed_forward(self.norms[2](x)))
+        return out

@@ -1,0 +1,95 @@
+"""LSTM encoder: bidirectional or not, behind a convolutional front or as a pyramid."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from asrattn import lengths
+from asrattn.config import check
+from asrattn.encoders.encoded import Encoded
+from asrattn.encoders.subsampling import ConvSubsampling, stack_pairs
+from asrattn.layers import Dropout
+
+
+@dataclass(frozen=True)
+class LSTMEncoderConfig:
+    """`dim` cells in each direction and layer.
+
+    subsampling   conv: two-dimensional convolutions before the first layer;
+                  pyramid: pairs of frames are joined before each of the first layers (Chan et al. 2016)
+    factor        frames in for a frame out: 2, 4 or 8
+    """
+
+    kind: Literal["lstm"] = "lstm"
+    dim: int = 256
+    layers: int = 4
+    bidirectional: bool = True
+    subsampling: Literal["conv", "pyramid"] = "conv"
+    factor: int = 4
+    channels: int = 32
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        check(min(self.dim, self.layers, self.channels) > 0, "dim, layers and channels must be positive")
+        check(self.factor in (2, 4, 8), f"factor is {self.factor}; it must be 2, 4 or 8")
+        steps = self.factor.bit_length() - 1
+        enough = self.subsampling == "conv" or self.layers > steps
+        check(enough, f"a pyramid of factor {self.factor} needs more than {steps} layers")
+
+
+class LSTMEncoder(nn.Module):
+    """Layers of LSTMs (Hochreiter & Schmidhuber 1997; Graves et al. 2013)."""
+
+    def __init__(self, config: LSTMEncoderConfig, features: int):
+        super().__init__()
+        self.dim = config.dim * (2 if config.bidirectional else 1)
+        self.pyramid = config.factor.bit_length() - 1 if config.subsampling == "pyramid" else 0
+        self.front = None
+        inputs = features
+        if not self.pyramid:
+            self.front = ConvSubsampling(features, config.dim, config.channels, config.factor)
+            inputs = config.dim
+        sizes = [inputs] + [self.dim] * (config.layers - 1)
+        sizes = [2 * size if layer < self.pyramid else size for layer, size in enumerate(sizes)]
+        self.layers = nn.ModuleList(LSTMLayer(size, config.dim, config.bidirectional) for size in sizes)
+        self.dropout = Dropout(config.dropout)
+
+    def lens(self, feat_lens: Tensor) -> Tensor:
+        if self.front is not None:
+            return self.front.lens(feat_lens)
+        for _ in range(self.pyramid):
+            feat_lens = (feat_lens + 1) // 2
+        return feat_lens
+
+    def forward(self, feats: Tensor, lens: Tensor) -> Encoded:
+        x, middle = feats, None
+        if self.front is not None:
+            x, lens = self.front(x, lens)
+        for number, layer in enumerate(self.layers):
+            if number < self.pyramid:
+                x, lens = stack_pairs(x, lens)
+            x = layer(self.dropout(x) if number else x, lens)
+            if number == (len(self.layers) - 1) // 2 and number + 1 >= self.pyramid:
+                middle = x
+        return Encoded(self.dropout(x), lens, middle)
+
+
+class LSTMLayer(nn.Module):
+    """One layer, (B, T, I) -> (B, T, dim or 2·dim), zero on padding.
+
+    The backward direction is a forward LSTM over each sequence turned around within its length. That is
+    exact, and keeps the fused kernel on CPUs, which packed sequences lose.
+    """
+
+    def __init__(self, inputs: int, dim: int, bidirectional: bool):
+        super().__init__()
+        directions = 2 if bidirectional else 1
+        self.directions = nn.ModuleList(nn.LSTM(inputs, dim, batch_first=True) for _ in range(directions))
+
+    def forward(self, x: Tensor, lens: Tensor) -> Tensor:
+        outputs = [self.directions[0](x)[0]]
+        if len(self.directions) == 2:
+            outputs.append(lengths.reverse(self.directions[1](lengths.reverse(x, lens))[0], lens))
+        return torch.cat(outputs, dim=-1) * lengths.mask(lens, x.shape[1])[..., None]

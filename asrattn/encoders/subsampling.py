@@ -1,0 +1,47 @@
+"""Fewer frames a second before the costly layers."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from asrattn.config import check
+from asrattn.lengths import mask, strided
+
+
+class ConvSubsampling(nn.Module):
+    """Convolutions over time and features, each halving both, then a linear map: (B, F, M) -> (B, T, dim).
+
+    No window reaches over the end of an utterance (T counts whole windows), so padding never leaks in.
+    """
+
+    def __init__(self, features: int, dim: int, channels: int, factor: int):
+        super().__init__()
+        check(factor in (2, 4, 8), f"subsampling by {factor} is not known; take 2, 4 or 8")
+        check(features >= 2 * factor, f"{features} features are too few to subsample by {factor}")
+        self.stages = factor.bit_length() - 1
+        inputs = [1] + [channels] * (self.stages - 1)
+        self.convs = nn.ModuleList(nn.Conv2d(c, channels, 3, stride=2) for c in inputs)
+        height = features
+        for _ in inputs:
+            height = (height - 3) // 2 + 1
+        self.out = nn.Linear(channels * height, dim)
+
+    def lens(self, feat_lens: Tensor) -> Tensor:
+        """(B,) feature frames -> (B,) frames out."""
+        for _ in range(self.stages):
+            feat_lens = strided(feat_lens, kernel=3, stride=2)
+        return feat_lens
+
+    def forward(self, feats: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
+        # The shortest input that fills one window: 3 → 7 → 15 frames for factors 2, 4, 8.
+        x = F.pad(feats, (0, 0, 0, max(0, 2 ** (self.stages + 1) - 1 - feats.shape[1])))[:, None]
+        for conv in self.convs:
+            x = F.relu(conv(x))
+        out_lens = self.lens(lens)
+        x = self.out(x.transpose(1, 2).flatten(2))
+        return x * mask(out_lens, x.shape[1])[..., None], out_lens
+
+
+def stack_pairs(x: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
+    """Neighbouring frames side by side, (B, T, D) -> (B, ⌈T/2⌉, 2D): the pyramid of Chan et al. 2016."""
+    x = F.pad(x, (0, 0, 0, x.shape[1] % 2))
+    return x.reshape(x.shape[0], -1, 2 * x.shape[2]), (lens + 1) // 2

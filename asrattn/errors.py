@@ -1,0 +1,29 @@
+"""The one family of told errors: each says what, where and what to do. Only the command line catches it."""
+
+
+class AsrattnError(Exception):
+    """Something the user can mend; its message is one line."""
+
+
+class ConfigError(AsrattnError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+
+class AudioError(AsrattnError):
+    """A sound cannot be read, or holds nothing that can be used."""
+
+
+class ManifestError(AsrattnError):
+    """A list of utterances is damaged, or names what is not there."""
+
+
+class TextError(AsrattnError):
+    """A text cannot be turned into tokens."""
+
+
+class DataError(AsrattnError):
+    """A corpus cannot be prepared, trained on or scored."""
+
+
+class CheckpointError(AsrattnError):
+    """A model file cannot be read or written."""

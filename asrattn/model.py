@@ -1,0 +1,140 @@
+"""The model: wave -> features -> frames -> logits, and its losses."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from asrattn import decoders, encoders
+from asrattn.config import check
+from asrattn.decoders import DecoderConfig, LSTMDecoderConfig
+from asrattn.encoders import Encoded, EncoderConfig, LSTMEncoderConfig
+from asrattn.frontend import Frontend, FrontendConfig
+from asrattn.lengths import mask
+from asrattn.text import BLANK, EOS
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that defines the network. `vocabulary` is V; 0 until the tokenizer is known."""
+
+    frontend: FrontendConfig = field(default_factory=FrontendConfig)
+    encoder: EncoderConfig = field(default_factory=LSTMEncoderConfig)
+    decoder: DecoderConfig = field(default_factory=LSTMDecoderConfig)
+    vocabulary: int = 0
+
+    def __post_init__(self) -> None:
+        check(self.vocabulary >= 0, f"vocabulary is {self.vocabulary}; it must not be negative")
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """total = (1 - ctc) · attention + ctc · ((1 - inter_ctc) · CTC + inter_ctc · inter-CTC) + consistency · KL.
+
+    ctc           share of CTC in the joint loss (Kim et al. 2017)
+    inter_ctc     share of the middle layer in the CTC part (Lee & Watanabe 2021)
+    smoothing     of the labels in the cross-entropy (Szegedy et al. 2016)
+    consistency   weight of the divergence between two masked copies of each utterance (CR-CTC, Yao et al. 2024)
+    """
+
+    ctc: float = 0.3
+    inter_ctc: float = 0.0
+    smoothing: float = 0.1
+    consistency: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("ctc", "inter_ctc", "smoothing"):
+            share = getattr(self, name)
+            check(0 <= share <= 1, f"{name} is {share}; it must lie in [0, 1]")
+        check(self.consistency >= 0, f"consistency is {self.consistency}; it must not be negative")
+
+
+class Losses(NamedTuple):
+    """Each a mean over the tokens of the batch, in nats a token; parts that are not asked for are zero."""
+
+    total: Tensor
+    attention: Tensor
+    ctc: Tensor
+    inter_ctc: Tensor
+    consistency: Tensor
+
+
+class SpeechModel(nn.Module):
+    """Front-end, encoder, attention decoder and CTC head. Raises ConfigError while the vocabulary is not known."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        check(config.vocabulary > EOS, f"vocabulary is {config.vocabulary}; take the size of the tokenizer")
+        self.config = config
+        self.frontend = Frontend(config.frontend)
+        self.encoder = encoders.build(config.encoder, config.frontend.features)
+        self.decoder = decoders.build(config.decoder, self.encoder.dim, config.vocabulary)
+        self.ctc = nn.Linear(self.encoder.dim, config.vocabulary)
+
+    def encode(self, wave: Tensor, wave_lens: Tensor) -> Encoded:
+        """wave (B, S), wave_lens (B,) -> frames."""
+        return self.encoder(*self.frontend(wave, wave_lens))
+
+    def ctc_log_probs(self, frames: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, V), float32."""
+        log_probs: Tensor = self.ctc(frames).float().log_softmax(-1)
+        return log_probs
+
+    def loss(
+        self, feats: Tensor, feat_lens: Tensor, tokens: Tensor, token_lens: Tensor, config: LossConfig
+    ) -> Losses:
+        """feats (B, F, M) over tokens (B, U) without EOS. With consistency, the second half of the batch
+        holds the utterances of the first once more, masked in other places.
+        """
+        encoded = self.encoder(feats, feat_lens)
+        zero = feats.new_zeros(())
+        attention = ctc = inter = consistency = zero
+        if config.ctc < 1:
+            attention = self._attention_loss(encoded, tokens, token_lens, config.smoothing)
+        if config.ctc > 0:
+            log_probs = self.ctc_log_probs(encoded.output)
+            ctc = ctc_loss(log_probs, encoded.lens, tokens, token_lens)
+            if config.consistency:
+                consistency = consistency_loss(log_probs, encoded.lens, int(token_lens.sum()))
+            if config.inter_ctc:
+                inter = self._inter_loss(encoded, tokens, token_lens)
+        mixed = (1 - config.inter_ctc) * ctc + config.inter_ctc * inter
+        total = (1 - config.ctc) * attention + config.ctc * mixed + config.consistency * consistency
+        return Losses(total, attention, ctc, inter, consistency)
+
+    def _attention_loss(
+        self, encoded: Encoded, tokens: Tensor, token_lens: Tensor, smoothing: float
+    ) -> Tensor:
+        real = mask(token_lens, tokens.shape[1])
+        inputs = F.pad(tokens, (1, 0), value=EOS)
+        targets = F.pad(tokens.masked_fill(~real, IGNORED), (0, 1), value=IGNORED)
+        targets = targets.scatter(1, token_lens[:, None], EOS)
+        logits = self.decoder(inputs, encoded.output, encoded.lens).logits.float()
+        return F.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, label_smoothing=smoothing
+        )
+
+    def _inter_loss(self, encoded: Encoded, tokens: Tensor, token_lens: Tensor) -> Tensor:
+        check(
+            encoded.middle is not None, "loss.inter_ctc: this encoder's middle layer has another frame rate"
+        )
+        assert encoded.middle is not None
+        return ctc_loss(self.ctc_log_probs(encoded.middle), encoded.lens, tokens, token_lens)
+
+
+def ctc_loss(log_probs: Tensor, lens: Tensor, tokens: Tensor, token_lens: Tensor) -> Tensor:
+    """Graves et al. 2006: log_probs (B, T, V) -> nats a token. Infinite where the tokens do not fit the frames."""
+    total = F.ctc_loss(log_probs.transpose(0, 1), tokens, lens, token_lens, blank=BLANK, reduction="sum")
+    return total / token_lens.sum()
+
+
+def consistency_loss(log_probs: Tensor, lens: Tensor, tokens: int) -> Tensor:
+    """Symmetric divergence between the two halves of log_probs (B, T, V), each a fixed target of the other."""
+    first, second = log_probs.chunk(2)
+    real = mask(lens[: len(first)], log_probs.shape[1])[..., None]
+    there = F.kl_div(first, second.detach(), log_target=True, reduction="none")
+    back = F.kl_div(second, first.detach(), log_target=True, reduction="none")
+    return ((there + back) * real).sum() / tokens

@@ -1,0 +1,266 @@
+"""Using a model: sound files in, transcripts out."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from asrattn import checkpoint, segments
+from asrattn.checkpoint import Saved
+from asrattn.errors import AudioError, ConfigError
+from asrattn.manifest import Utterance
+from asrattn.search import Hypothesis, SearchConfig, beam_search
+from asrattn.segments import Stretch, Wave
+from asrattn.text import EOS, clean
+
+BATCH_SECONDS = 60.0
+_BATCHES = 8  # read ahead and sorted by length: little padding, bounded memory
+_PIECES = 1000  # at most, so that a long row of broken files is told soon
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was said in one file or utterance.
+
+    id        of the utterance; for a file its path
+    score     the search's score of the text, summed over the pieces of a long file
+    seconds   length of the audio
+    """
+
+    id: str
+    path: Path
+    text: str
+    score: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file or utterance which could not be transcribed, and one line that says which and why."""
+
+    id: str
+    path: Path
+    message: str
+
+
+Outcome = Transcript | Failure
+
+
+class Evaluation(NamedTuple):
+    """The outcomes of a manifest in its order, and what they cost."""
+
+    outcomes: list[Outcome]
+    audio_seconds: float
+    wall_seconds: float
+    cpu_seconds: float
+
+
+class Explanation(NamedTuple):
+    """What the decoder looked at: features (F, M) before normalisation, attention (U, T), what each row writes."""
+
+    features: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    pieces: list[str]
+
+
+class _Piece(NamedTuple):
+    """A part of a stretch. Without a wave it is the stretch's end, a bad one where there is a message."""
+
+    stretch: Stretch
+    wave: Wave | None
+    message: str = ""
+
+
+class Recognizer:
+    """A trained model, its tokenizer and the search it was judged with, on one device."""
+
+    def __init__(self, saved: Saved, device: torch.device) -> None:
+        self.model, self.tokenizer, self.card, self.search = saved
+        self.device = device
+        self.rate: int = self.model.config.frontend.rate
+        lens = self._encoder_lens(torch.arange(self.rate))
+        self._shortest = int((lens < 1).sum())  # samples that make an encoder frame
+        spaced = self.tokenizer.decode(self.tokenizer.encode_lossy("a a"))
+        self._joint = " " if " " in spaced else ""  # scripts without spaces are joined without
+
+    @classmethod
+    def load(cls, path: Path, device: str = "auto") -> "Recognizer":
+        """Read a model file. device: auto (an accelerator where there is one), cpu, cuda or cuda:N.
+
+        Raises CheckpointError for a bad file, ConfigError for a device that is not there.
+        """
+        chosen = _device(device)
+        return cls(checkpoint.load(path, chosen), chosen)
+
+    def transcribe(
+        self,
+        sources: Iterable[Path | Utterance],
+        search: SearchConfig | None = None,
+        batch_seconds: float = BATCH_SECONDS,
+    ) -> Iterator[Outcome]:
+        """Transcripts of files, or of a manifest's utterances, in their order; read as they are needed.
+
+        Any length and rate; what is longer than 30 s is cut at pauses and joined again. What cannot be transcribed
+        gives a Failure and never stops the others. batch_seconds: padded audio decoded at once.
+        """
+        pieces = self._pieces(map(_stretch, sources))
+        search = search or self.search
+        done: list[Hypothesis] = []  # of the stretch at hand
+        samples = 0
+        while window := _take(pieces, round(_BATCHES * batch_seconds * self.rate)):
+            decoded = self._decode_sorted(
+                [p.wave for p in window if p.wave is not None], search, batch_seconds
+            )
+            for stretch, wave, message in window:
+                if wave is not None:
+                    done.append(next(decoded))
+                    samples += len(wave)
+                    continue
+                yield self._outcome(stretch, message, done, samples / self.rate)
+                done, samples = [], 0
+
+    def evaluate(
+        self,
+        utterances: Sequence[Utterance],
+        search: SearchConfig | None = None,
+        batch_seconds: float = BATCH_SECONDS,
+        progress: Callable[[Iterator[Outcome]], Iterable[Outcome]] = iter,
+    ) -> Evaluation:
+        """`transcribe` all and take the time, reading included; `progress` may watch the outcomes pass."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        outcomes = list(progress(self.transcribe(utterances, search, batch_seconds)))
+        audio = sum(o.seconds for o in outcomes if isinstance(o, Transcript))
+        return Evaluation(outcomes, audio, time.perf_counter() - wall, time.process_time() - cpu)
+
+    @torch.inference_mode()
+    def recognize(self, waves: Sequence[Wave], search: SearchConfig | None = None) -> list[list[Hypothesis]]:
+        """Hypotheses of each (S,) wave at the model's rate, best first; all waves are decoded as one batch.
+
+        Raises AudioError for a wave which is too short for the model or holds what is no number.
+        """
+        search = search or self.search
+        enc = self.model.encode(*self._pad(waves))
+        ctc = self.model.ctc_log_probs(enc.output) if search.ctc > 0 else None
+        return beam_search(self.model.decoder, enc.output, enc.lens, ctc, search)
+
+    @torch.inference_mode()
+    def explain(self, wave: Wave, tokens: Sequence[int]) -> Explanation:
+        """What the decoder looks at while it writes the tokens for the (S,) wave; the last row writes the end."""
+        padded = self._pad([wave])
+        features, _ = self.model.frontend.raw(*padded)
+        enc = self.model.encode(*padded)
+        shifted = torch.tensor([[EOS, *tokens]], device=self.device)
+        weights = self.model.decoder(shifted, enc.output, enc.lens).weights
+        pieces = [*(self.tokenizer.decode([token]) for token in tokens), "<eos>"]
+        return Explanation(features[0].cpu().numpy(), weights[0].float().cpu().numpy(), pieces)
+
+    def _outcome(self, stretch: Stretch, message: str, done: list[Hypothesis], seconds: float) -> Outcome:
+        if message:
+            return Failure(stretch.id, stretch.path, message)
+        text = clean(self._joint.join(self.tokenizer.decode(hypothesis.tokens) for hypothesis in done))
+        return Transcript(stretch.id, stretch.path, text, sum(h.score for h in done), seconds)
+
+    def _pieces(self, stretches: Iterable[Stretch]) -> Iterator[_Piece]:
+        for stretch in stretches:
+            message = ""
+            try:
+                for wave in segments.read(stretch, self.rate):
+                    if trouble := self._trouble(wave):
+                        raise AudioError(f"{stretch.path}: {trouble}")
+                    yield _Piece(stretch, wave)
+            except AudioError as error:
+                message = str(error)
+            yield _Piece(stretch, None, message)
+
+    def _decode_sorted(
+        self, waves: list[Wave], search: SearchConfig, batch_seconds: float
+    ) -> Iterator[Hypothesis]:
+        """The best hypothesis of each wave in order; decoded longest first, in batches of like lengths."""
+        best: dict[int, Hypothesis] = {}
+        order = sorted(range(len(waves)), key=lambda i: -len(waves[i]))
+        while order:
+            size = max(1, int(batch_seconds * self.rate / len(waves[order[0]])))
+            batch, order = order[:size], order[size:]
+            best.update(zip(batch, self._decode([waves[i] for i in batch], search), strict=True))
+        return (best[i] for i in range(len(waves)))
+
+    def _decode(self, waves: list[Wave], search: SearchConfig) -> list[Hypothesis]:
+        try:
+            return [hypotheses[0] for hypotheses in self.recognize(waves, search)]
+        except torch.OutOfMemoryError:
+            if len(waves) == 1:
+                raise ConfigError(
+                    f"{self.device} has too little memory for a beam of {search.beam}; use a smaller one, or cpu"
+                ) from None
+        half = len(waves) // 2
+        return self._decode(waves[:half], search) + self._decode(waves[half:], search)
+
+    def _trouble(self, wave: Wave) -> str:
+        """Why a wave cannot be recognised; "" for a good one."""
+        if len(wave) < self._shortest:
+            seconds, least = len(wave) / self.rate, self._shortest / self.rate
+            return f"{seconds:.3f} s are too short, this model needs {least:.3f} s; leave it out or record it longer"
+        if not np.isfinite(wave).all():
+            return "holds samples that are no numbers (NaN or infinite); convert or record it again"
+        return ""
+
+    def _encoder_lens(self, samples: Tensor) -> Tensor:
+        lens: Tensor = self.model.encoder.lens(self.model.frontend.lens(samples))
+        return lens
+
+    def _pad(self, waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
+        """(B, S) and (B,) on the device."""
+        if trouble := next(filter(None, map(self._trouble, waves)), ""):
+            raise AudioError(trouble)
+        padded = np.zeros((len(waves), max(map(len, waves))), dtype=np.float32)
+        for row, wave in zip(padded, waves, strict=True):
+            row[: len(wave)] = wave
+        lens = torch.tensor([len(w) for w in waves])
+        return torch.from_numpy(padded).to(self.device), lens.to(self.device)
+
+
+def waves(source: Path | Utterance, rate: int) -> Iterator[Wave]:
+    """What a file or utterance holds, in the pieces in which it is recognised. Raises AudioError."""
+    return segments.read(_stretch(source), rate)
+
+
+def _stretch(source: Path | Utterance) -> Stretch:
+    """An utterance without a start is its whole file."""
+    if isinstance(source, Utterance):
+        seconds = None if source.start is None else source.seconds
+        return Stretch(source.id, Path(source.audio), source.start, seconds)
+    return Stretch(str(source), Path(source))
+
+
+def _take(pieces: Iterator[_Piece], samples: int) -> list[_Piece]:
+    """The next pieces, until they hold so many samples."""
+    window: list[_Piece] = []
+    for piece in itertools.islice(pieces, _PIECES):
+        window.append(piece)
+        samples -= 0 if piece.wave is None else len(piece.wave)
+        if samples <= 0:
+            break
+    return window
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device {name!r} is not supported; use auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"device {name!r} is not there ({torch.cuda.device_count()} found); use --device cpu"
+        )
+    return device

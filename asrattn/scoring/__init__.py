@@ -1,0 +1,29 @@
+"""Error counts, intervals, paired tests, the report: no models here, and no torch."""
+
+from asrattn.scoring.compare import Comparison, compare
+from asrattn.scoring.counts import ErrorCounts, Pair, align, count, count_chars, count_words, total
+from asrattn.scoring.interval import interval, unit_of
+from asrattn.scoring.normalize import NORMALIZERS
+from asrattn.scoring.result import Row, SetResult, by_speaker, confusions, score, summarize, worst
+
+__all__ = [
+    "NORMALIZERS",
+    "Comparison",
+    "ErrorCounts",
+    "Pair",
+    "Row",
+    "SetResult",
+    "align",
+    "by_speaker",
+    "compare",
+    "confusions",
+    "count",
+    "count_chars",
+    "count_words",
+    "interval",
+    "score",
+    "summarize",
+    "total",
+    "unit_of",
+    "worst",
+]

@@ -1,0 +1,87 @@
+"""What a system heard, on disk: JSON lines, {"id": …, "text": …, "score": …} one utterance a line."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asrattn.errors import ManifestError
+
+
+@dataclass(frozen=True)
+class HypothesisLine:
+    """The text heard in one utterance; score is the search's total log-probability, None where not known."""
+
+    id: str
+    text: str
+    score: float | None = None
+
+
+def read(path: Path) -> list[HypothesisLine]:
+    """All hypotheses of a file. Other fields may stand on a line (times, confidence) and are not read here.
+
+    Raises ManifestError naming the line for: no JSON, id or text missing, a wrong type, a duplicate id.
+    """
+    found = []
+    seen: dict[str, int] = {}
+    for number, plain in _objects(path):
+        line = _hypothesis(plain, f"{path}:{number}")
+        if line.id in seen:
+            raise ManifestError(
+                f"{path}:{number}: id {line.id!r} stands already on line {seen[line.id]}; ids must differ"
+            )
+        seen[line.id] = number
+        found.append(line)
+    return found
+
+
+def write(path: Path, lines: Iterable[HypothesisLine]) -> None:
+    """Write hypotheses whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".part")
+    with draft.open("w", encoding="utf-8") as out:
+        for line in lines:
+            plain: dict[str, Any] = {"id": line.id, "text": line.text}
+            if line.score is not None:
+                plain["score"] = line.score
+            out.write(json.dumps(plain, ensure_ascii=False) + "\n")
+    draft.replace(path)
+
+
+def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield number, _object(line, f"{path}:{number}")
+    except FileNotFoundError:
+        raise ManifestError(
+            f"{path}: does not exist; make it with asrattn transcribe --format json"
+        ) from None
+    except IsADirectoryError:
+        raise ManifestError(f"{path}: is a folder; name a file of hypotheses (.jsonl) in it") from None
+    except UnicodeDecodeError:
+        raise ManifestError(f"{path}: is not UTF-8 text; hypotheses are JSON lines") from None
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    try:
+        plain = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ManifestError(f"{where}: is no JSON ({error.msg}); one hypothesis a line") from None
+    if not isinstance(plain, dict):
+        raise ManifestError(f"{where}: is no JSON object; one hypothesis a line")
+    return plain
+
+
+def _hypothesis(plain: dict[str, Any], where: str) -> HypothesisLine:
+    for name in ("id", "text"):
+        if name not in plain:
+            raise ManifestError(f"{where}: lacks the field {name!r}")
+        if not isinstance(plain[name], str):
+            raise ManifestError(f"{where}: {name} is {plain[name]!r}, of the wrong type")
+    score = plain.get("score")
+    if score is not None and (isinstance(score, bool) or not isinstance(score, int | float)):
+        raise ManifestError(f"{where}: score is {score!r}, of the wrong type")
+    return HypothesisLine(plain["id"], plain["text"], score)

@@ -1,0 +1,97 @@
+"""Everything that scores in a beam search, put together: decoder, CTC prefix and fused scorers."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from asrattn.errors import ConfigError
+from asrattn.search.ctc_prefix import CTCPrefix, CTCState
+from asrattn.search.hypothesis import SearchConfig
+from asrattn.search.scorer import Fusion, Stepper
+from asrattn.text import BLANK, EOS
+
+
+class Memory(NamedTuple):
+    """What belongs to the utterances, B first: the decoder's memory and the CTC; None where not used."""
+
+    decoder: Any
+    ctc: CTCPrefix | None
+
+
+class State(NamedTuple):
+    """What belongs to the hypotheses, N first."""
+
+    decoder: Any
+    ctc: CTCState | None
+    fused: tuple[Any, ...]
+
+
+class Joint:
+    """The scorers in use. `names` and `weights` of the parts stand in one order: attention, ctc, the fused ones."""
+
+    def __init__(
+        self, decoder: Stepper[Any, Any] | None, config: SearchConfig, ctc: bool, scorers: Sequence[Fusion]
+    ):
+        share = config.ctc if ctc else 0.0
+        if share < 1 and decoder is None:
+            raise ConfigError("beam search: without a decoder give CTC log-probabilities and set ctc to 1")
+        if any(fusion.weight < 0 for fusion in scorers):
+            raise ConfigError("beam search: the weight of a scorer must not be negative")
+        self.decoder = decoder if share < 1 else None
+        self.ctc = share > 0
+        self.fused = [fusion.scorer for fusion in scorers]
+        self.candidates = config.candidates
+        shares = {"attention": 1 - share, "ctc": share}
+        parts = {name: weight for name, weight in shares.items() if weight > 0}
+        parts |= {fusion.name: fusion.weight for fusion in scorers}
+        self.names = tuple(parts)
+        self.weights = tuple(parts.values())
+        self.ceiling = sum(max(fusion.weight * fusion.ceiling, 0.0) for fusion in scorers)
+
+    def prepare(self, enc: Tensor, lens: Tensor, ctc_log_probs: Tensor | None) -> Memory:
+        decoder = None if self.decoder is None else self.decoder.prepare(enc, lens)
+        ctc = CTCPrefix.of(ctc_log_probs, lens) if self.ctc and ctc_log_probs is not None else None
+        return Memory(decoder, ctc)
+
+    def start(self, memory: Memory, B: int) -> State:
+        """One empty hypothesis for each utterance."""
+        decoder = None if self.decoder is None else self.decoder.start(memory.decoder)
+        ctc = None if memory.ctc is None else memory.ctc.start(B)
+        return State(decoder, ctc, tuple(scorer.start(B) for scorer in self.fused))
+
+    def score(
+        self, tokens: Tensor, totals: Tensor, state: State, memory: Memory
+    ) -> tuple[Tensor, list[Tensor], State]:
+        """tokens (N,), totals (B, K) -> the totals of every continuation (B, K, V), its parts' increments, state."""
+        parts: list[Tensor] = []
+        states: list[Any] = []
+        decoder = ctc = among = None
+        scores = totals[..., None]
+        shape = (*totals.shape, -1)
+        weights = iter(self.weights)
+        if self.decoder is not None:
+            logits, decoder = self.decoder.step(tokens, state.decoder, memory.decoder)
+            # Half precision is too coarse for a sum over tokens.
+            parts.append(logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1).view(shape))
+            scores = torch.add(scores, parts[-1], alpha=next(weights))
+            among = self._preselect(scores)
+        if memory.ctc is not None and state.ctc is not None:
+            increments, ctc = memory.ctc.score(state.ctc, tokens, among)
+            parts.append(increments.view(shape))
+            scores = torch.add(scores, parts[-1], alpha=next(weights))
+        for scorer, old, weight in zip(self.fused, state.fused, weights, strict=True):
+            increments, new = scorer.score(old, tokens)
+            parts.append(increments.view(shape))
+            scores = torch.add(scores, parts[-1], alpha=weight)
+            states.append(new)
+        return scores, parts, State(decoder, ctc, tuple(states))
+
+    def _preselect(self, scores: Tensor) -> Tensor | None:
+        """scores (B, K, V) -> the best tokens of each utterance (B, C), whichever hypothesis they would follow."""
+        if not (self.ctc and 0 < self.candidates < scores.shape[2] - 2):
+            return None
+        best = scores.amax(1)
+        best[:, (BLANK, EOS)] = -torch.inf
+        return best.topk(self.candidates).indices

@@ -1,0 +1,60 @@
+"""The protocols that a search knows, and how their states follow the hypotheses."""
+
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from torch import Tensor
+
+M = TypeVar("M")
+S = TypeVar("S")
+
+
+class Stepper(Protocol[M, S]):
+    """The side of a decoder that a search sees; see asrattn.decoders.Decoder."""
+
+    def prepare(self, enc: Tensor, lens: Tensor) -> M: ...
+
+    def start(self, memory: M) -> S: ...
+
+    def step(self, tokens: Tensor, state: S, memory: M) -> tuple[Tensor, S]: ...
+
+
+class Scorer(Protocol[S]):
+    """Anything that scores the next token from the tokens so far: an n-gram, a neural language model, hot words.
+
+    Its state is a (nested) tuple of tensors, hypotheses N first, so that a search re-orders any state in one way.
+    """
+
+    def start(self, n: int) -> S:
+        """The state of n empty hypotheses."""
+        ...
+
+    def score(self, state: S, tokens: Tensor) -> tuple[Tensor, S]:
+        """tokens (N,), the last ones chosen, EOS first -> increments for every next token and EOS (N, V), state."""
+        ...
+
+
+class Fusion(NamedTuple):
+    """A scorer in a beam search, its name in `Hypothesis.parts`, and its weight, not below 0.
+
+    `ceiling` bounds the scorer's increments from above, so that the search knows when to stop: 0 is right for
+    log-probabilities; a scorer that can reward a token must name its largest reward.
+    """
+
+    name: str
+    scorer: Scorer[Any]
+    weight: float
+    ceiling: float = 0.0
+
+
+def select(tree: S, rows: Tensor) -> S:
+    """Rows (n,) of every tensor in a nested tuple of tensors; None stays None."""
+    return _select(tree, rows)  # type: ignore[no-any-return]
+
+
+def _select(tree: Any, rows: Tensor) -> Any:
+    if isinstance(tree, Tensor):
+        return tree.index_select(0, rows)
+    if tree is None:
+        return None
+    chosen = [_select(leaf, rows) for leaf in tree]
+    return type(tree)(*chosen) if hasattr(tree, "_fields") else tuple(chosen)

@@ -1,0 +1,96 @@
+"""Text ⇄ token ids: by character or by byte-pair encoding."""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from asrattn.config import check
+from asrattn.errors import CheckpointError
+from asrattn.text.bpe import BpeTokenizer
+from asrattn.text.char import CharTokenizer
+from asrattn.text.tokens import BLANK, EOS, RESERVED, UNKNOWN, Tokenizer, clean
+
+__all__ = [
+    "BLANK",
+    "EOS",
+    "RESERVED",
+    "UNKNOWN",
+    "BpeConfig",
+    "BpeTokenizer",
+    "CharConfig",
+    "CharTokenizer",
+    "Tokenizer",
+    "TokenizerConfig",
+    "clean",
+    "from_plain",
+    "train",
+]
+
+
+@dataclass(frozen=True)
+class CharConfig:
+    """One token for each character."""
+
+    kind: Literal["char"] = "char"
+
+
+@dataclass(frozen=True)
+class BpeConfig:
+    """Byte-pair encoding; size is V, the reserved ids included."""
+
+    kind: Literal["bpe"] = "bpe"
+    size: int = 500
+
+    def __post_init__(self) -> None:
+        check(self.size > RESERVED, f"size: {self.size} is too small; {RESERVED} ids are reserved")
+
+
+TokenizerConfig = CharConfig | BpeConfig
+
+
+def train(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
+    """A tokenizer that knows every character of the texts; the order of the texts does not matter for characters.
+
+    Raises TextError for no text, control characters, or a size that does not suit the texts.
+    """
+    match config:
+        case CharConfig():
+            return CharTokenizer.train(texts)
+        case BpeConfig(size=size):
+            return BpeTokenizer.train(texts, size)
+
+
+def from_plain(plain: object) -> Tokenizer:
+    """The inverse of `to_plain`. Raises CheckpointError for anything else."""
+    match plain:
+        case {"kind": "char", "characters": str(characters), **rest} if not rest:
+            return _char(characters)
+        case {"kind": "bpe", "model": str(model), **rest} if not rest:
+            return _bpe(model)
+    raise CheckpointError(f"the tokenizer is damaged: {_outline(plain)}; make the model file again")
+
+
+def _char(characters: str) -> CharTokenizer:
+    if len(set(characters)) < len(characters) or not characters:
+        raise CheckpointError(
+            "the tokenizer is damaged: its characters repeat or are none; make the model file again"
+        )
+    return CharTokenizer(characters)
+
+
+def _bpe(model: str) -> BpeTokenizer:
+    try:
+        return BpeTokenizer.load(base64.b64decode(model, validate=True))
+    except binascii.Error:
+        raise CheckpointError(
+            "the tokenizer is damaged: its model is no base64; make the model file again"
+        ) from None
+
+
+def _outline(plain: object) -> str:
+    if not isinstance(plain, dict):
+        return f"it is a {type(plain).__name__} and no set of fields"
+    fields = ", ".join(f"{k}: {v!r:.20}" for k, v in plain.items())
+    return f"it has the fields {{{fields:.200}}}"

@@ -1,0 +1,247 @@
+"""`fit`: from a recipe and a corpus to a model file."""
+
+import json
+import logging
+import platform
+import subprocess
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.strategies import DDPStrategy, Strategy
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+import asrattn
+from asrattn import text
+from asrattn.augment import AugmentConfig
+from asrattn.config import Plain, to_plain
+from asrattn.errors import CheckpointError, ConfigError
+from asrattn.model import SpeechModel
+from asrattn.text import Tokenizer
+from asrattn.training import data as corpora
+from asrattn.training import storage
+from asrattn.training.batches import seed_of
+from asrattn.training.callbacks import MODEL, Bar, Journal, Keeper, Progress, Stopper
+from asrattn.training.module import Training
+from asrattn.training.recipe import Precision, Recipe
+from asrattn.training.validation import Validation
+
+log = logging.getLogger(__name__)
+
+PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+TRACES = (storage.LAST, MODEL, "metrics.csv")  # what shows that a folder holds a run
+
+
+def fit(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    devices: int = 1,
+    nodes: int = 1,
+    precision: Precision | None = None,
+    resume: bool = False,
+    seed: int = 0,
+    accelerator: str = "auto",
+) -> Path:
+    """Train on data/train.jsonl, judge on data/dev.jsonl; the path of the model file, out/model.safetensors.
+
+    In `out` there are also last.ckpt (to resume), metrics.csv, tensorboard/, recipe.json and dropped.tsv. The same
+    seed, devices and machine give the same losses, also when a run is stopped and resumed.
+
+    Raises ConfigError where `out` holds a run and `resume` is not set, or what is resumed was another model;
+    DataError for a corpus that cannot be trained on and for a loss that is no number; CheckpointError where a
+    file cannot be read or written; StoppedError on Ctrl-C.
+    """
+    if precision:
+        recipe = replace(recipe, train=replace(recipe.train, precision=precision))
+    _claim(out, resume)
+    earlier = _earlier(out / storage.LAST, recipe) if resume else None
+    rate = recipe.model.frontend.rate
+    corpus = corpora.load(data, recipe.data, rate, earlier)
+    torch.manual_seed(seed_of("model", seed))
+    model = SpeechModel(replace(recipe.model, vocabulary=corpus.tokenizer.size))
+    corpus = corpora.too_short_for_ctc(corpus, model, _shortest(recipe.augment))
+    served = corpora.SpeechData(corpus, recipe.data, rate, seed)
+    if not resume:
+        model.frontend.fit(served.waves())
+    if _first_process():
+        corpora.report(corpus, out / "dropped.tsv")
+        _describe(recipe, model, served, out)
+    module = Training(recipe, model, corpus.tokenizer, seed)
+    keeper = Keeper(out, lambda progress, found: _card(recipe, model, seed, devices * nodes, progress, found))
+    trainer = _trainer(
+        recipe, devices, nodes, accelerator, [Bar(keeper), keeper, Journal(out, keeper), Stopper(out)]
+    )
+    with warnings.catch_warnings():
+        _quieten()
+        trainer.fit(
+            module, datamodule=served, ckpt_path=out / storage.LAST if resume else None, weights_only=True
+        )
+    return out / MODEL
+
+
+def _trainer(
+    recipe: Recipe, devices: int, nodes: int, accelerator: str, callbacks: list[Callback]
+) -> L.Trainer:
+    strategy: Strategy | str = "auto"
+    if devices * nodes > 1:
+        # A head without a share in the loss has no gradient; buffers are equal from the start and never change.
+        unused = recipe.loss.ctc in (0, 1)
+        strategy = DDPStrategy(find_unused_parameters=unused, broadcast_buffers=False)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # what it says of itself is no news
+    try:
+        return L.Trainer(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=nodes,
+            strategy=strategy,
+            precision=PRECISIONS[recipe.train.precision],  # type: ignore[arg-type]
+            max_epochs=recipe.train.epochs,
+            accumulate_grad_batches=recipe.train.accumulate,
+            check_val_every_n_epoch=recipe.train.validate_every,
+            reload_dataloaders_every_n_epochs=1,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            callbacks=callbacks,
+            plugins=[storage.AtomicCheckpointIO()],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"--devices {devices} --precision {recipe.train.precision}: {_first(error)}"
+        ) from None
+
+
+def _first_process() -> bool:
+    """Before the trainer runs, the launcher's environment tells which process this is."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def _claim(out: Path, resume: bool) -> None:
+    """Make the folder; only the first process looks, since it is the first to write."""
+    if not _first_process():
+        return
+    found = [name for name in TRACES if (out / name).exists()]
+    if found and not resume:
+        raise ConfigError(
+            f"{out}: holds a run already ({', '.join(found)}); add --resume, or name another folder"
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be made ({error.strerror}); name another folder") from None
+
+
+def _earlier(last: Path, recipe: Recipe) -> Tokenizer:
+    """The tokenizer of the run to be resumed, which must have been of the same model."""
+    content = storage.read(last)
+    try:
+        run = json.loads(content["asrattn"])
+        same = run["recipe"]["model"] == to_plain(recipe.model)
+        tokenizer = text.from_plain(run["tokenizer"])
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(f"{last}: was not written by asrattn train; name the folder of a run") from None
+    if not same:
+        raise ConfigError(
+            f"{last}: belongs to another model than the recipe {recipe.name!r}; name another folder"
+        )
+    return tokenizer
+
+
+def _shortest(config: AugmentConfig) -> float:
+    """The factor by which augmentation may shorten an utterance."""
+    return (1 - config.stretch) / (1 + config.speed)
+
+
+def _describe(recipe: Recipe, model: SpeechModel, served: corpora.SpeechData, out: Path) -> None:
+    plain = json.dumps(to_plain(recipe), indent=2, ensure_ascii=False)
+    (out / "recipe.json").write_text(plain + "\n", encoding="utf-8")
+    parameters = sum(p.numel() for p in model.parameters())
+    log.info(
+        "%s: %.2f M parameters, %d tokens; %d batches an epoch, %.1f %% padding",
+        recipe.name,
+        parameters / 1e6,
+        model.config.vocabulary,
+        len(served.train_batches(0)),
+        100 * served.padding(),
+    )
+
+
+def _card(
+    recipe: Recipe, model: SpeechModel, seed: int, processes: int, progress: Progress, found: Validation
+) -> dict[str, Plain]:
+    """What is known of a run; rates in percent."""
+    result = found.result()
+    rates: dict[str, Plain] = {
+        "wer": round(100 * result.wer, 2),
+        "wer_interval": [round(100 * end, 2) for end in result.wer_interval],
+        "cer": round(100 * result.cer, 2),
+    }
+    return {
+        "name": recipe.name,
+        **rates,
+        "dev_utterances": result.utterances,
+        "epochs": progress.epochs,
+        "seed": seed,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "wall_seconds": round(progress.wall_seconds, 1),
+        "cpu_seconds": round(progress.cpu_seconds, 1),
+        "audio_seconds_per_second": round(progress.audio_seconds / max(progress.train_seconds, 1e-9), 1),
+        "hardware": _hardware(model, processes),
+        "versions": {"asrattn": asrattn.__version__, "torch": torch.__version__, "lightning": L.__version__},
+        "commit": _commit(),
+    }
+
+
+def _hardware(model: SpeechModel, processes: int) -> str:
+    device = next(model.parameters()).device
+    if device.type == "cuda":
+        return f"{processes} × {torch.cuda.get_device_name(device)}"
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = (
+            row.partition(":")[2].strip()
+            for row in info.read_text().splitlines()
+            if row.startswith("model name")
+        )
+        cpu = next(names, cpu)
+    return f"{cpu}, {processes} process{'es' if processes > 1 else ''} × {torch.get_num_threads()} threads"
+
+
+def _commit() -> str:
+    """The commit the package runs from, "" outside a repository; with a + where files have changed since."""
+    folder = Path(asrattn.__file__).parent
+    try:
+        found = [
+            subprocess.run(
+                ["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True
+            ).stdout
+            for words in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "-uno", "--", "."])
+        ]
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found[0].strip() + ("+" if found[1].strip() else "")
+
+
+def _quieten() -> None:
+    """Lightning's advice that does not apply here, and what it does to itself; each by its words."""
+    for message in (
+        r".*isinstance\(treespec, LeafSpec\)` is deprecated.*",
+        r".*does not have many workers which may be a bottleneck.*",  # decoded audio is in memory
+        r".*Found \d+ module\(s\) in eval mode at the start of training.*",
+        r".*You have overridden `.*` in `LightningModule`.*",
+        r".*Trying to infer the `batch_size` from an ambiguous collection.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def _first(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

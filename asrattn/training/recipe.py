@@ -1,0 +1,168 @@
+"""A recipe: everything that defines a training run, as one frozen value in a Python file."""
+
+import difflib
+import runpy
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from asrattn.augment import AugmentConfig
+from asrattn.config import check
+from asrattn.errors import ConfigError
+from asrattn.model import LossConfig, ModelConfig
+from asrattn.search import SearchConfig
+from asrattn.text import CharConfig, TokenizerConfig
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is read, and how it is put into batches.
+
+    batch_seconds   most audio in a batch, padding included
+    max_seconds     longer training utterances are dropped (and reported), shorter than min_seconds likewise
+    workers         processes that read audio; 0 reads in the training process, best where the cache holds everything
+    cache           gigabytes of decoded audio to keep in memory; a corpus that does not fit is read from disk
+    """
+
+    tokens: TokenizerConfig = field(default_factory=CharConfig)
+    batch_seconds: float = 25.0
+    max_seconds: float = 30.0
+    min_seconds: float = 0.1
+    workers: int = 0
+    cache: float = 2.0
+
+    def __post_init__(self) -> None:
+        check(self.batch_seconds > 0, "data.batch_seconds must be above 0")
+        check(
+            0 < self.min_seconds < self.max_seconds,
+            "data.min_seconds must lie between 0 and data.max_seconds",
+        )
+        check(self.workers >= 0, "data.workers must not be negative")
+        check(self.cache >= 0, "data.cache must not be negative")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the weights are found: AdamW, a linear warm-up, then a cosine to zero at the last step.
+
+    warmup           share of all steps
+    clip             largest norm of the gradient; 0 leaves it alone
+    ema              decay of the moving average of the weights, which is what is judged and saved; 0 is off
+    accumulate       batches for one step
+    average          the saved model is the mean over this many last validations; 0 saves the one with the best WER
+    validate_every   epochs
+    validate_beam    beam of the decoding on dev
+    patience         stop after so many validations without a better WER; 0 never stops early
+    patience_start   updates before which nothing is counted: the CTC loss sits on a plateau for the first 400–700
+    samples          hypotheses shown with every validation
+    """
+
+    epochs: int = 100
+    learning_rate: float = 1.2e-3
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 0.02
+    warmup: float = 0.08
+    clip: float = 5.0
+    ema: float = 0.998
+    precision: Precision = "bf16"
+    accumulate: int = 1
+    average: int = 0
+    validate_every: int = 1
+    validate_beam: int = 4
+    patience: int = 0
+    patience_start: int = 2000
+    samples: int = 3
+
+    def __post_init__(self) -> None:
+        check(self.learning_rate > 0, "train.learning_rate must be above 0")
+        check(
+            len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas),
+            "train.betas are two numbers in [0, 1)",
+        )
+        for name in ("warmup", "ema"):
+            check(0 <= getattr(self, name) < 1, f"train.{name} must lie in [0, 1)")
+        for name in ("epochs", "accumulate", "validate_every", "validate_beam"):
+            check(getattr(self, name) >= 1, f"train.{name} must be at least 1")
+        for name in ("weight_decay", "clip", "average", "patience", "patience_start", "samples"):
+            check(getattr(self, name) >= 0, f"train.{name} must not be negative")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training run as a value; `Recipe.load(path)` takes it from the variable RECIPE of a Python file."""
+
+    name: str
+    model: ModelConfig
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+
+    @staticmethod
+    def load(path: Path) -> "Recipe":
+        """The RECIPE of a file, which is run.
+
+        Raises ConfigError with file and line for a missing file, a fault in it, a misspelt setting (with what was
+        meant) or a RECIPE that is missing or no Recipe.
+        """
+        return load(Path(path))
+
+
+def load(path: Path) -> Recipe:
+    if not path.is_file():
+        raise ConfigError(f"{path}: does not exist; name a recipe such as recipes/an4/lstm.py")
+    try:
+        found = runpy.run_path(str(path), run_name="recipe")
+    except SyntaxError as error:
+        raise ConfigError(f"{path}:{error.lineno}: {error.msg}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{path}:{_line(path, error)}: {error}") from None
+    except (TypeError, NameError, ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"{path}:{_line(path, error)}: {_explain(error)}") from None
+    recipe = found.get("RECIPE")
+    if recipe is None:
+        raise ConfigError(f"{path}: sets no variable RECIPE; write RECIPE = Recipe(...)")
+    if not isinstance(recipe, Recipe):
+        raise ConfigError(f"{path}: RECIPE is a {type(recipe).__name__}; write RECIPE = Recipe(...)")
+    return recipe
+
+
+def _line(path: Path, error: BaseException) -> int:
+    """The line of the recipe that was being run when the error came."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((f.lineno or 0 for f in reversed(frames) if f.filename == str(path)), 0)
+
+
+def _explain(error: Exception) -> str:
+    """One line; for a misspelt setting also what was meant."""
+    message = str(error).splitlines()[0] if str(error) else type(error).__name__
+    callee, found, rest = message.partition(".__init__() got an unexpected keyword argument ")
+    if not found:
+        return message
+    wrong = rest.split("'")[1]
+    fields = next((list(c.__dataclass_fields__) for c in _configs(error) if c.__name__ == callee), [])
+    meant = difflib.get_close_matches(wrong, fields, n=1, cutoff=0.5)
+    hint = f"did you mean {meant[0]}?" if meant else f"known are {', '.join(fields)}"
+    return f"{callee} has no setting {wrong!r}; {hint}"
+
+
+def _configs(error: BaseException) -> Iterator[Any]:
+    """The dataclasses within reach of the recipe: its own names, and those of the modules it has imported."""
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    names = list(frame.tb_frame.f_globals.values()) if frame else []
+    for value in names:
+        yield from (
+            v for v in (vars(value).values() if isinstance(value, ModuleType) else (value,)) if _is_config(v)
+        )
+
+
+def _is_config(value: object) -> bool:
+    return isinstance(value, type) and hasattr(value, "__dataclass_fields__")

@@ -1,0 +1,47 @@
+"""last.ckpt: written whole or not at all, read without executing anything."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+
+from asrattn.errors import CheckpointError
+
+LAST = "last.ckpt"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning's way of writing, but beside the target and then renamed: a full disk leaves the earlier file."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Raises CheckpointError where the disk refuses."""
+        target = Path(path)
+        draft = target.with_name(target.name + ".part")
+        try:
+            with draft.open("wb") as out:
+                torch.save(checkpoint, out)
+                out.flush()
+                os.fsync(out.fileno())
+            draft.replace(target)
+        except (OSError, RuntimeError) as error:  # RuntimeError: torch's zip writer, on a full disk
+            draft.unlink(missing_ok=True)
+            kept = "; the earlier one is intact" if target.is_file() else ""
+            reason = str(getattr(error, "strerror", None) or error).splitlines()[0]
+            raise CheckpointError(
+                f"{target}: cannot be written ({reason}){kept}; make room and --resume"
+            ) from None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of a last.ckpt. Raises CheckpointError for a file that is missing, damaged or of another kind."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: does not exist; there is nothing to resume, leave --resume out")
+    try:
+        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CheckpointError(f"{path}: is truncated, damaged or no checkpoint of a run ({reason})") from None
+    return found

@@ -1,0 +1,79 @@
+"""Judging a model while it is trained: dev decoded for real, every utterance counted once."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch.distributed
+
+from asrattn import scoring
+from asrattn.model import LossConfig, SpeechModel
+from asrattn.scoring import ErrorCounts, Row, SetResult
+from asrattn.search import SearchConfig, beam_search, ctc_greedy
+from asrattn.text import Tokenizer
+from asrattn.training.batches import Batch
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One dev utterance: the search's result, the errors in words of greedy CTC, and the loss of its batch."""
+
+    row: Row
+    ctc: ErrorCounts
+    loss: float
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a validation found: every dev utterance once, ordered by id. Rates are shares, not percentages."""
+
+    scored: tuple[Scored, ...]
+
+    @cached_property
+    def wer(self) -> float:
+        return scoring.total(s.row.words for s in self.scored).rate
+
+    @cached_property
+    def cer(self) -> float:
+        return scoring.total(s.row.chars for s in self.scored).rate
+
+    @cached_property
+    def ctc_wer(self) -> float:
+        return scoring.total(s.ctc for s in self.scored).rate
+
+    @cached_property
+    def loss(self) -> float:
+        return sum(s.loss for s in self.scored) / max(len(self.scored), 1)
+
+    def result(self) -> SetResult:
+        """With intervals, which take a moment."""
+        return scoring.summarize("dev", [s.row for s in self.scored])
+
+
+def decode(
+    model: SpeechModel, tokenizer: Tokenizer, batch: Batch, loss: LossConfig, search: SearchConfig
+) -> list[Scored]:
+    """Decode a batch and compare with its texts; `model` is in evaluation mode."""
+    feats, lens = model.frontend(batch.wave, batch.wave_lens)
+    plain = replace(loss, consistency=0.0)  # it needs two masked copies; nothing is masked here
+    nats = float(model.loss(feats, lens, batch.tokens, batch.token_lens, plain).total)
+    enc = model.encoder(feats, lens)
+    log_probs = model.ctc_log_probs(enc.output)
+    found = beam_search(model.decoder, enc.output, enc.lens, log_probs if search.ctc > 0 else None, search)
+    scored = []
+    for utterance, hypotheses, greedy in zip(
+        batch.utterances, found, ctc_greedy(log_probs, enc.lens), strict=True
+    ):
+        text = tokenizer.decode(hypotheses[0].tokens)
+        row = scoring.score(utterance.id, utterance.text, text, utterance.speaker)
+        ctc = scoring.count_words(utterance.text, tokenizer.decode(greedy.tokens))
+        scored.append(Scored(row, ctc, nats))
+    return scored
+
+
+def gather(scored: list[Scored]) -> Validation:
+    """The results of all processes, on each of them."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        parts: list[list[Scored]] = [[] for _ in range(torch.distributed.get_world_size())]
+        torch.distributed.all_gather_object(parts, scored)
+        scored = [s for part in parts for s in part]
+    return Validation(tuple(sorted(scored, key=lambda s: s.row.id)))

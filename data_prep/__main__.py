@@ -1,0 +1,227 @@
+"""python -m data_prep CORPUS SOURCE DEST: a corpus as published -> train.jsonl, dev.jsonl, test.jsonl."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from asrattn.errors import AsrattnError
+from data_prep import an4, commonvoice, demo, folder, kaldi, librispeech, speechocean762, summary
+from data_prep.build import Options
+
+Prepare = Callable[[argparse.Namespace, Options], dict[str, Path]]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 1 a told error; argparse ends with 2 for wrong usage."""
+    args = _parser().parse_args(argv)
+    logging.basicConfig(format="%(message)s")
+    options = Options(args.lower, args.upper, args.strip_punctuation, args.quick, args.jobs, args.seed)
+    prepare: Prepare = args.prepare
+    try:
+        for line in summary.lines(prepare(args, options), args.dest):
+            print(line)
+    except AsrattnError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; run it again to finish", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m data_prep",
+        description="Turn a corpus as published into manifests: DEST/train.jsonl, dev.jsonl, test.jsonl. "
+        "Every sound file is opened; what cannot be used is left out, counted, and listed in DEST/dropped.tsv.",
+    )
+    corpora = parser.add_subparsers(metavar="CORPUS", required=True)
+    _add_an4(corpora)
+    _add_folder(corpora)
+    _add_kaldi(corpora)
+    _add(
+        corpora,
+        "commonvoice",
+        "Mozilla Common Voice: train.tsv, dev.tsv, test.tsv and clips/",
+        "the folder of one language, with clips/ in it",
+        lambda args, options: commonvoice.prepare(args.source, args.dest, options),
+    )
+    _add(
+        corpora,
+        "librispeech",
+        "LibriSpeech: a manifest for each part, and train, dev (dev-clean), test (test-clean)",
+        "the folder with train-clean-100/, dev-clean/, … in it",
+        lambda args, options: librispeech.prepare(args.source, args.dest, options),
+    )
+    _add_speechocean762(corpora)
+    _add(
+        corpora,
+        "demo",
+        "spoken words, made offline with eSpeak NG (pip install asrattn[demo])",
+        None,
+        lambda args, options: demo.prepare(args.dest, options),
+    )
+    return parser
+
+
+def _add(
+    corpora: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    description: str,
+    source: str | None,
+    prepare: Prepare,
+) -> argparse.ArgumentParser:
+    """A corpus with the options that all of them have."""
+    parser: argparse.ArgumentParser = corpora.add_parser(name, help=description, description=description)
+    parser.set_defaults(prepare=prepare)
+    if source:
+        parser.add_argument("source", metavar="SOURCE", type=Path, help=source)
+    parser.add_argument(
+        "dest", metavar="DEST", type=Path, help="the folder for the manifests; made if need be"
+    )
+    parser.add_argument(
+        "--lower", action="store_true", help="transcripts in lower case (default: as published)"
+    )
+    parser.add_argument("--upper", action="store_true", help="transcripts in upper case")
+    parser.add_argument(
+        "--strip-punctuation",
+        action="store_true",
+        help="punctuation out of the transcripts, except an apostrophe or a hyphen within a word",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="read only headers: faster, but truncated and NaN audio may pass"
+    )
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=_count,
+        default=os.cpu_count() or 1,
+        help="files opened at once (%(default)s)",
+    )
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of whatever is drawn (%(default)s)")
+    return parser
+
+
+def _add_an4(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        corpora,
+        "an4",
+        "CMU Census (AN4), the wav or the NIST sphere edition",
+        "the folder with etc/ and wav/ in it, or an4_sphere.tar.gz (unpacked to DEST/an4)",
+        lambda args, options: an4.prepare(args.source, args.dest, options, args.dev_speakers),
+    )
+    _add_dev_speakers(parser, 6, 74)
+
+
+def _add_speechocean762(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        corpora,
+        "speechocean762",
+        "speechocean762: English read by Mandarin speakers",
+        "the folder with train/ and test/ in it",
+        lambda args, options: speechocean762.prepare(args.source, args.dest, options, args.dev_speakers),
+    )
+    _add_dev_speakers(parser, 12, 125)
+
+
+def _add_kaldi(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        corpora,
+        "kaldi",
+        "Kaldi data folders: wav.scp, text, utt2spk, segments",
+        "a Kaldi data folder, or a folder of such folders named train, dev, test",
+        lambda args, options: kaldi.prepare(
+            args.source, args.dest, options, args.root, args.dev_share, args.test_share
+        ),
+    )
+    parser.add_argument(
+        "--root",
+        metavar="FOLDER",
+        type=Path,
+        help="what relative paths in wav.scp are relative to (the data folder, or else the one above it)",
+    )
+    _add_shares(parser)
+
+
+def _add_folder(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        corpora,
+        "folder",
+        "your own recordings: sound files beside .txt files of the same name, or named in a table",
+        "the folder of recordings; those of one speaker in one folder, so that speakers are kept apart",
+        lambda args, options: folder.prepare(
+            args.source, args.dest, options, _table(args), args.dev_share, args.test_share
+        ),
+    )
+    parser.add_argument(
+        "--table", metavar="FILE", type=Path, help="a .csv or .tsv with a header that names sounds and texts"
+    )
+    parser.add_argument(
+        "--audio-column", metavar="NAME", default="audio", help="paths below SOURCE (%(default)s)"
+    )
+    parser.add_argument("--text-column", metavar="NAME", default="text", help="transcripts (%(default)s)")
+    parser.add_argument(
+        "--speaker-column", metavar="NAME", help="speakers (default: the folder of the sound file)"
+    )
+    parser.add_argument("--split-column", metavar="NAME", help="train, dev or test (default: drawn)")
+    _add_shares(parser)
+
+
+def _table(args: argparse.Namespace) -> folder.Table | None:
+    if args.table is None:
+        return None
+    return folder.Table(
+        args.table, args.audio_column, args.text_column, args.speaker_column, args.split_column
+    )
+
+
+def _add_dev_speakers(parser: argparse.ArgumentParser, default: int, of: int) -> None:
+    parser.add_argument(
+        "--dev-speakers",
+        metavar="N",
+        type=_natural,
+        default=default,
+        help=f"speakers held out of the {of} of train as dev, none being published (%(default)s; 0: no dev)",
+    )
+
+
+def _add_shares(parser: argparse.ArgumentParser) -> None:
+    for name in ("dev", "test"):
+        parser.add_argument(
+            f"--{name}-share",
+            metavar="X",
+            type=_share,
+            default=0.1,
+            help=f"share of train held out as {name} where there is none, by speakers (%(default)s; 0: no {name})",
+        )
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def _natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("must be 0 or more")
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 0.5:
+        raise argparse.ArgumentTypeError("must be from 0 to below 0.5")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

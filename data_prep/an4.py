@@ -1,0 +1,94 @@
+"""CMU Census (AN4): as wav files (github.com/cmusphinx/an4) or as CMU's archive of NIST sphere files."""
+
+import gzip
+import re
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from asrattn.errors import DataError
+from data_prep import build, split
+from data_prep.build import AS_PUBLISHED, Options
+from data_prep.entries import Entry, folder, lines
+
+_LINE = re.compile(r"(?P<text>.*)\((?P<id>[^()]+)\)\s*$")
+_SUFFIXES = (".wav", ".sph")
+
+
+def prepare(
+    source: Path, dest: Path, options: Options = AS_PUBLISHED, dev_speakers: int = 6
+) -> dict[str, Path]:
+    """Manifests of AN4; dev is `dev_speakers` whole speakers held out of the 74 of train, as none is published.
+
+    source   the folder with etc/ and wav/, the folder above it, or an4_sphere.tar.gz (unpacked to DEST/an4)
+    """
+    dest = build.open_dest(dest)
+    root = _root(_unpack(source, dest) if source.is_file() else folder(source))
+    splits = build.check(dest, {name: _entries(root, name) for name in ("train", "test")}, options)
+    return build.write(dest, split.hold_out_speakers(splits, dev_speakers, options.seed))
+
+
+def _root(source: Path) -> Path:
+    for root in (source, source / "an4"):
+        if (root / "etc").is_dir():
+            return root
+    raise DataError(f"{source}: has no etc/ and no an4/etc/; name the folder that AN4 was unpacked to")
+
+
+def _entries(root: Path, name: str) -> list[Entry]:
+    transcription = root / "etc" / f"an4_{name}.transcription"
+    texts = _transcripts(transcription)
+    entries = []
+    for _, line in lines(root / "etc" / f"an4_{name}.fileids"):
+        path = PurePosixPath(line.strip())
+        sound = _sound(root / "wav" / path)
+        fault = "" if path.name in texts else f"{transcription.name} has no line for it"
+        entries.append(Entry(path.name, sound, texts.pop(path.name, ""), path.parent.name, fault=fault))
+    fault = f"an4_{name}.fileids does not name its sound"
+    return entries + [Entry(id_, transcription, text, fault=fault) for id_, text in texts.items()]
+
+
+def _transcripts(path: Path) -> dict[str, str]:
+    """Id -> text; the marks of sentence start and end, in train but not in test, are left out."""
+    texts = {}
+    for number, line in lines(path):
+        match = _LINE.match(line)
+        if not match:
+            raise DataError(f"{path}:{number}: does not end with an id in parentheses: {line.strip()!r}")
+        if match["id"] in texts:
+            raise DataError(f"{path}:{number}: {match['id']} has a line already; each id may have one")
+        words = (word for word in match["text"].split() if word not in ("<s>", "</s>"))
+        texts[match["id"]] = " ".join(words)
+    return texts
+
+
+def _sound(stem: Path) -> Path:
+    paths = [stem.with_name(stem.name + suffix) for suffix in _SUFFIXES]
+    return next((path for path in paths if path.exists()), paths[0])
+
+
+def _unpack(archive: Path, dest: Path) -> Path:
+    """The archive's plain files, no links, below `dest`. Raises DataError for a member that would lie outside."""
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                _unpack_member(tar, member, archive, dest)
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{archive}: is no whole tar archive ({error}); download it again") from None
+    return dest
+
+
+def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, dest: Path) -> None:
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts:
+        raise DataError(
+            f"{archive}: {member.name!r} would lie outside of {dest}; this is not the published AN4"
+        )
+    content = tar.extractfile(member) if member.isfile() else None
+    if content is None or path.parts[0] != "an4":
+        return
+    data = content.read()
+    target = dest / path
+    with build.writing(dest):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)

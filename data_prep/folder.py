@@ -1,0 +1,119 @@
+"""One's own recordings: sound files beside text files of the same name, or named in a table (.csv, .tsv)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from asrattn import audio
+from asrattn.errors import DataError
+from data_prep import build, split
+from data_prep.build import AS_PUBLISHED, Options
+from data_prep.entries import SPLITS, Entry, columns, folder, table, text
+
+_NAMES = {
+    "train": "train",
+    "training": "train",
+    "dev": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "val": "dev",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Which columns of a table hold what; the paths in it are relative to the folder of recordings."""
+
+    path: Path
+    audio: str = "audio"
+    text: str = "text"
+    speaker: str | None = None
+    split: str | None = None
+
+
+def prepare(
+    source: Path,
+    dest: Path,
+    options: Options = AS_PUBLISHED,
+    listed: Table | None = None,
+    dev_share: float = 0.1,
+    test_share: float = 0.1,
+) -> dict[str, Path]:
+    """Manifests of a folder of recordings, split by speakers where they are known and by utterances elsewhere.
+
+    listed       None: every sound file below `source` has its text in a .txt beside it; the speaker is the name of
+                 the folder it lies in, and folders train, dev, test directly in `source` are taken as the splits
+    dev_share, test_share   share of the utterances held out where no such split is given
+    """
+    dest = build.open_dest(dest)
+    source = folder(source)
+    entries = _listed(source, listed) if listed else _walked(source)
+    splits = build.check(dest, entries, options)
+    shares = {"dev": dev_share, "test": test_share}
+    return build.write(dest, split.hold_out_shares(splits, shares, options.seed))
+
+
+def _walked(source: Path) -> dict[str, list[Entry]]:
+    files = [path for path in sorted(source.rglob("*")) if path.is_file()]
+    sounds = [path for path in files if path.suffix.lower() in audio.EXTENSIONS]
+    texts = {path.with_suffix(""): path for path in files if path.suffix.lower() == ".txt"}
+    if not sounds:
+        raise DataError(f"{source}: holds no sound file; known are {' '.join(sorted(audio.EXTENSIONS))}")
+    entries: dict[str, list[Entry]] = {name: [] for name in SPLITS}
+    for path in sounds:
+        entry = _beside(path, source, texts.get(path.with_suffix("")))
+        entries[_split(path.relative_to(source))].append(entry)
+    fault = "it is a text without a sound file of the same name"
+    for stem in sorted(texts.keys() - {path.with_suffix("") for path in sounds}):
+        path = texts[stem]
+        entries[_split(path.relative_to(source))].append(
+            Entry(path.relative_to(source).as_posix(), path, "", fault=fault)
+        )
+    return entries
+
+
+def _beside(path: Path, source: Path, words: Path | None) -> Entry:
+    """The recording with the text that lies beside it."""
+    id_ = path.with_suffix("").relative_to(source)
+    if words is None:
+        return Entry(id_.as_posix(), path, "", fault="there is no .txt of the same name beside it")
+    try:
+        return Entry(id_.as_posix(), path, text(words), _speaker(id_))
+    except DataError as error:
+        return Entry(id_.as_posix(), path, "", fault=str(error))
+
+
+def _split(path: Path) -> str:
+    return _NAMES.get(path.parts[0].lower(), "train") if len(path.parts) > 1 else "train"
+
+
+def _speaker(path: Path) -> str:
+    """The folder a recording lies in, unless that is the folder of a split."""
+    name = path.parent.name
+    return "" if name.lower() in _NAMES else name
+
+
+def _listed(source: Path, listed: Table) -> dict[str, list[Entry]]:
+    path = listed.path if listed.path.exists() else source / listed.path
+    rows = table(path)
+    columns(path, rows, listed.audio, listed.text, *filter(None, (listed.speaker, listed.split)))
+    entries: dict[str, list[Entry]] = {name: [] for name in SPLITS}
+    for number, row in enumerate(rows, 2):
+        name = row[listed.split] if listed.split else "train"
+        if name.lower() not in _NAMES:
+            raise DataError(f"{path}:{number}: split {name!r} is none of {', '.join(_NAMES)}")
+        entries[_NAMES[name.lower()]].append(_row(source, row, listed))
+    return entries
+
+
+def _row(source: Path, row: dict[str, str], listed: Table) -> Entry:
+    path = Path(row[listed.audio])
+    speaker = row[listed.speaker] if listed.speaker else _speaker(path)
+    fault = "" if path.name else f"column {listed.audio!r} names no file"
+    return Entry(
+        path.with_suffix("").as_posix() if path.name else "?",
+        source / path,
+        row[listed.text],
+        speaker,
+        fault=fault,
+    )

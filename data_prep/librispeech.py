@@ -1,0 +1,59 @@
+"""LibriSpeech (OpenSLR 12) and corpora laid out like it: <part>/<speaker>/<chapter>/*.flac beside *.trans.txt."""
+
+from pathlib import Path
+
+from asrattn.errors import DataError
+from data_prep import build
+from data_prep.build import AS_PUBLISHED, Options, Splits
+from data_prep.entries import Entry, folder, lines
+
+_JOINS = {"train": "train-", "dev": "dev-clean", "test": "test-clean"}
+
+
+def prepare(source: Path, dest: Path, options: Options = AS_PUBLISHED) -> dict[str, Path]:
+    """A manifest for each part that is there, and train (all train-*), dev (dev-clean), test (test-clean).
+
+    source   the folder of the parts, or the one above it
+    """
+    dest = build.open_dest(dest)
+    root = _root(folder(source))
+    parts = {part.name: _entries(part) for part in _parts(root)}
+    splits = build.check(dest, parts, options)
+    return build.write(dest, {**_joined(splits), **splits})
+
+
+def _root(source: Path) -> Path:
+    for root in (source, source / "LibriSpeech"):
+        if _parts(root):
+            return root
+    raise DataError(f"{source}: has no folder train-*, dev-* or test-*; name the folder LibriSpeech/")
+
+
+def _parts(root: Path) -> list[Path]:
+    return sorted(
+        p for p in root.glob("*-*") if p.is_dir() and p.name.startswith(("train-", "dev-", "test-"))
+    )
+
+
+def _joined(parts: Splits) -> Splits:
+    return {
+        name: [u for part, utterances in parts.items() if part.startswith(prefix) for u in utterances]
+        for name, prefix in _JOINS.items()
+    }
+
+
+def _entries(part: Path) -> list[Entry]:
+    entries = []
+    sounds = {path.stem: path for path in sorted(part.glob("*/*/*.flac"))}
+    for path in sorted(part.glob("*/*/*.trans.txt")):
+        speaker = path.parent.parent.name
+        for _, line in lines(path):
+            id_, _, text = line.partition(" ")
+            sound = sounds.pop(id_, path.parent / f"{id_}.flac")
+            entries.append(Entry(id_, sound, text, speaker))
+    if not entries:
+        raise DataError(f"{part}: has no <speaker>/<chapter>/*.trans.txt; was the archive unpacked whole?")
+    fault = "no .trans.txt has a line for it"
+    return entries + [
+        Entry(id_, sound, "", sound.parent.parent.name, fault=fault) for id_, sound in sounds.items()
+    ]

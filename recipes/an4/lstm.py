@@ -1,0 +1,22 @@
+"""AN4, listen, attend and spell: bidirectional LSTM, location-aware attention, LSTM decoder, joint CTC."""
+
+from asrattn.attention import LocationConfig
+from asrattn.augment import AugmentConfig
+from asrattn.decoders import LSTMDecoderConfig
+from asrattn.encoders import LSTMEncoderConfig
+from asrattn.model import LossConfig, ModelConfig
+from asrattn.search import SearchConfig
+from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
+
+RECIPE = Recipe(
+    name="an4-lstm",
+    model=ModelConfig(
+        encoder=LSTMEncoderConfig(dim=256, layers=3, channels=32, dropout=0.3),
+        decoder=LSTMDecoderConfig(dim=256, attention=LocationConfig(dim=256), dropout=0.3),
+    ),
+    data=DataConfig(batch_seconds=20),
+    augment=AugmentConfig(time_fraction=0.3),
+    loss=LossConfig(ctc=0.3, consistency=0.2),
+    train=TrainConfig(epochs=110, learning_rate=1.2e-3, ema=0.999, validate_every=10),
+    search=SearchConfig(beam=10, ctc=0.3),
+)

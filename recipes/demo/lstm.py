@@ -1,0 +1,20 @@
+"""Made speech, a small model: listen, attend and spell in a few minutes on two cores."""
+
+from asrattn.attention import LocationConfig
+from asrattn.decoders import LSTMDecoderConfig
+from asrattn.encoders import LSTMEncoderConfig
+from asrattn.model import LossConfig, ModelConfig
+from asrattn.search import SearchConfig
+from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
+
+RECIPE = Recipe(
+    name="demo-lstm",
+    model=ModelConfig(
+        encoder=LSTMEncoderConfig(dim=128, layers=2, channels=32, dropout=0.1),
+        decoder=LSTMDecoderConfig(dim=128, embedding=64, attention=LocationConfig(dim=128), dropout=0.1),
+    ),
+    data=DataConfig(batch_seconds=20),
+    loss=LossConfig(ctc=0.4),
+    train=TrainConfig(epochs=20, learning_rate=2e-3, ema=0.99, validate_every=4),
+    search=SearchConfig(beam=8, ctc=0.4),
+)

@@ -1,0 +1,26 @@
+"""One's own recordings, from some hundred utterances up: a mid-sized LSTM with strong augmentation.
+
+Small corpora overfit, so dropout is high; for ten hours and more take
+`--set train.epochs=40 --set model.encoder.layers=4 --set data.batch_seconds=60`.
+"""
+
+from asrattn.attention import LocationConfig
+from asrattn.augment import AugmentConfig
+from asrattn.decoders import LSTMDecoderConfig
+from asrattn.encoders import LSTMEncoderConfig
+from asrattn.model import LossConfig, ModelConfig
+from asrattn.search import SearchConfig
+from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
+
+RECIPE = Recipe(
+    name="folder-lstm",
+    model=ModelConfig(
+        encoder=LSTMEncoderConfig(dim=256, layers=3, channels=32, dropout=0.3),
+        decoder=LSTMDecoderConfig(dim=256, attention=LocationConfig(dim=256), dropout=0.3),
+    ),
+    data=DataConfig(batch_seconds=20),
+    augment=AugmentConfig(time_fraction=0.3),
+    loss=LossConfig(ctc=0.3, consistency=0.2),
+    train=TrainConfig(epochs=120, learning_rate=1.2e-3, ema=0.998, validate_every=5),
+    search=SearchConfig(beam=10, ctc=0.3),
+)

@@ -1,0 +1,117 @@
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from asrattn import manifest
+from asrattn.cli import score
+from asrattn.errors import DataError, ManifestError
+from asrattn.manifest import Utterance
+from asrattn.scoring import hypotheses
+from asrattn.scoring.hypotheses import HypothesisLine
+
+SAID = {"u1": "Go to the end", "u2": "Don't stop", "u3": "yes"}
+
+
+@pytest.fixture
+def reference(tmp_path: Path) -> Path:
+    path = tmp_path / "test.jsonl"
+    manifest.write(path, [Utterance(i, f"{i}.wav", text, 1.0, f"s{i}") for i, text in SAID.items()])
+    return path
+
+
+def heard(folder: Path, **texts: str) -> Path:
+    path = folder / "hyp.jsonl"
+    hypotheses.write(path, [HypothesisLine(i, text) for i, text in texts.items()])
+    return path
+
+
+def command(*arguments: object) -> int:
+    parser = argparse.ArgumentParser()
+    score.add(parser.add_subparsers())
+    args = parser.parse_args(["score", *(str(a) for a in arguments)])
+    status: int = args.run(args)
+    return status
+
+
+def test_one_line_for_the_set(reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(reference, heard(tmp_path, u1="Go to end", u2="Don't stop", u3="yes")) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 1
+    assert out.startswith("test   3 utterances   7 words   WER 14.3 % [")
+    assert "resampling utterances" in err
+
+
+def test_a_normalised_line_stands_below_the_raw_one(
+    reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hypothesis = heard(tmp_path, u1="go to the end", u2="don’t, stop!", u3="yes")
+    assert command(reference, hypothesis, "--normalize", "plain") == 0
+    raw, plain = capsys.readouterr().out.splitlines()
+    assert raw.startswith("test   3 utterances   7 words   WER 42.9 %")
+    assert plain.startswith("test (plain)   3 utterances   7 words   WER 0.0 % [0.0,")
+
+
+def test_a_missing_hypothesis_counts_as_deleted_and_is_told(
+    reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(reference, heard(tmp_path, u1="Go to the end", u3="yes")) == 0
+    out, err = capsys.readouterr()
+    assert "WER 28.6 %" in out
+    assert "1 utterance (u2) missing" in err
+
+
+def test_an_unknown_id_is_an_error(reference: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"hyp.jsonl: 1 utterance \(u9\) not in .*test.jsonl"):
+        command(reference, heard(tmp_path, u1="Go", u9="yes"))
+
+
+def test_a_damaged_file_is_an_error(reference: Path, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"absent.jsonl: does not exist"):
+        command(reference, tmp_path / "absent.jsonl")
+
+
+def test_speakers_worst_and_confusions_are_shown_when_asked(
+    reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hypothesis = heard(tmp_path, u1="Go into end now", u2="Don't stop", u3="yes")
+    assert command(reference, hypothesis, "--by", "speaker", "--worst", 2, "--confusions", 1) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("   ")[0] for line in lines[:4]] == ["test", "test/su1", "test/su2", "test/su3"]
+    assert lines[4:9] == [
+        "",
+        "u1   3 errors in 4 words",
+        "  said   Go to   the end",
+        "  heard  Go into end now",
+        "            S    S   S",
+    ]
+    assert lines[9:] == ["", "times   said → heard", "    1   end → now"]
+
+
+def test_a_negative_number_is_wrong_usage(reference: Path) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        command(reference, reference, "--worst", -1)
+    assert stopped.value.code == 2
+
+
+def test_neither_torch_nor_matplotlib_is_needed(reference: Path, tmp_path: Path) -> None:
+    hypothesis = heard(tmp_path, **SAID)
+    program = (
+        "import argparse, json, sys\n"
+        "from asrattn.cli import score\n"
+        "parser = argparse.ArgumentParser(); score.add(parser.add_subparsers())\n"
+        "args = parser.parse_args(sys.argv[1:]); args.run(args)\n"
+        "print(json.dumps([m for m in ('torch', 'lightning', 'matplotlib') if m in sys.modules]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "score", str(reference), str(hypothesis)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    line, modules = done.stdout.splitlines()
+    assert "WER 0.0 %" in line
+    assert json.loads(modules) == []

@@ -1,0 +1,126 @@
+"""The contract of decoders, over every member of the union and every attention."""
+
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+import torch
+from asrattn.search.scorer import select
+
+from asrattn import decoders
+from asrattn.attention import AttentionConfig
+from asrattn.decoders import DecoderConfig, LSTMDecoderConfig, TransformerDecoderConfig
+from asrattn.errors import ConfigError
+from asrattn.text import EOS
+
+D, V = 12, 9
+
+
+def small(member, **settings):
+    sizes = {"dim": 16, "layers": 2, "heads": 2, "hidden": 24, "embedding": 8, "filters": 3, "kernel": 5}
+    return replace(member(), **{k: v for k, v in (sizes | settings).items() if hasattr(member(), k)})
+
+
+VARIANTS = [small(member) for member in get_args(DecoderConfig)]
+VARIANTS += [small(LSTMDecoderConfig, attention=small(member)) for member in get_args(AttentionConfig)]
+VARIANTS += [small(TransformerDecoderConfig, positions=p) for p in ("none", "rotary")]
+
+
+@pytest.fixture(params=VARIANTS, ids=str)
+def decoder(request):
+    torch.manual_seed(0)
+    return decoders.build(request.param, D, V).eval()
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(1)
+    lens = torch.tensor([11, 7])
+    enc = torch.randn(2, 11, D) * (torch.arange(11) < lens[:, None])[..., None]
+    tokens = torch.randint(3, V, (2, 6))
+    tokens[:, 0] = EOS
+    return tokens, enc, lens
+
+
+def test_stepping_equals_the_teacher_forced_pass(decoder, batch):
+    tokens, enc, lens = batch
+    logits, weights = decoder(tokens, enc, lens)
+    assert logits.shape == (2, 6, V)
+    assert weights.shape == (2, 6, 11)
+    memory = decoder.prepare(enc, lens)
+    state = decoder.start(memory)
+    for u in range(6):
+        step, state = decoder.step(tokens[:, u], state, memory)
+        torch.testing.assert_close(step, logits[:, u], atol=1e-5, rtol=1e-4)
+
+
+def test_padding_and_batching_change_nothing(decoder, batch):
+    tokens, enc, lens = batch
+    longer = torch.cat((enc, torch.zeros(2, 5, D)), dim=1)
+    logits = decoder(tokens, enc, lens).logits
+    torch.testing.assert_close(decoder(tokens, longer, lens).logits, logits, atol=1e-5, rtol=1e-4)
+    alone = decoder(tokens[1:], enc[1:, :7], lens[1:]).logits
+    torch.testing.assert_close(logits[1:], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_the_future_of_the_tokens_is_not_seen(decoder, batch):
+    tokens, enc, lens = batch
+    other = tokens.clone()
+    other[:, 4:] = 3
+    before, after = decoder(tokens, enc, lens).logits, decoder(other, enc, lens).logits
+    torch.testing.assert_close(before[:, :4], after[:, :4])
+    assert not torch.allclose(before[:, 4:], after[:, 4:])
+
+
+def test_weights_look_at_real_frames_only(decoder, batch):
+    weights = decoder(*batch).weights
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 6))
+    assert not weights[1, :, 7:].any()
+
+
+def test_hypotheses_share_a_memory_and_can_be_reordered(decoder, batch):
+    """Three hypotheses of each utterance, stepped beside each other, then exchanged, equal those run alone."""
+    _, enc, lens = batch
+    memory = decoder.prepare(enc, lens)
+    tokens = torch.tensor([3, 4, 5, 6, 7, 8])
+    state = select(decoder.start(memory), torch.arange(2).repeat_interleave(3))
+    _, state = decoder.step(torch.full((6,), EOS), state, memory)
+    _, state = decoder.step(tokens, state, memory)
+    order = torch.tensor([2, 0, 0, 5, 3, 4])
+    logits, _ = decoder.step(tokens, select(state, order), memory)
+    for n in range(6):
+        b = n // 3
+        sequence = torch.tensor([[EOS, int(tokens[order[n]]), int(tokens[n])]])
+        alone = decoder(sequence, enc[b : b + 1, : lens[b]], lens[b : b + 1]).logits[0, -1]
+        torch.testing.assert_close(logits[n], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_gradients_reach_every_weight(decoder, batch):
+    decoder.train()
+    decoder(*batch).logits.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in decoder.parameters())
+
+
+def test_scheduled_sampling_feeds_guesses_in_training_only(batch):
+    torch.manual_seed(0)
+    decoder = decoders.build(small(LSTMDecoderConfig, scheduled_sampling=1.0, dropout=0.0), D, V)
+    tokens, enc, lens = batch
+    other = tokens.clone()
+    other[:, 2:] = 3
+    torch.manual_seed(5)
+    first = decoder(tokens, enc, lens).logits
+    torch.manual_seed(5)
+    torch.testing.assert_close(
+        decoder(other, enc, lens).logits[:, 2:], first[:, 2:]
+    )  # the truth is not looked at
+    decoder.eval()
+    assert not torch.allclose(
+        decoder(other, enc, lens).logits[:, 2:], decoder(tokens, enc, lens).logits[:, 2:]
+    )
+
+
+def test_impossible_sizes_are_told():
+    with pytest.raises(ConfigError, match="multiple of heads"):
+        TransformerDecoderConfig(dim=10, heads=4)
+    with pytest.raises(ConfigError, match="scheduled_sampling is 2"):
+        LSTMDecoderConfig(scheduled_sampling=2)

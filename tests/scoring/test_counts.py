@@ -1,0 +1,73 @@
+import jiwer
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asrattn.scoring import ErrorCounts, align, count, count_chars, count_words, total
+from asrattn.scoring.counts import characters, words
+
+tokens = st.lists(st.sampled_from(["a", "b", "c", "dé"]), max_size=8)
+
+
+def edit_distance(a: list[str], b: list[str]) -> int:
+    """Slow and obviously right."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        row, before = [i], row
+        for j, y in enumerate(b, 1):
+            row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (x != y)))
+    return row[-1]
+
+
+def test_each_kind_of_error_is_told_apart() -> None:
+    assert count_words("a b c d", "a x c") == ErrorCounts(substitutions=1, deletions=1, hits=2)
+    assert count_words("a b", "a z b") == ErrorCounts(insertions=1, hits=2)
+    assert count_words("Don't stop", "don't stop").substitutions == 1
+
+
+@given(tokens, tokens)
+def test_counts_agree_with_the_edit_distance(a: list[str], b: list[str]) -> None:
+    counts = count(a, b)
+    assert counts.errors == edit_distance(a, b)
+    assert counts.words == len(a)
+    assert counts.hits + counts.substitutions + counts.insertions == len(b)
+
+
+@given(tokens, tokens)
+def test_an_alignment_spells_both_sides(a: list[str], b: list[str]) -> None:
+    pairs = align(a, b)
+    assert [p.reference for p in pairs if p.kind != "insert"] == a
+    assert [p.hypothesis for p in pairs if p.kind != "delete"] == b
+    assert all((p.reference == p.hypothesis) == (p.kind == "equal") for p in pairs)
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_any_text_at_all_can_be_counted(a: str, b: str) -> None:
+    assert count_words(a, b).words == len(a.split())
+    assert count_chars(a, b).words == len(" ".join(a.split()))
+
+
+def test_the_corpus_rate_is_taken_after_the_sum() -> None:
+    parts = [count_words("a", "b"), count_words("a b c d e f g h i", "a b c d e f g h i")]
+    assert total(parts) == parts[0] + parts[1]
+    assert total(parts).rate == pytest.approx(0.1)  # the mean of the rates would be 0.5
+
+
+def test_rates_agree_with_jiwer() -> None:
+    said, heard = ["one two three", "four five"], ["one too three three", "five"]
+    pairs = list(zip(said, heard, strict=True))
+    assert total(count_words(*pair) for pair in pairs).rate == pytest.approx(jiwer.wer(said, heard))
+    assert total(count_chars(*pair) for pair in pairs).rate == pytest.approx(jiwer.cer(said, heard))
+
+
+def test_an_empty_reference_holds_insertions_only() -> None:
+    assert count_words("", "a b") == ErrorCounts(insertions=2)
+    assert count_words(" ", "a b").rate == 2.0
+    assert count_words("", "").rate == 0.0
+    assert count_words("a b", "") == ErrorCounts(deletions=2)
+
+
+def test_characters_hold_single_spaces() -> None:
+    assert characters(" a\t b\n") == ["a", " ", "b"]
+    assert words(" a\t b\n") == ["a", "b"]
+    assert count_chars("ab cd", "abcd") == ErrorCounts(deletions=1, hits=4)

@@ -1,0 +1,84 @@
+import re
+
+import pytest
+
+from asrattn.errors import DataError
+from asrattn.scoring import (
+    NORMALIZERS,
+    ErrorCounts,
+    SetResult,
+    by_speaker,
+    confusions,
+    score,
+    summarize,
+    worst,
+)
+
+ROWS = [
+    score("u1", "go to the end", "go to end", "ann"),
+    score("u2", "stop", "stopped now", "bob"),
+    score("u3", "yes", "yes", "ann"),
+    score("u4", "to the point", "to a point", "bob"),
+    score("u5", "the", "a", "bob"),
+]
+
+
+def test_the_line_is_written_the_same_way_everywhere() -> None:
+    result = SetResult(
+        name="test",
+        utterances=130,
+        word_counts=ErrorCounts(substitutions=40, deletions=8, insertions=5, hits=725),
+        char_counts=ErrorCounts(substitutions=31, hits=969),
+        wer_interval=(0.051, 0.088),
+        cer_interval=(0.023, 0.04),
+        unit="speakers",
+        rtf=0.0123,
+    )
+    assert result.line() == (
+        "test   130 utterances   773 words   WER 6.9 % [5.1, 8.8]   CER 3.1 % [2.3, 4.0]   RTF 0.012"
+    )
+
+
+def test_a_set_is_summed_up() -> None:
+    result = summarize("dev", ROWS)
+    assert (result.utterances, result.words, result.unit) == (5, 10, "utterances")
+    assert result.wer == pytest.approx(0.5)
+    assert result.wer_interval[0] < result.wer < result.wer_interval[1]
+    assert re.fullmatch(
+        r"dev   5 utterances   10 words   WER 50\.0 % \[.+, .+\]   CER .+ % \[.+, .+\]", result.line()
+    )
+
+
+def test_a_set_without_a_word_is_told_rather_than_divided() -> None:
+    line = summarize("noise", [score("n1", "", "uh huh"), score("n2", "", "")]).line()
+    assert "WER undefined (2 insertions, empty reference)" in line
+
+
+def test_an_empty_set_is_an_error() -> None:
+    with pytest.raises(DataError, match="dev: no utterance"):
+        summarize("dev", [])
+
+
+def test_the_worst_come_first_and_the_faultless_never() -> None:
+    assert [row.id for row in worst(ROWS, 10)] == ["u2", "u5", "u4", "u1"]
+    assert [row.id for row in worst(ROWS, 1)] == ["u2"]
+
+
+def test_confusions_are_counted_over_the_set() -> None:
+    found = confusions(ROWS, 10)
+    assert found[0] == ("the", "a", 2)
+    assert ("the", "", 1) in found
+    assert sum(times for _, _, times in found) == summarize("dev", ROWS).word_counts.errors
+    assert confusions(ROWS, 1) == [("the", "a", 2)]
+
+
+def test_rows_are_parted_by_speaker() -> None:
+    assert {name: [r.id for r in rows] for name, rows in by_speaker(ROWS).items()} == {
+        "ann": ["u1", "u3"],
+        "bob": ["u2", "u4", "u5"],
+    }
+
+
+def test_both_texts_are_normalised() -> None:
+    assert score("u", "Don’t STOP!", "don't stop", normalizer=NORMALIZERS["plain"]).words.errors == 0
+    assert score("u", "Don’t STOP!", "don't stop").words.errors == 2

@@ -1,0 +1,89 @@
+"""Shared layers against their formulas."""
+
+import math
+
+import pytest
+import torch
+
+from asrattn.errors import ConfigError
+from asrattn.layers import Cache, Convolution, Dropout, SelfAttention, rotate, sinusoids
+
+
+def test_sinusoids_are_the_written_formula():
+    table = sinusoids(5, 6, start=2)
+    for p in range(5):
+        for i in range(3):
+            angle = (p + 2) / 10000 ** (2 * i / 6)
+            assert table[p, 2 * i].item() == pytest.approx(math.sin(angle), abs=1e-6)
+            assert table[p, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-6)
+
+
+def test_rotary_products_depend_on_the_distance_only():
+    torch.manual_seed(0)
+    q, k = torch.randn(1, 8), torch.randn(1, 8)
+    near = (rotate(q, 3) @ rotate(k, 1).T).item()
+    assert (rotate(q, 43) @ rotate(k, 41).T).item() == pytest.approx(near, abs=1e-4)
+    assert (rotate(q, 5) @ rotate(k, 1).T).item() != pytest.approx(near, abs=1e-3)
+
+
+@pytest.mark.parametrize("rotary", [False, True])
+def test_self_attention_steps_as_it_runs_and_as_it_is_written(rotary):
+    torch.manual_seed(0)
+    layer = SelfAttention(8, heads=2, dropout=0.0, rotary=rotary)
+    x = torch.randn(3, 5, 8)
+    past = torch.ones(5, 5, dtype=torch.bool).tril()[None]
+    whole = layer(x, past)
+    cache = Cache(*[torch.zeros(3, 2, 0, 4)] * 2)
+    for u in range(5):
+        step, cache = layer.step(x[:, u], cache)
+        torch.testing.assert_close(step, whole[:, u], atol=1e-5, rtol=1e-4)
+    q, k, v = layer.qkv(x).view(3, 5, 3, 2, 4).permute(2, 0, 3, 1, 4)
+    if rotary:
+        q, k = rotate(q), rotate(k)
+    scores = (q @ k.transpose(-1, -2) / 2).masked_fill(~past, float("-inf")).softmax(-1)
+    torch.testing.assert_close(
+        layer.out((scores @ v).transpose(1, 2).flatten(2)), whole, atol=1e-5, rtol=1e-4
+    )
+
+
+def test_bfloat16_on_a_cpu_agrees_with_float32():
+    torch.manual_seed(0)
+    layer = SelfAttention(16, heads=2, dropout=0.0, rotary=True)
+    x, mask = torch.randn(2, 9, 16), torch.arange(9)[None, None] < torch.tensor([9, 4])[:, None, None]
+    exact = layer(x, mask)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = layer(x, mask)
+    assert rough.dtype == torch.bfloat16
+    torch.testing.assert_close(rough.float(), exact, atol=0.03, rtol=0.05)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_dropout_keeps_the_mean_and_drops_its_share(p):
+    torch.manual_seed(0)
+    layer = Dropout(p)
+    x = torch.ones(201, 999, requires_grad=True)
+    y = layer(x)
+    assert (y == 0).float().mean().item() == pytest.approx(p, abs=0.005)
+    assert y.mean().item() == pytest.approx(1.0, abs=0.01)
+    y.sum().backward()
+    torch.testing.assert_close(x.grad, y.detach())
+    assert torch.equal(layer.eval()(x), x)
+
+
+def test_dropout_refuses_a_share_of_one():
+    with pytest.raises(ConfigError, match=r"\[0, 1\)"):
+        Dropout(1.0)
+
+
+def test_convolution_does_not_see_padding():
+    torch.manual_seed(0)
+    layer = Convolution(8, kernel=5)
+    x = torch.randn(1, 6, 8)
+    padded = torch.cat((x, torch.randn(1, 4, 8)), dim=1)
+    real = torch.arange(10)[None] < 6
+    torch.testing.assert_close(layer(padded, real)[:, :6], layer(x, real[:, :6]), atol=1e-6, rtol=1e-5)
+
+
+def test_an_even_kernel_has_no_middle():
+    with pytest.raises(ConfigError, match="odd"):
+        Convolution(8, kernel=4)

@@ -1,0 +1,133 @@
+"""The model's losses against torch's own and against their formulas."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from asrattn.decoders import LSTMDecoderConfig, TransformerDecoderConfig
+from asrattn.encoders import ConformerConfig, LSTMEncoderConfig, TransformerEncoderConfig
+from asrattn.errors import ConfigError
+from asrattn.frontend import FrontendConfig
+from asrattn.model import LossConfig, ModelConfig, SpeechModel, consistency_loss, ctc_loss
+from asrattn.text import EOS
+
+V = 8
+
+
+def small(encoder=None, decoder=None):
+    config = ModelConfig(
+        frontend=FrontendConfig(mels=20),
+        encoder=encoder or LSTMEncoderConfig(dim=12, layers=2, channels=4),
+        decoder=decoder or LSTMDecoderConfig(dim=12, embedding=6),
+        vocabulary=V,
+    )
+    torch.manual_seed(0)
+    return SpeechModel(config).eval()
+
+
+MODELS = [
+    (LSTMEncoderConfig(dim=12, layers=2, channels=4), LSTMDecoderConfig(dim=12, embedding=6)),
+    (
+        ConformerConfig(dim=16, layers=2, heads=2, hidden=16, channels=4),
+        TransformerDecoderConfig(dim=16, layers=1, heads=2, hidden=16),
+    ),
+    (
+        TransformerEncoderConfig(dim=16, layers=2, heads=2, hidden=16, channels=4),
+        LSTMDecoderConfig(dim=12, embedding=6),
+    ),
+]
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(1)
+    feats, feat_lens = torch.randn(2, 60, 20), torch.tensor([60, 44])
+    feats[1, 44:] = 0
+    return feats, feat_lens, torch.tensor([[3, 4, 4, 5], [6, 7, 0, 0]]), torch.tensor([4, 2])
+
+
+@pytest.mark.parametrize(("encoder", "decoder"), MODELS)
+def test_total_is_the_weighted_sum_and_every_weight_learns(encoder, decoder, batch):
+    model = small(encoder, decoder).train()
+    config = LossConfig(ctc=0.4, inter_ctc=0.25, smoothing=0.1)
+    losses = model.loss(*batch, config)
+    expected = 0.6 * losses.attention + 0.4 * (0.75 * losses.ctc + 0.25 * losses.inter_ctc)
+    torch.testing.assert_close(losses.total, expected)
+    losses.total.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_attention_loss_is_the_mean_over_tokens_and_eos(batch):
+    model = small()
+    feats, feat_lens, tokens, token_lens = batch
+    loss = model.loss(*batch, LossConfig(ctc=0.0, smoothing=0.0))
+    nats = 0.0
+    for b in range(2):
+        sequence = tokens[b, : token_lens[b]].tolist()
+        enc = model.encoder(feats[b : b + 1, : feat_lens[b]], feat_lens[b : b + 1])
+        logits = model.decoder(torch.tensor([[EOS, *sequence]]), enc.output, enc.lens).logits[0]
+        nats += F.cross_entropy(logits, torch.tensor([*sequence, EOS]), reduction="sum").item()
+    assert loss.total.item() == pytest.approx(nats / (4 + 2 + 2), rel=1e-4)
+    assert loss.ctc.item() == 0
+
+
+def test_ctc_loss_sums_every_alignment():
+    """Two frames, one token: a·a, a·blank, blank·a."""
+    log_probs = torch.randn(1, 2, 4).log_softmax(-1)
+    p = log_probs[0].exp()
+    total = p[0, 3] * p[1, 3] + p[0, 3] * p[1, 0] + p[0, 0] * p[1, 3]
+    loss = ctc_loss(log_probs, torch.tensor([2]), torch.tensor([[3]]), torch.tensor([1]))
+    assert loss.item() == pytest.approx(-math.log(total.item()), rel=1e-5)
+
+
+def test_ctc_loss_is_infinite_where_the_tokens_do_not_fit():
+    loss = ctc_loss(
+        torch.zeros(1, 2, 4).log_softmax(-1), torch.tensor([2]), torch.tensor([[3, 3]]), torch.tensor([2])
+    )
+    assert loss.item() == math.inf
+
+
+def test_consistency_is_zero_for_equal_halves_and_counts_real_frames_only():
+    half = torch.randn(2, 5, 4).log_softmax(-1)
+    lens = torch.tensor([5, 3, 5, 3])
+    assert consistency_loss(torch.cat((half, half)), lens, 6).item() == pytest.approx(0, abs=1e-6)
+    other = half.clone()
+    other[1, 3:] = torch.randn(2, 4).log_softmax(-1)
+    assert consistency_loss(torch.cat((half, other)), lens, 6).item() == pytest.approx(0, abs=1e-6)
+    other[1, 0] = torch.randn(4).log_softmax(-1)
+    p, q = half[1, 0].exp(), other[1, 0].exp()
+    divergence = (p * (p / q).log()).sum() + (q * (q / p).log()).sum()
+    assert consistency_loss(torch.cat((half, other)), lens, 6).item() == pytest.approx(
+        divergence.item() / 6, rel=1e-4
+    )
+
+
+def test_padding_of_the_batch_changes_no_loss(batch):
+    model = small()
+    feats, feat_lens, tokens, token_lens = batch
+    config = LossConfig(inter_ctc=0.3)
+    longer = (F.pad(feats, (0, 0, 0, 30)), feat_lens, F.pad(tokens, (0, 5)), token_lens)
+    for one, other in zip(model.loss(*batch, config), model.loss(*longer, config), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+def test_encode_goes_from_wave_to_frames():
+    model = small()
+    encoded = model.encode(torch.randn(2, 16000), torch.tensor([16000, 9000]))
+    assert encoded.output.shape[2] == model.encoder.dim
+    assert torch.equal(encoded.lens, model.encoder.lens(model.frontend.lens(torch.tensor([16000, 9000]))))
+    torch.testing.assert_close(
+        model.ctc_log_probs(encoded.output).exp().sum(-1), torch.ones(encoded.output.shape[:2])
+    )
+
+
+def test_unknown_vocabulary_and_shares_outside_are_told():
+    with pytest.raises(ConfigError, match="vocabulary is 0"):
+        SpeechModel(ModelConfig())
+    with pytest.raises(ConfigError, match=r"ctc is 1\.5"):
+        LossConfig(ctc=1.5)
+    pyramid = replace(LSTMEncoderConfig(dim=12, layers=4), subsampling="pyramid", layers=3)
+    assert small(pyramid).encoder.pyramid == 2
