@@ -96,11 +96,17 @@ class Augment(nn.Module):
             wave = self._add_noise(wave, lens, generator)
         return wave, lens
 
-    def warp(self, feats: Tensor, lens: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Time stretch and vocal-tract warp at once: feats (B, F, M), lens (B,) -> (B, F', M), (B,)."""
+    def warp(
+        self, feats: Tensor, lens: Tensor, generator: Generator, length: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Time stretch and vocal-tract warp at once: feats (B, F, M), lens (B,) -> (B, F', M), (B,).
+
+        length (B,): new length over old, where it was drawn before the batch was put together.
+        """
         if not (self.config.stretch or self.config.warp):
             return feats, lens
-        length = _around_one(self.config.stretch, len(feats), generator, feats.device)
+        if length is None:
+            length = _around_one(self.config.stretch, len(feats), generator, feats.device)
         tract = _around_one(self.config.warp, len(feats), generator, feats.device)
         return warp_frames(feats, lens, length, tract)
 

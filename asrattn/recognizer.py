@@ -20,7 +20,7 @@ from asrattn.search import Hypothesis, SearchConfig, beam_search
 from asrattn.segments import Stretch, Wave
 from asrattn.text import EOS, clean
 
-BATCH_SECONDS = 60.0
+BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}  # a CPU's caches like small batches, a GPU is idle with them
 _BATCHES = 8  # read ahead and sorted by length: little padding, bounded memory
 _PIECES = 1000  # at most, so that a long row of broken files is told soon
 
@@ -103,15 +103,18 @@ class Recognizer:
         self,
         sources: Iterable[Path | Utterance],
         search: SearchConfig | None = None,
-        batch_seconds: float = BATCH_SECONDS,
+        batch_seconds: float | None = None,
     ) -> Iterator[Outcome]:
         """Transcripts of files, or of a manifest's utterances, in their order; read as they are needed.
 
         Any length and rate; what is longer than 30 s is cut at pauses and joined again. What cannot be transcribed
-        gives a Failure and never stops the others. batch_seconds: padded audio decoded at once.
+        gives a Failure and never stops the others.
+
+        batch_seconds   padded audio decoded at once; none for what suits the device
         """
         pieces = self._pieces(map(_stretch, sources))
         search = search or self.search
+        batch_seconds = batch_seconds or BATCH_SECONDS[self.device.type]
         done: list[Hypothesis] = []  # of the stretch at hand
         samples = 0
         while window := _take(pieces, round(_BATCHES * batch_seconds * self.rate)):
@@ -130,7 +133,7 @@ class Recognizer:
         self,
         utterances: Sequence[Utterance],
         search: SearchConfig | None = None,
-        batch_seconds: float = BATCH_SECONDS,
+        batch_seconds: float | None = None,
         progress: Callable[[Iterator[Outcome]], Iterable[Outcome]] = iter,
     ) -> Evaluation:
         """`transcribe` all and take the time, reading included; `progress` may watch the outcomes pass."""

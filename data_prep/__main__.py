@@ -18,7 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 a told error; argparse ends with 2 for wrong usage."""
     args = _parser().parse_args(argv)
     logging.basicConfig(format="%(message)s")
-    options = Options(args.lower, args.upper, args.strip_punctuation, args.quick, args.jobs, args.seed)
+    names = ("lower", "upper", "strip_punctuation", "quick", "jobs", "seed")
+    options = Options(**{name: getattr(args, name) for name in names})
     prepare: Prepare = args.prepare
     try:
         for line in summary.lines(prepare(args, options), args.dest):

@@ -1,6 +1,7 @@
 """eSpeak NG 1.52 through ctypes, from the library and data that the package espeakng-loader carries (extra `demo`)."""
 
 import ctypes
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ _SYNCHRONOUS = 2  # espeak_AUDIO_OUTPUT: samples go to the callback, in this thr
 _DONT_EXIT = 0x8000  # espeak_Initialize: an error is returned and does not end the process
 _UTF8 = 1  # espeak_Synth
 _RATE, _VOLUME, _PITCH, _WORD_GAP = 1, 2, 3, 7  # espeak_PARAMETER
-_LONGEST_PATH = 140  # characters; the library cuts the path of its data at 160
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
@@ -35,8 +35,7 @@ class Speaker:
         ]
         library.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
         library.espeak_ng_SetRandSeed.restype = None
-        with _short(data) as path:
-            self.rate: int = library.espeak_Initialize(_SYNCHRONOUS, 0, str(path).encode(), _DONT_EXIT)
+        self.rate: int = library.espeak_Initialize(_SYNCHRONOUS, 0, str(data).encode(), _DONT_EXIT)
         if self.rate <= 0:
             raise DataError(f"{data}: eSpeak NG cannot read its data; install espeakng-loader again")
         library.espeak_SetSynthCallback(self._callback)
@@ -74,28 +73,27 @@ class Speaker:
 
 @contextmanager
 def opened() -> Iterator[Speaker]:
-    """The library, until the end of the block. Raises DataError where espeakng-loader is not installed."""
+    """The library, until the end of the block: the same calls in the same order give the same samples.
+
+    Its state (phases, flutter) lives on from one utterance to the next and survives espeak_Terminate, so each block
+    loads a copy of its own. Raises DataError where espeakng-loader is not installed.
+    """
     try:
         import espeakng_loader
     except ModuleNotFoundError:
         raise DataError("made speech needs eSpeak NG; pip install asrattn[demo]") from None
-    try:
-        library = ctypes.CDLL(espeakng_loader.get_library_path())
-    except OSError as error:
-        raise DataError(f"eSpeak NG cannot be loaded ({error}); install espeakng-loader again") from None
-    try:
-        yield Speaker(library, Path(espeakng_loader.get_data_path()))
-    finally:
-        library.espeak_Terminate()
-
-
-@contextmanager
-def _short(path: Path) -> Iterator[Path]:
-    """The same folder under a path that the library does not cut."""
-    if len(str(path)) <= _LONGEST_PATH:
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        link = Path(folder) / path.name
-        link.symlink_to(path, target_is_directory=True)
-        yield link
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        source = Path(espeakng_loader.get_library_path())
+        copy = Path(folder, source.name)
+        # A link because the library cuts the path of its data at 160 characters.
+        data = Path(folder, "espeak-ng-data")
+        try:
+            shutil.copyfile(source, copy)
+            data.symlink_to(espeakng_loader.get_data_path(), target_is_directory=True)
+            library = ctypes.CDLL(str(copy))
+        except OSError as error:
+            raise DataError(f"eSpeak NG cannot be loaded ({error}); install espeakng-loader again") from None
+        try:
+            yield Speaker(library, data)
+        finally:
+            library.espeak_Terminate()

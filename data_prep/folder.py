@@ -102,18 +102,13 @@ def _listed(source: Path, listed: Table) -> dict[str, list[Entry]]:
         name = row[listed.split] if listed.split else "train"
         if name.lower() not in _NAMES:
             raise DataError(f"{path}:{number}: split {name!r} is none of {', '.join(_NAMES)}")
-        entries[_NAMES[name.lower()]].append(_row(source, row, listed))
+        entries[_NAMES[name.lower()]].append(_row(source, row, number, listed))
     return entries
 
 
-def _row(source: Path, row: dict[str, str], listed: Table) -> Entry:
+def _row(source: Path, row: dict[str, str], number: int, listed: Table) -> Entry:
     path = Path(row[listed.audio])
+    if not path.name:
+        return Entry(f"line {number}", source, "", fault=f"its column {listed.audio!r} is empty")
     speaker = row[listed.speaker] if listed.speaker else _speaker(path)
-    fault = "" if path.name else f"column {listed.audio!r} names no file"
-    return Entry(
-        path.with_suffix("").as_posix() if path.name else "?",
-        source / path,
-        row[listed.text],
-        speaker,
-        fault=fault,
-    )
+    return Entry(path.with_suffix("").as_posix(), source / path, row[listed.text], speaker)

@@ -312,14 +312,26 @@ def test_a_sphere_file_that_is_cut_short_or_compressed(tmp_path):
     assert "compressed sphere" in told(path)
 
 
-def test_an_mp3_of_varying_bit_rate_without_its_length(tmp_path):
+@pytest.mark.parametrize("seconds", [0.5, 8.0])
+def test_an_mp3_of_varying_bit_rate_without_its_length(tmp_path, seconds):
     """Its length can only be guessed; a guess too short would lose sound in silence."""
     path = tmp_path / "a.mp3"
-    soundfile.write(path, sine(8.0), RATE, bitrate_mode="VARIABLE")
+    soundfile.write(path, sine(seconds), RATE, bitrate_mode="VARIABLE")
     content = path.read_bytes()
     assert b"Xing" in content[:100]
     path.write_bytes(content[content.index(b"\xff\xf3", 4) :])
     assert "ffmpeg -i old.mp3 -c copy new.mp3" in told(path)
+
+
+@pytest.mark.parametrize("rate", [16000, 44100, 48000])
+@pytest.mark.parametrize("tag", [b"", b"TAG" + bytes(125)])
+def test_an_mp3_of_constant_bit_rate_needs_no_length(tmp_path, rate, tag):
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, glide(30.0, rate), rate, bitrate_mode="CONSTANT", compression_level=0.5)
+    content = path.read_bytes()
+    assert b"Info" in content[:100]
+    path.write_bytes(content[content.index(content[:2], 4) :] + tag)
+    assert abs(len(audio.read(path, rate)) - 30 * rate) < 3 * 1152
 
 
 @pytest.mark.parametrize("codec", ["WAV", "NIST", "AIFF"])

@@ -355,9 +355,6 @@ def test_the_equalizer_adds_one_curve_to_all_frames_of_an_utterance():
     assert first.diff(dim=1).abs().max() <= 2 * 0.4 / (79 / 4) + 1e-5  # no jumps: four lines over 80 bands
 
 
-# Settings
-
-
 @pytest.mark.parametrize(
     ("setting", "message"),
     [

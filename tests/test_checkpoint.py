@@ -19,7 +19,6 @@ from asrattn import checkpoint
 from asrattn.checkpoint import Card, Saved
 from asrattn.errors import CheckpointError
 from asrattn.model import SpeechModel
-from asrattn.search import SearchConfig
 from asrattn.text import BpeTokenizer
 
 
@@ -55,7 +54,7 @@ class TestThereAndBack:
         assert all(torch.equal(before[name], after[name]) for name in before)
         assert saved.model.config == tiny.config()
         assert saved.tokenizer == tiny.TOKENIZER
-        assert saved.search == SearchConfig(beam=3)
+        assert saved.search == tiny.SEARCH
         assert (saved.card["name"], saved.card["wer"], saved.card["cer"]) == ("tiny", 12.5, None)
         assert not saved.model.training
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,12 +61,12 @@ class TestTranscribe:
         assert [t.score for t in found] == pytest.approx([t.score for t in alone], abs=1e-3)
 
     def test_the_model_s_own_search_is_the_default(self, recognizer: Recognizer, sounds: list[Path]) -> None:
-        own = transcripts(recognizer.transcribe(sounds, SearchConfig(beam=3)))
+        own = transcripts(recognizer.transcribe(sounds, tiny.SEARCH))
         assert transcripts(recognizer.transcribe(sounds)) == own
 
     @pytest.mark.parametrize("ctc", [0.0, 0.5, 1.0])
     def test_any_share_of_ctc(self, recognizer: Recognizer, sounds: list[Path], ctc: float) -> None:
-        assert len(transcripts(recognizer.transcribe(sounds, SearchConfig(beam=2, ctc=ctc)))) == len(sounds)
+        assert len(transcripts(recognizer.transcribe(sounds, replace(tiny.SEARCH, ctc=ctc)))) == len(sounds)
 
     def test_any_rate_and_channel_count(self, recognizer: Recognizer, tmp_path: Path) -> None:
         wave = tiny.wave(1.5, rate=44100)
@@ -129,14 +130,14 @@ class TestUtterances:
 
 
 class TestLongFiles:
-    def test_pieces_are_joined(
-        self, recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_pieces_are_joined(self, recognizer: Recognizer, tmp_path: Path) -> None:
         path = tiny.sound(tmp_path / "long.wav", 70.0)
         cut = list(recognizer_module.waves(path, tiny.RATE))
         assert len(cut) >= 3
-        (found,) = transcripts(recognizer.transcribe([path], batch_seconds=20.0))
-        texts = [recognizer.tokenizer.decode(recognizer.recognize([wave])[0][0].tokens) for wave in cut]
+        search = SearchConfig(beam=2, max_length=0.05)
+        (found,) = transcripts(recognizer.transcribe([path], search, batch_seconds=20.0))
+        best = [recognizer.recognize([wave], search)[0][0] for wave in cut]
+        texts = [recognizer.tokenizer.decode(hypothesis.tokens) for hypothesis in best]
         assert found.text == " ".join(" ".join(texts).split())
         assert found.seconds == pytest.approx(70.0)
 
@@ -144,7 +145,6 @@ class TestLongFiles:
         self, recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path = tiny.sound(tmp_path / "long.wav", 200.0)
-        monkeypatch.setattr(recognizer, "recognize", recognizer.recognize)
         sizes: list[float] = []
         original = recognizer._decode_sorted
 
@@ -153,7 +153,7 @@ class TestLongFiles:
             return original(waves, *rest)
 
         monkeypatch.setattr(recognizer, "_decode_sorted", watch)
-        list(recognizer.transcribe([path], SearchConfig(beam=1, ctc=0.0), batch_seconds=5.0))
+        list(recognizer.transcribe([path], SearchConfig(beam=1, max_length=0.05), batch_seconds=5.0))
         assert sum(sizes) == pytest.approx(200.0)
         assert max(sizes) <= 8 * 5.0 + segments.LONGEST
 
@@ -289,7 +289,9 @@ def test_scripts_without_spaces_are_joined_without(tmp_path: Path) -> None:
 
     tokenizer = CharTokenizer.train(["我喜欢听音乐"])
     path = tmp_path / "chinese.safetensors"
-    checkpoint.save(path, SpeechModel(tiny.config(tokenizer.size)), tokenizer, {})
+    checkpoint.save(
+        path, SpeechModel(tiny.config(tokenizer.size)), tokenizer, {}, SearchConfig(beam=1, max_length=0.05)
+    )
     loaded = Recognizer.load(path, "cpu")
     assert loaded._joint == ""
     (found,) = transcripts(loaded.transcribe([tiny.sound(tmp_path / "long.wav", 40.0)]))

@@ -15,6 +15,7 @@ from asrattn.text import CharTokenizer
 
 RATE = 8000
 TOKENIZER = CharTokenizer.train(["the quick brown fox", "jumps over a lazy dog"])
+SEARCH = SearchConfig(beam=3, max_length=0.5)  # untrained models know no end
 
 
 def config(vocabulary: int = TOKENIZER.size) -> ModelConfig:
@@ -39,7 +40,7 @@ def model(seed: int = 0) -> SpeechModel:
 def model_file(folder: Path, seed: int = 0) -> Path:
     path = folder / "model.safetensors"
     card = checkpoint.Card(name="tiny", wer=12.5, seed=seed)
-    checkpoint.save(path, model(seed), TOKENIZER, card, SearchConfig(beam=3))
+    checkpoint.save(path, model(seed), TOKENIZER, card, SEARCH)
     return path
 
 

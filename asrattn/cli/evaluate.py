@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from asrattn.cli import options
+from asrattn.cli.score import NORMALIZE, aligned_lines
 from asrattn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from asrattn.scoring.pictures import Picture
 
 _log = logging.getLogger(__name__)
-NORMALIZE = ("lower", "plain")
 _WORST = 10  # in the report, unless --worst says otherwise
 
 
@@ -127,7 +127,6 @@ def _print_results(heard: _Heard, normalizer: str | None) -> None:
 
 
 def _print_worst(rows: Sequence["Row"], n: int) -> None:
-    from asrattn.cli.score import aligned_lines
     from asrattn.scoring import worst
 
     for row in worst(rows, n):

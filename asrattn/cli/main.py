@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="asrattn", description="Attention-based speech recognition.")
-    parser.add_argument("--version", action="version", version=f"asrattn {asrattn.__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"asrattn {asrattn.__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for command in COMMANDS.values():
         command.add(subparsers)

@@ -4,22 +4,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from asrattn import manifest
+from asrattn.cli import options
 from asrattn.errors import DataError
-from asrattn.scoring import (
-    NORMALIZERS,
-    Row,
-    align,
-    by_speaker,
-    confusions,
-    hypotheses,
-    score,
-    summarize,
-    worst,
-)
-from asrattn.scoring.counts import words
 
+if TYPE_CHECKING:
+    from asrattn.manifest import Utterance
+    from asrattn.scoring import Row
+
+NORMALIZE = ("lower", "plain")  # by name: the functions would bring numpy to `asrattn --help`
 _MARKS = {"equal": "", "substitute": "S", "delete": "D", "insert": "I"}
 
 
@@ -33,14 +27,16 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument("hypothesis", type=Path, help='JSON lines, {"id": …, "text": …} one utterance a line')
     parser.add_argument(
         "--normalize",
-        choices=[name for name in NORMALIZERS if name != "none"],
+        choices=NORMALIZE,
         help="a second line, after both texts were lower-cased or also freed of punctuation (plain)",
     )
     parser.add_argument("--by", choices=["speaker"], help="a line for each speaker too")
-    parser.add_argument("--worst", type=_whole, default=0, metavar="N", help="show the N worst utterances")
+    parser.add_argument(
+        "--worst", type=options.positive, default=0, metavar="N", help="show the N worst utterances"
+    )
     parser.add_argument(
         "--confusions",
-        type=_whole,
+        type=options.positive,
         default=0,
         metavar="N",
         help="show the N most frequent confusions of words",
@@ -49,6 +45,8 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
+    from asrattn.scoring import confusions, worst
+
     pairs = _matched(args.reference, args.hypothesis)
     name = args.reference.stem
     rows = _print_set(name, pairs, "none", args.by)
@@ -65,8 +63,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def aligned_lines(row: Row) -> list[str]:
+def aligned_lines(row: "Row") -> list[str]:
     """Reference above hypothesis, word under word; below a wrong one S, D or I: substituted, deleted, inserted."""
+    from asrattn.scoring import align
+    from asrattn.scoring.counts import words
+
     columns = []
     for kind, said, heard in align(words(row.reference), words(row.hypothesis)):
         width = max(len(said), len(heard))
@@ -77,8 +78,11 @@ def aligned_lines(row: Row) -> list[str]:
     ]
 
 
-def _matched(reference: Path, hypothesis: Path) -> list[tuple[manifest.Utterance, str]]:
+def _matched(reference: Path, hypothesis: Path) -> list[tuple["Utterance", str]]:
     """Utterances with what was heard in them; a missing hypothesis is an empty one, and told."""
+    from asrattn import manifest
+    from asrattn.scoring import hypotheses
+
     utterances = manifest.read(reference)
     heard = {line.id: line.text for line in hypotheses.read(hypothesis)}
     known = {utterance.id for utterance in utterances}
@@ -96,8 +100,10 @@ def _matched(reference: Path, hypothesis: Path) -> list[tuple[manifest.Utterance
 
 
 def _print_set(
-    name: str, pairs: Sequence[tuple[manifest.Utterance, str]], normalizer: str, by: str | None
-) -> list[Row]:
+    name: str, pairs: Sequence[tuple["Utterance", str]], normalizer: str, by: str | None
+) -> list["Row"]:
+    from asrattn.scoring import NORMALIZERS, by_speaker, score, summarize
+
     rows = [score(u.id, u.text, text, u.speaker, NORMALIZERS[normalizer]) for u, text in pairs]
     result = summarize(name, rows)
     print(result.line())
@@ -112,10 +118,3 @@ def _print_set(
 def _some(ids: Sequence[str]) -> str:
     shown = ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
     return f"{len(ids)} utterance{'s' if len(ids) > 1 else ''} ({shown})"
-
-
-def _whole(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{value} is negative")
-    return value

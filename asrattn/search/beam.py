@@ -17,7 +17,6 @@ from asrattn.search.scorer import Fusion, Stepper, select
 from asrattn.search.stop import Bound
 from asrattn.text import BLANK, EOS
 
-
 # Decided utterances leave the batch when what goes on is at most this share of it: moving the memory has its price too.
 WORTH = 7 / 8
 

@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from asrattn.lengths import mask
 from asrattn.text import BLANK, EOS
@@ -54,19 +55,17 @@ class CTCPrefix(NamedTuple):
     def of(cls, log_probs: Tensor, lens: Tensor) -> Self:
         """log_probs (B, T, V), lens (B,) -> the scorer. On padding labels are impossible and blanks are free."""
         B, T, V = log_probs.shape
+        padding = ~mask(lens, T)
         table = log_probs.new_full((B, V, T + 1), FLOOR, dtype=torch.float64)
-        table[:, :, 1:] = log_probs.transpose(1, 2).clamp(min=FLOOR)
-        table[:, :, 1:].masked_fill_(~mask(lens, T)[:, None], FLOOR)
-        table[:, BLANK, 1:].masked_fill_(~mask(lens, T), 0.0)
-        table[:, BLANK, 0] = 0.0
-        table[:, EOS] = FLOOR
-        table[:, EOS, 0] = 0.0
+        frames = table[..., 1:]
+        frames.copy_(log_probs.transpose(1, 2)).clamp_(min=FLOOR).masked_fill_(padding[:, None], FLOOR)
+        frames[:, BLANK].masked_fill_(padding, 0.0)
+        frames[:, EOS] = FLOOR
+        table[:, (BLANK, EOS), 0] = 0.0
         probs = table.exp()
         probs[:, (BLANK, EOS)] = 0.0
         blanks = table[:, BLANK, None]
-        before = torch.nn.functional.pad(blanks[..., :-1], (1, 0))
-        sums = torch.nn.functional.pad(table.cumsum(2), (1, 0))
-        return cls(probs, sums, before, blanks.cumsum(2))
+        return cls(probs, pad(table.cumsum(2), (1, 0)), pad(blanks[..., :-1], (1, 0)), blanks.cumsum(2))
 
     def start(self, n: int) -> CTCState:
         """Before frame 0: nothing is said, φ(-1) = 0."""
@@ -91,9 +90,10 @@ class CTCPrefix(NamedTuple):
         repeat = (paths[..., :-2] + self.blanks - peak).exp_().mul_(probs).sum(2, keepdim=True).log_() + peak
         scores.scatter_(2, rows, repeat)
         scores[..., EOS] = paths[..., -1]
-        scores = scores.view(N, -1)
-        prefix = state.scores.gather(1, tokens[:, None]).clamp_(min=LOWEST)
-        return scores - prefix, CTCState(paths.view(N, -1), tokens, scores)
+        # No continuation is likelier than its prefix; after an impossible one this also removes what FLOOR let through.
+        prefix = state.scores.gather(1, tokens[:, None])
+        scores = torch.minimum(scores.view(N, -1), prefix)
+        return scores - prefix.clamp_(min=LOWEST), CTCState(paths.view(N, -1), tokens, scores)
 
     def _advance(self, state: CTCState, rows: Tensor) -> Tensor:
         """φ of the hypotheses made longer by their tokens, rows (B, K, 1) -> (B, K, T + 3)."""

@@ -56,5 +56,8 @@ def ctc_greedy(log_probs: Tensor, lens: Tensor) -> list[Hypothesis]:
     changed = torch.ones_like(real)
     changed[:, 1:] = labels[:, 1:] != labels[:, :-1]
     said = (labels != BLANK) & changed & real
-    paths = [[token for token, keep in zip(*pair, strict=True) if keep] for pair in zip(labels.tolist(), said.tolist(), strict=True)]
+    paths = [
+        [token for token, keep in zip(*pair, strict=True) if keep]
+        for pair in zip(labels.tolist(), said.tolist(), strict=True)
+    ]
     return [Hypothesis(tuple(path), score, {"ctc": score}) for path, score in zip(paths, scores, strict=True)]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from asrattn.errors import ConfigError
+from asrattn.config import check
 from asrattn.search.ctc_prefix import CTCPrefix, CTCState
 from asrattn.search.hypothesis import SearchConfig
 from asrattn.search.scorer import Fusion, Stepper
@@ -35,10 +35,13 @@ class Joint:
         self, decoder: Stepper[Any, Any] | None, config: SearchConfig, ctc: bool, scorers: Sequence[Fusion]
     ):
         share = config.ctc if ctc else 0.0
-        if share < 1 and decoder is None:
-            raise ConfigError("beam search: without a decoder give CTC log-probabilities and set ctc to 1")
-        if any(fusion.weight < 0 for fusion in scorers):
-            raise ConfigError("beam search: the weight of a scorer must not be negative")
+        alone = "beam search: without a decoder give CTC log-probabilities and set ctc to 1"
+        check(share == 1 or decoder is not None, alone)
+        for fusion in scorers:
+            check(fusion.weight >= 0, f"beam search: the weight of {fusion.name} is {fusion.weight}, below 0")
+        names = ["attention", "ctc", *(fusion.name for fusion in scorers)]
+        check(len(set(names)) == len(names), f"beam search: two parts have one name among {', '.join(names)}")
+        scorers = [fusion for fusion in scorers if fusion.weight > 0]
         self.decoder = decoder if share < 1 else None
         self.ctc = share > 0
         self.fused = [fusion.scorer for fusion in scorers]
@@ -74,7 +77,9 @@ class Joint:
         if self.decoder is not None:
             logits, decoder = self.decoder.step(tokens, state.decoder, memory.decoder)
             # Half precision is too coarse for a sum over tokens.
-            parts.append(logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1).view(shape))
+            parts.append(
+                logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1).view(shape)
+            )
             scores = torch.add(scores, parts[-1], alpha=next(weights))
             among = self._preselect(scores)
         if memory.ctc is not None and state.ctc is not None:

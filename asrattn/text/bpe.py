@@ -19,11 +19,13 @@ from asrattn.text.tokens import (
     check_range,
     clean,
     corpus,
+    name,
     unknown,
 )
 
 _SPACE = "▁"  # how sentencepiece writes the space
 _NEVER = "\uffff"  # Unicode promises that this is no character: it stands for all unknown ones
+_KEPT = {_SPACE, "▅", _NEVER}
 
 
 @dataclass(frozen=True)
@@ -40,19 +42,22 @@ class BpeTokenizer:
         """
         found = corpus(texts)
         characters = set().union(*found)
-        _check_size(size, characters)
-        tokenizer = cls(_train(found, size))
-        if strange := characters - tokenizer._known:
-            raise unknown(strange, next(text for text in found if strange & set(text)))
-        return tokenizer
+        if kept := characters & _KEPT:
+            raise TextError(f"{name(kept)} in the texts are signs of sentencepiece's own; remove them")
+        needed = RESERVED + len(characters | {" "})
+        if size < needed:
+            raise TextError(
+                f"{size} tokens are too few for {len(characters)} different characters; set size={needed} or more"
+            )
+        return cls(_train(found, size))
 
     @classmethod
     def load(cls, model: bytes) -> "BpeTokenizer":
         """A model written by `train`. Raises CheckpointError for anything else."""
         tokenizer = cls(model)
         try:
-            pieces = tokenizer._pieces
-        except RuntimeError:
+            pieces, _ = tokenizer._pieces, tokenizer._known
+        except (RuntimeError, UnicodeDecodeError):
             raise CheckpointError(
                 "the tokenizer is damaged: no sentencepiece model; make the model file again"
             ) from None
@@ -72,7 +77,7 @@ class BpeTokenizer:
     def _known(self) -> frozenset[str]:
         """Characters that can be written: every one is a token of its own."""
         pieces = (self._pieces.id_to_piece(i) for i in range(RESERVED, self.size))
-        single = {piece for piece in pieces if len(piece) == 1} - {_NEVER}
+        single = {piece for piece in pieces if len(piece) == 1}
         return frozenset(" " if c == _SPACE else c for c in single)
 
     @cached_property
@@ -102,14 +107,6 @@ class BpeTokenizer:
         return {"kind": "bpe", "model": base64.b64encode(self.model).decode("ascii")}
 
 
-def _check_size(size: int, characters: set[str]) -> None:
-    needed = RESERVED + len(characters | {" "})
-    if size < needed:
-        raise TextError(
-            f"{size} tokens are too few for the {len(characters)} characters of the texts; set size={needed} or more"
-        )
-
-
 def _train(texts: list[str], size: int) -> bytes:
     import sentencepiece
 
@@ -122,7 +119,9 @@ def _train(texts: list[str], size: int) -> bytes:
             vocab_size=size,
             character_coverage=1.0,
             normalization_rule_name="identity",  # texts come back as they were
-            max_sentence_length=max(len(text.encode()) for text in texts) + 1,  # longer ones would be skipped
+            max_sentence_length=max(
+                10, *(len(text.encode()) + 1 for text in texts)
+            ),  # longer ones would be skipped
             pad_id=BLANK,
             eos_id=EOS,
             unk_id=UNKNOWN,

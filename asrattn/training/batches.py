@@ -17,16 +17,20 @@ JITTER = (
 
 @dataclass(frozen=True)
 class Batch:
-    """wave (B, S) · wave_lens (B,) samples · tokens (B, U) padded with BLANK · token_lens (B,) · utterances B."""
+    """wave (B, S) · wave_lens (B,) samples · tokens (B, U) padded with BLANK · token_lens (B,) · utterances B.
+
+    stretch (B,): by how much augmentation is to lengthen each; drawn first, so that batches fit the new lengths.
+    """
 
     wave: Tensor
     wave_lens: Tensor
     tokens: Tensor
     token_lens: Tensor
+    stretch: Tensor
     utterances: tuple[Utterance, ...]
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
-        names = ("wave", "wave_lens", "tokens", "token_lens")
+        names = ("wave", "wave_lens", "tokens", "token_lens", "stretch")
         moved = {name: getattr(self, name).to(device, non_blocking=non_blocking) for name in names}
         return replace(self, **moved)
 
@@ -88,6 +92,13 @@ def epoch_batches(
     order = sorted(range(len(seconds)), key=keys.__getitem__)
     batches = level(cut(seconds, bound, order), world)
     return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
+
+
+def stretches(count: int, amount: float, seed: int, epoch: int) -> list[float]:
+    """A factor for the length of each utterance in this epoch, uniform in 1 ± amount."""
+    generator = torch.Generator().manual_seed(seed_of("stretch", seed, epoch))
+    factors: list[float] = (1 + amount * (2 * torch.rand(count, generator=generator) - 1)).tolist()
+    return factors
 
 
 def padding(seconds: Sequence[float], batches: Sequence[Sequence[int]]) -> float:

@@ -298,4 +298,4 @@ def _clock(seconds: float) -> str:
 
 def _done(module: L.LightningModule) -> float:
     assert isinstance(module, Training)
-    return module.progress
+    return module.progress()

@@ -12,21 +12,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 import lightning as L
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from asrattn import audio, manifest, text
-from asrattn.audio import Wave
 from asrattn.errors import AudioError, DataError, TextError
 from asrattn.manifest import Utterance
 from asrattn.model import SpeechModel
 from asrattn.text import BLANK, Tokenizer
-from asrattn.training.batches import Batch, cut, epoch_batches, padding
+from asrattn.training.batches import Batch, cut, epoch_batches, padding, stretches
 from asrattn.training.recipe import DataConfig
 
 log = logging.getLogger(__name__)
 
+Wave = NDArray[np.float32]
 BYTES = 4  # of a sample in memory
 FITTED = 2000  # utterances the front-end's normalisation is taken from
 
@@ -41,10 +43,11 @@ class Dropped(NamedTuple):
 
 @dataclass(frozen=True)
 class Item:
-    """An utterance with its tokens, and its samples (S,) where they are kept in memory."""
+    """An utterance with its tokens, the stretch of this epoch, and its samples (S,) where they are kept in memory."""
 
     utterance: Utterance
     tokens: tuple[int, ...] = ()
+    stretch: float = 1.0
     wave: Wave | None = field(default=None, repr=False, compare=False)
 
 
@@ -81,22 +84,20 @@ def load(folder: Path, config: DataConfig, rate: int, tokenizer: Tokenizer | Non
         dropped += unknown
     _check_left(kept, train, dropped, folder)
     assert tokenizer is not None
-    judged = [Item(i.utterance, tuple(tokenizer.encode_lossy(i.utterance.text)), i.wave) for i in judged]
+    judged = [replace(i, tokens=tuple(tokenizer.encode_lossy(i.utterance.text))) for i in judged]
     return Corpus(kept, judged, dropped, tokenizer)
 
 
-def too_short_for_ctc(corpus: Corpus, model: SpeechModel, shortest: float) -> Corpus:
+def fitting(corpus: Corpus, model: SpeechModel, shortest: float) -> Corpus:
     """The corpus without the training utterances whose tokens may not fit the encoder's frames: CTC needs a frame
     for each token and one more between two equal ones. shortest: the factor by which augmentation may shorten.
 
-    Raises DataError where nothing is left.
+    Raises DataError where nothing is left, or a dev utterance is too short for the model.
     """
-    frames = encoder_frames(model, [i.utterance.seconds for i in corpus.train], shortest).tolist()
     kept, dropped = [], []
-    for item, available in zip(corpus.train, frames, strict=True):
-        tokens = item.tokens
-        needed = len(tokens) + sum(a == b for a, b in itertools.pairwise(tokens))
-        if needed <= available:
+    for item, available in zip(corpus.train, _frames(model, corpus.train, shortest), strict=True):
+        needed = len(item.tokens) + sum(a == b for a, b in itertools.pairwise(item.tokens))
+        if max(needed, 1) <= available:
             kept.append(item)
         else:
             detail = f"{available} encoder frames for {needed} tokens; a wrong transcript or a hasty speaker"
@@ -105,14 +106,20 @@ def too_short_for_ctc(corpus: Corpus, model: SpeechModel, shortest: float) -> Co
         raise DataError(
             f"no training utterance is long enough for CTC ({dropped[0].id}: {dropped[0].detail})"
         )
-    return Corpus(kept, corpus.dev, corpus.dropped + dropped, corpus.tokenizer)
+    for item, available in zip(corpus.dev, _frames(model, corpus.dev, 1.0), strict=True):
+        if not available:
+            seconds = item.utterance.seconds
+            raise DataError(
+                f"dev.jsonl: {item.utterance.id}: {seconds:.3f} s are too short for the model; take it out"
+            )
+    return replace(corpus, train=kept, dropped=corpus.dropped + dropped)
 
 
-def encoder_frames(model: SpeechModel, seconds: Sequence[float], factor: float) -> Tensor:
-    """(B,) encoder frames of utterances of so many seconds, shortened by the factor."""
-    samples = torch.tensor([int(s * model.config.frontend.rate) for s in seconds], dtype=torch.int64)
-    frames = model.frontend.lens(samples)
-    return model.encoder.lens((frames * factor).long())
+def _frames(model: SpeechModel, items: list[Item], factor: float) -> list[int]:
+    """Encoder frames of each, shortened by the factor."""
+    samples = torch.tensor([int(i.utterance.seconds * model.config.frontend.rate) for i in items])
+    frames: list[int] = model.encoder.lens((model.frontend.lens(samples) * factor).long()).tolist()
+    return frames
 
 
 def report(corpus: Corpus, path: Path) -> None:
@@ -129,23 +136,25 @@ def report(corpus: Corpus, path: Path) -> None:
 class SpeechData(L.LightningDataModule):
     """Serves a corpus in batches to Lightning, which asks again for the loaders in every epoch."""
 
-    def __init__(self, corpus: Corpus, config: DataConfig, rate: int, seed: int) -> None:
+    def __init__(self, corpus: Corpus, config: DataConfig, rate: int, stretch: float, seed: int) -> None:
         super().__init__()
         self.corpus = corpus
         self.config = config
         self.rate = rate
+        self.stretch = stretch
         self.seed = seed
         self.seconds = [i.utterance.seconds for i in corpus.train]
 
     def train_batches(self, epoch: int, world: int = 1) -> list[list[int]]:
-        return epoch_batches(self.seconds, self.config.batch_seconds, world, self.seed, epoch)
+        """All batches of an epoch; their lengths are those after the stretch."""
+        return epoch_batches(self._stretched(epoch), self.config.batch_seconds, world, self.seed, epoch)
 
     def train_dataloader(self) -> "DataLoader[Batch]":
         assert self.trainer is not None
-        world, rank = self.trainer.world_size, self.trainer.global_rank
-        return self._loader(
-            self.corpus.train, self.train_batches(self.trainer.current_epoch, world)[rank::world]
-        )
+        epoch, world, rank = self.trainer.current_epoch, self.trainer.world_size, self.trainer.global_rank
+        factors = stretches(len(self.seconds), self.stretch, self.seed, epoch)
+        items = [replace(item, stretch=f) for item, f in zip(self.corpus.train, factors, strict=True)]
+        return self._loader(items, self.train_batches(epoch, world)[rank::world])
 
     def val_dataloader(self) -> "DataLoader[Batch]":
         """Each dev utterance on exactly one process; a process for which there is none gets an empty batch."""
@@ -165,7 +174,12 @@ class SpeechData(L.LightningDataModule):
             yield collated.wave, collated.wave_lens
 
     def padding(self) -> float:
-        return padding(self.seconds, self.train_batches(0))
+        """Its share in the first epoch."""
+        return padding(self._stretched(0), self.train_batches(0))
+
+    def _stretched(self, epoch: int) -> list[float]:
+        factors = stretches(len(self.seconds), self.stretch, self.seed, epoch)
+        return [s * f for s, f in zip(self.seconds, factors, strict=True)]
 
     def _loader(self, items: list[Item], batches: list[list[int]]) -> "DataLoader[Batch]":
         return DataLoader(
@@ -188,11 +202,7 @@ class Items(Dataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         item = self.items[index]
-        return (
-            item
-            if item.wave is not None
-            else Item(item.utterance, item.tokens, read(item.utterance, self.rate))
-        )
+        return item if item.wave is not None else replace(item, wave=read(item.utterance, self.rate))
 
 
 def read(utterance: Utterance, rate: int) -> Wave:
@@ -212,7 +222,8 @@ def collate(items: Sequence[Item]) -> Batch:
         tokens[b, : len(item.tokens)] = torch.tensor(item.tokens, dtype=torch.int64)
     wave_lens = torch.tensor([len(w) for w in waves], dtype=torch.int64)
     token_lens = torch.tensor([len(i.tokens) for i in items], dtype=torch.int64)
-    return Batch(wave, wave_lens, tokens, token_lens, tuple(i.utterance for i in items))
+    stretch = torch.tensor([i.stretch for i in items])
+    return Batch(wave, wave_lens, tokens, token_lens, stretch, tuple(i.utterance for i in items))
 
 
 def _readable(
@@ -291,7 +302,7 @@ def _tokenised(items: list[Item], tokenizer: Tokenizer) -> tuple[list[Item], lis
         except TextError as error:
             dropped.append(Dropped(item.utterance.id, "unknown characters", str(error)))
             continue
-        kept.append(Item(item.utterance, tokens, item.wave))
+        kept.append(replace(item, tokens=tokens))
     return kept, dropped
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import lightning as L
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DDPStrategy, Strategy
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 import asrattn
 from asrattn import text
@@ -64,8 +64,8 @@ def fit(
     corpus = corpora.load(data, recipe.data, rate, earlier)
     torch.manual_seed(seed_of("model", seed))
     model = SpeechModel(replace(recipe.model, vocabulary=corpus.tokenizer.size))
-    corpus = corpora.too_short_for_ctc(corpus, model, _shortest(recipe.augment))
-    served = corpora.SpeechData(corpus, recipe.data, rate, seed)
+    corpus = corpora.fitting(corpus, model, _shortest(recipe.augment))
+    served = corpora.SpeechData(corpus, recipe.data, rate, recipe.augment.stretch, seed)
     if not resume:
         model.frontend.fit(served.waves())
     if _first_process():

@@ -113,7 +113,7 @@ class Training(L.LightningModule):
     def _warped(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         wave, wave_lens = self.augment.wave(batch.wave, batch.wave_lens, generator)
         feats, lens = self.model.frontend(wave, wave_lens)
-        return self.augment.warp(feats, lens, generator)
+        return self.augment.warp(feats, lens, generator, batch.stretch)
 
     def _count(self, losses: Losses, batch: Batch) -> None:
         self.verify()
@@ -122,16 +122,14 @@ class Training(L.LightningModule):
         self.batches += 1
         self.seconds += sum(u.seconds for u in batch.utterances)
 
-    @property
-    def progress(self) -> float:
-        """The share of all steps that is done, between 0 and 1."""
-        return (
-            self.trainer.current_epoch + self.batches / self.trainer.num_training_batches
-        ) / self.recipe.train.epochs
+    def progress(self, steps: float = 0.0) -> float:
+        """The share of all batches that is done, between 0 and 1; `steps` adds to those of this epoch."""
+        epoch = (self.batches + steps) / self.trainer.num_training_batches
+        return (self.trainer.current_epoch + epoch) / self.recipe.train.epochs
 
     def _set_rate(self) -> None:
         config = self.recipe.train
-        rate = config.learning_rate * schedule.factor(self.progress, config.warmup)
+        rate = config.learning_rate * schedule.factor(self.progress(0.5), config.warmup)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
 

@@ -52,9 +52,8 @@ class TrainConfig:
 
     warmup           share of all steps
     clip             largest norm of the gradient; 0 leaves it alone
-    ema              decay of the moving average of the weights, which is what is judged and saved; 0 is off
+    ema              decay of the moving average of the weights, which is judged, and saved where it is best; 0 is off
     accumulate       batches for one step
-    average          the saved model is the mean over this many last validations; 0 saves the one with the best WER
     validate_every   epochs
     validate_beam    beam of the decoding on dev
     patience         stop after so many validations without a better WER; 0 never stops early
@@ -71,7 +70,6 @@ class TrainConfig:
     ema: float = 0.998
     precision: Precision = "bf16"
     accumulate: int = 1
-    average: int = 0
     validate_every: int = 1
     validate_beam: int = 4
     patience: int = 0
@@ -88,7 +86,7 @@ class TrainConfig:
             check(0 <= getattr(self, name) < 1, f"train.{name} must lie in [0, 1)")
         for name in ("epochs", "accumulate", "validate_every", "validate_beam"):
             check(getattr(self, name) >= 1, f"train.{name} must be at least 1")
-        for name in ("weight_decay", "clip", "average", "patience", "patience_start", "samples"):
+        for name in ("weight_decay", "clip", "patience", "patience_start", "samples"):
             check(getattr(self, name) >= 0, f"train.{name} must not be negative")
 
 

@@ -41,8 +41,9 @@ def test_a_model(capsys, tmp_path: Path) -> None:
     parameters = {
         name: sum(p.numel() for p in part.parameters()) for name, part in tiny.model().named_children()
     }
-    assert {name: number(out, f"\n  {name}") for name in parameters} == parameters
-    assert number(out, "\n  total") == sum(parameters.values())
+    table = out.partition("\nparameters")[2]
+    assert {name: number(table, f"\n  {name}") for name in parameters} == parameters
+    assert number(table, "\n  total") == sum(parameters.values())
     assert "8000 Hz" in out
     assert "100 a second, 16 features" in out
     assert "subsampling 4" in out

@@ -10,7 +10,7 @@ from asrattn import manifest
 from asrattn.cli import score
 from asrattn.errors import DataError, ManifestError
 from asrattn.manifest import Utterance
-from asrattn.scoring import hypotheses
+from asrattn.scoring import NORMALIZERS, hypotheses
 from asrattn.scoring.hypotheses import HypothesisLine
 
 SAID = {"u1": "Go to the end", "u2": "Don't stop", "u3": "yes"}
@@ -115,3 +115,7 @@ def test_neither_torch_nor_matplotlib_is_needed(reference: Path, tmp_path: Path)
     line, modules = done.stdout.splitlines()
     assert "WER 0.0 %" in line
     assert json.loads(modules) == []
+
+
+def test_every_normaliser_can_be_asked_for() -> None:
+    assert {"none", *score.NORMALIZE} == set(NORMALIZERS)

@@ -30,6 +30,8 @@ def feed(scorer: CTCPrefix, tokens: list[list[int]]) -> list[torch.Tensor]:
 
 def test_prefix_scores_are_sums_over_all_alignments():
     _, _, log_probs = utterances(1, 5, 5, seed=1)
+    log_probs[..., EOS] = -torch.inf
+    log_probs = log_probs.log_softmax(-1)
     whole = ctc_by_alignments(log_probs[0])
     scorer = CTCPrefix.of(log_probs, torch.tensor([5]))
     for U in range(4):
@@ -42,7 +44,7 @@ def test_prefix_scores_are_sums_over_all_alignments():
             assert scores[BLANK] == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     T=st.integers(1, 12),
@@ -71,13 +73,13 @@ def test_prefix_scores_equal_the_recursion(seed, T, tokens, scale):
 def test_long_confident_utterances_keep_their_precision():
     """Sums of thousands are subtracted from one another there."""
     draw = torch.Generator().manual_seed(0)
-    T, V = 400, 20
+    T, V = 250, 20
     labels = torch.randint(2, V, (T,), generator=draw)
     labels[torch.rand(T, generator=draw) < 0.8] = BLANK
     logits = torch.randn(T, V, generator=draw, dtype=F64)
     logits[torch.arange(T), labels] += 18.0
     log_probs = logits.log_softmax(-1)[None]
-    tokens = [t for t, _ in itertools.groupby(labels.tolist()) if t != BLANK][:12]
+    tokens = [t for t, _ in itertools.groupby(labels.tolist()) if t != BLANK][:8]
     found = feed(CTCPrefix.of(log_probs, torch.tensor([T])), [tokens])
     for u in range(len(tokens)):
         truth = ctc_by_recursion(log_probs[0], tuple(tokens[: u + 1]))[0]
@@ -99,20 +101,13 @@ def test_the_complete_labelling_is_the_ctc_loss(tokens):
 def test_prefix_probabilities_add_up():
     """A labelling ends here or goes on with some token: p(g complete) + Σ ψ(g·c) = ψ(g)."""
     _, lens, log_probs = utterances(5, 30, 9, seed=4)
+    lens = lens.clamp(min=14)
     log_probs[..., EOS] = -torch.inf
-    log_probs = log_probs.log_softmax(-1)
-    scorer = CTCPrefix.of(log_probs, lens)
+    scorer = CTCPrefix.of(log_probs.log_softmax(-1), lens)
     state = scorer.start(5)
-    tokens = torch.full((5,), EOS)
-    for token in [4, 4, 7, 2, 7, 7]:
-        increments, state = scorer.score(state, tokens)
+    for token in [EOS, 4, 4, 7, 2, 7, 7]:
+        increments, state = scorer.score(state, torch.full((5,), token))
         torch.testing.assert_close(increments.exp().sum(1), torch.ones(5, dtype=F64), rtol=0, atol=1e-10)
-        tokens = torch.full((5,), token)
-        if (lens < 14).any():
-            lens = lens.clamp(min=14)
-            scorer = CTCPrefix.of(log_probs, lens)
-            state = scorer.start(5)
-            tokens = torch.full((5,), EOS)
 
 
 def test_padding_says_nothing():

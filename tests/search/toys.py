@@ -131,8 +131,9 @@ def exhaustive(decoder, enc, lens, ctc, config, scorers=()) -> list[list[Hypothe
         hypotheses = []
         for U in range(config.min_length, limit + 1):
             for tokens in itertools.product(range(2, V), repeat=U):
-                hypotheses.append(scored.hypothesis(tokens, config))
-        hypotheses = [h for h in hypotheses if h.score > -torch.inf]
+                one_way = scored.hypothesis(tokens, config)
+                if one_way.score > -torch.inf:
+                    hypotheses.append(one_way)
         found.append(sorted(hypotheses, key=lambda h: -h.score)[: config.nbest])
     return found
 

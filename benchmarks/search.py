@@ -1,0 +1,142 @@
+"""What joint CTC/attention beam search costs: python -m benchmarks.search --help.
+
+Untrained decoders over frames whose CTC is sure of a random text of the length asked for: the number of steps is that of
+real speech, and the arithmetic does not care about words. `CTC` is the share of the prefix scores; `recursion` is how
+much longer one scoring step takes by the explicit recursion over frames, itself vectorised over hypotheses and tokens.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asrattn.decoders import LSTMDecoderConfig, TransformerDecoderConfig, build
+from asrattn.search import CTCPrefix, SearchConfig, beam_search
+from asrattn.search.scorer import select
+from asrattn.text import BLANK, EOS
+
+DECODERS = {
+    "lstm": LSTMDecoderConfig(),
+    "transformer": TransformerDecoderConfig(layers=1, dim=128, hidden=512),
+    "none": None,
+}
+HEAD = (
+    f"{'decoder':12} {'batch':>5} {'steps':>5} {'ms/step':>8} {'s/audio-s':>10} {'CTC':>5} {'recursion':>9}"
+)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print one line for each decoder and batch size."""
+    parser = argparse.ArgumentParser(
+        description="the cost of beam search", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--decoders", nargs="+", choices=DECODERS, default=list(DECODERS), metavar="KIND")
+    parser.add_argument("--batch", nargs="+", type=int, default=[1, 8], help="utterances")
+    parser.add_argument("--beam", type=int, default=10)
+    parser.add_argument("--candidates", type=int, default=0)
+    parser.add_argument("--ctc", type=float, default=0.5)
+    parser.add_argument("--seconds", type=float, default=2.8, help="of audio in each utterance")
+    parser.add_argument("--frames", type=int, default=70, help="of the encoder in each utterance")
+    parser.add_argument("--tokens", type=int, default=19)
+    parser.add_argument("--vocabulary", type=int, default=35)
+    parser.add_argument("--dim", type=int, default=256, help="of the encoder")
+    parser.add_argument("--repeats", type=int, default=10, help="the fastest counts")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="CPU time on cpu, wall time elsewhere")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    print(HEAD)
+    for kind in args.decoders:
+        for batch in args.batch:
+            print(row(kind, batch, args), flush=True)
+
+
+def row(kind: str, batch: int, args: argparse.Namespace) -> str:
+    """Measure one decoder with one batch size."""
+    enc, lens, ctc = utterances(batch, args)
+    config = DECODERS[kind]
+    decoder: Any = None
+    if config is not None:
+        decoder = build(config, args.dim, args.vocabulary)
+        decoder.to(args.device).eval()
+    share = 1.0 if decoder is None else args.ctc
+    search = SearchConfig(beam=args.beam, ctc=share, candidates=args.candidates)
+    steps = 1 + max(len(h[0].tokens) for h in beam_search(decoder, enc, lens, ctc, search))
+    clock = time.process_time if args.device == "cpu" else synchronised
+    total = fastest(lambda: beam_search(decoder, enc, lens, ctc, search), args.repeats, clock)
+    with torch.inference_mode():
+        prefix, naive = steady(ctc, lens, args.beam)
+        closed = fastest(prefix, args.repeats, clock)
+        ratio = fastest(naive, args.repeats, clock) / closed
+    cost = total / (batch * args.seconds)
+    return (
+        f"{kind:12} {batch:5} {steps:5} {1e3 * total / steps:8.3f} {cost:10.5f} "
+        f"{steps * closed / total:5.0%} {ratio:8.1f}×"
+    )
+
+
+def utterances(batch: int, args: argparse.Namespace) -> tuple[Tensor, Tensor, Tensor]:
+    """enc (B, T, D), lens (B,), CTC log-probabilities (B, T, V) that are sure of a random text."""
+    draw = torch.Generator().manual_seed(0)
+    T, V = args.frames, args.vocabulary
+    logits = torch.randn(batch, T, V, generator=draw)
+    logits[:, :, BLANK] += 8.0
+    for row in logits:
+        at = torch.randperm(T, generator=draw)[: args.tokens]
+        row[at, BLANK] -= 8.0
+        row[at, torch.randint(3, V, (len(at),), generator=draw)] += 8.0
+    enc = torch.randn(batch, T, args.dim, generator=draw)
+    lens = torch.full((batch,), T)
+    return enc.to(args.device), lens.to(args.device), logits.log_softmax(-1).to(args.device)
+
+
+def steady(ctc: Tensor, lens: Tensor, beam: int) -> tuple[Callable[[], object], Callable[[], object]]:
+    """One scoring step in the midst of a search, in closed form and by the recursion over frames."""
+    B, V = len(ctc), ctc.shape[2]
+    scorer = CTCPrefix.of(ctc, lens)
+    _, state = scorer.score(scorer.start(B), lens.new_full((B,), EOS))
+    rows = torch.arange(B, device=ctc.device).repeat_interleave(beam)
+    state = select(state, rows)
+    tokens = 3 + torch.arange(len(rows), device=ctc.device) % (V - 3)
+    frames = ctc.double().transpose(0, 1).repeat_interleave(beam, 1)
+    paths = state.paths[:, 3:].T.contiguous()
+    return lambda: scorer.score(state, tokens), lambda: recursion(frames, paths)
+
+
+def recursion(frames: Tensor, paths: Tensor) -> Tensor:
+    """frames (T, N, V), paths (T, N): φ of the prefix -> ψ of every continuation (N, V), frame by frame."""
+    label = torch.full_like(frames[0], -torch.inf)
+    blank = label
+    psi = label
+    for frame, path in zip(frames[1:], paths[:-1, :, None], strict=True):
+        entered = path + frame
+        psi = torch.logaddexp(psi, entered)
+        blank, label = (
+            torch.logaddexp(label, blank) + frame[:, BLANK, None],
+            torch.logaddexp(label + frame, entered),
+        )
+    return psi
+
+
+def fastest(work: Callable[[], object], repeats: int, clock: Callable[[], float]) -> float:
+    """Seconds of the fastest run, after one to warm up."""
+    work()
+    times = []
+    for _ in range(repeats):
+        start = clock()
+        work()
+        times.append(clock() - start)
+    return min(times)
+
+
+def synchronised() -> float:
+    """Wall time, when the accelerator has finished what it was given."""
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""python -m data_prep: exit status, summary, one line for what went wrong."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from asrattn import manifest
+from data_prep.__main__ import main
+
+
+@pytest.fixture
+def recordings(sound, tmp_path: Path) -> Path:
+    for n in range(10):
+        path = sound(tmp_path / "rec" / f"s{n}" / f"{n}.wav", seconds=36.0, rate=1000)
+        path.with_suffix(".txt").write_text(f"Number, {n}!")
+    return tmp_path / "rec"
+
+
+def test_the_summary_counts_and_names(recordings: Path, tmp_path: Path, capsys):
+    for n in range(7):
+        (recordings / f"broken{n}.wav").touch()
+        (recordings / f"broken{n}.txt").write_text("x")
+    assert main(["folder", str(recordings), str(tmp_path / "out"), "--lower", "--strip-punctuation"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].split()[:7] == ["train", "8", "utterances", "0.08", "hours", "8", "speakers"]
+    assert [line.split()[:2] for line in out[1:4]] == [["dev", "1"], ["test", "1"], ["dropped", "7"]]
+    assert out[3].endswith("dropped.tsv")
+    assert sum("broken" in line and "is empty" in line for line in out[4:]) == 5
+    assert out[-1].strip() == "… and 2 more"
+    assert manifest.read(tmp_path / "out" / "train.jsonl")[0].text.startswith("number ")
+
+
+def test_as_a_process_it_is_quiet_on_stderr_and_status_tells(recordings: Path, tmp_path: Path):
+    command = [sys.executable, "-m", "data_prep", "folder"]
+    done = subprocess.run(
+        [*command, recordings, tmp_path / "out"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("train ")
+    failed = subprocess.run(
+        [*command, tmp_path / "no", tmp_path / "out"], capture_output=True, text=True, check=False
+    )
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == f"error: {tmp_path / 'no'}: does not exist; name the folder of the corpus\n"
+
+
+@pytest.mark.parametrize("corpus", ["an4", "folder", "kaldi", "commonvoice", "librispeech", "speechocean762"])
+def test_a_missing_or_empty_source_is_one_line(corpus: str, tmp_path: Path, capsys):
+    (tmp_path / "empty").mkdir()
+    for source in (tmp_path / "missing", tmp_path / "empty"):
+        assert main([corpus, str(source), str(tmp_path / "out")]) == 1
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith("error: ")
+        assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nosuch", "a", "b"],
+        ["an4", "a"],
+        ["an4", "a", "b", "--dev-speakers", "-1"],
+        ["an4", "a", "b", "--dev-speakers", "some"],
+        ["folder", "a", "b", "--dev-share", "0.9"],
+        ["folder", "a", "b", "--jobs", "0"],
+        ["demo", "a", "b"],
+    ],
+)
+def test_wrong_usage_is_status_two(arguments: list[str], capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_destination_that_may_not_be_written(recordings: Path, tmp_path: Path, capsys):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    assert main(["folder", str(recordings), str(tmp_path / "locked" / "out")]) == 1
+    assert "Permission denied" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_no_space_left_is_one_line(recordings: Path, tmp_path: Path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "dropped.tsv").symlink_to("/dev/full")
+    assert main(["folder", str(recordings), str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'out'}: cannot be written (No space left")
+
+
+def test_every_option_of_a_corpus_reaches_it(sound, tmp_path: Path, capsys):
+    for n in range(6):
+        sound(tmp_path / "rec" / f"{n}.wav")
+    (tmp_path / "t.csv").write_text("f,t,s,p\n" + "".join(f"{n}.wav,Hi {n},s{n},train\n" for n in range(6)))
+    flags = [
+        "--table",
+        str(tmp_path / "t.csv"),
+        "--audio-column",
+        "f",
+        "--text-column",
+        "t",
+        "--speaker-column",
+        "s",
+    ]
+    flags += [
+        "--split-column",
+        "p",
+        "--dev-share",
+        "0.3",
+        "--test-share",
+        "0",
+        "--upper",
+        "--quick",
+        "--jobs",
+        "1",
+    ]
+    assert main(["folder", str(tmp_path / "rec"), str(tmp_path / "out"), *flags, "--seed", "3"]) == 0
+    assert not (tmp_path / "out" / "test.jsonl").exists()
+    assert len(manifest.read(tmp_path / "out" / "dev.jsonl")) == 2
+    assert manifest.read(tmp_path / "out" / "train.jsonl")[0].text.startswith("HI ")

@@ -1,0 +1,148 @@
+"""Kaldi data folders, with and without segments, and speechocean762."""
+
+from pathlib import Path
+
+import pytest
+
+from asrattn import manifest
+from asrattn.errors import DataError
+from data_prep import kaldi, speechocean762
+from data_prep.build import Options
+
+
+def _write(path: Path, lines: dict[str, str], gap: str = " ") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{key}{gap}{value}\n" for key, value in lines.items()), encoding="utf-8")
+
+
+def _folder(here: Path, audio_root: Path, sound, speakers: range, gap: str = " ", each: int = 2) -> Path:
+    ids = [f"{speaker:04d}{n}" for speaker in speakers for n in range(each)]
+    for id_ in ids:
+        sound(audio_root / "WAVE" / f"{id_}.wav")
+    _write(here / "wav.scp", {id_: f"WAVE/{id_}.wav" for id_ in ids}, gap)
+    _write(here / "text", dict.fromkeys(ids, "WE CALL IT BEAR"), gap)
+    _write(here / "utt2spk", {id_: id_[:4] for id_ in ids}, gap)
+    return here
+
+
+def _read(paths: dict[str, Path]) -> dict[str, list[manifest.Utterance]]:
+    return {name: manifest.read(path) for name, path in paths.items()}
+
+
+def test_one_folder_is_split_by_speakers(sound, tmp_path: Path):
+    here = _folder(tmp_path / "data", tmp_path / "data", sound, range(10))
+    splits = _read(kaldi.prepare(here, tmp_path / "out"))
+    assert {name: len({u.speaker for u in us}) for name, us in splits.items()} == {
+        "train": 8,
+        "dev": 1,
+        "test": 1,
+    }
+    assert len({u.speaker for us in splits.values() for u in us}) == 10
+    assert splits["train"][0].text == "WE CALL IT BEAR"
+
+
+def test_folders_named_train_and_test_keep_their_parts(sound, tmp_path: Path):
+    _folder(tmp_path / "c" / "train", tmp_path / "c", sound, range(10))
+    _folder(tmp_path / "c" / "test", tmp_path / "c", sound, range(20, 23))
+    splits = _read(kaldi.prepare(tmp_path / "c", tmp_path / "out", dev_share=0.2))
+    assert {name: len(us) for name, us in splits.items()} == {"train": 16, "dev": 4, "test": 6}
+    assert {u.speaker for u in splits["test"]} == {"0020", "0021", "0022"}
+
+
+def test_segments_cut_a_recording(sound, tmp_path: Path):
+    sound(tmp_path / "long.wav", seconds=3.0)
+    _write(tmp_path / "wav.scp", {"call": str(tmp_path / "long.wav")})
+    _write(tmp_path / "text", {"call-1": "one", "call-2": "two", "call-3": "three", "call-4": "four"})
+    _write(
+        tmp_path / "segments",
+        {"call-1": "call 0.0 1.0", "call-2": "call 1.0 2.25", "call-3": "call 2.5 -1", "call-4": "other 0 1"},
+    )
+    splits = _read(kaldi.prepare(tmp_path, tmp_path / "out", dev_share=0, test_share=0))
+    assert [(u.id, u.start, u.seconds, u.text) for u in splits["train"]] == [
+        ("call-1", 0.0, 1.0, "one"),
+        ("call-2", 1.0, 1.25, "two"),
+        ("call-3", 2.5, 0.5, "three"),
+    ]
+    assert "no line for its recording other" in (tmp_path / "out" / "dropped.tsv").read_text()
+
+
+def test_a_root_for_relative_paths(sound, tmp_path: Path):
+    here = _folder(tmp_path / "deep" / "data", tmp_path / "elsewhere", sound, range(5))
+    splits = _read(kaldi.prepare(here, tmp_path / "out", root=tmp_path / "elsewhere"))
+    assert sum(map(len, splits.values())) == 10
+    with pytest.raises(DataError, match=r"no usable utterance; 10 were dropped.*does not exist"):
+        kaldi.prepare(here, tmp_path / "out")
+
+
+def test_commands_are_told_and_never_run(tmp_path: Path):
+    _write(tmp_path / "wav.scp", {"a": f"touch {tmp_path}/ran |"})
+    _write(tmp_path / "text", {"a": "x"})
+    with pytest.raises(DataError, match=r"wav\.scp: a is a command .* never run"):
+        kaldi.prepare(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_lists_that_disagree_are_dropped_by_line(sound, tmp_path: Path):
+    here = _folder(tmp_path / "data", tmp_path / "data", sound, range(5))
+    text = (here / "text").read_text().splitlines()
+    (here / "text").write_text("\n".join(["ghost WHO IS THERE", text[0].split()[0], *text[2:]]))
+    kaldi.prepare(here, tmp_path / "out")
+    rows = [row.split("\t") for row in (tmp_path / "out" / "dropped.tsv").read_text().splitlines()[1:]]
+    reasons = {row[1]: row[3] for row in rows}
+    assert set(reasons) == {"ghost", "00000", "00001"}
+    assert "it has a text but no sound" in reasons["ghost"]
+    assert "transcript is empty" in reasons["00000"]
+    assert "text has no line" in reasons["00001"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("text", "a x\na y\n", r"text:2: a has a line already"),
+        ("segments", "a rec\n", r"segments: a 'rec' is not 'recording start end'"),
+        ("segments", "a rec zero one\n", r"segments: a 'rec zero one' is not"),
+    ],
+)
+def test_damaged_lists_are_told(tmp_path: Path, name: str, content: str, message: str):
+    _write(tmp_path / "wav.scp", {"a": "a.wav"})
+    _write(tmp_path / "text", {"a": "x"})
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=message):
+        kaldi.prepare(tmp_path, tmp_path / "out")
+
+
+def test_missing_lists_are_told(tmp_path: Path):
+    with pytest.raises(DataError, match=r"has neither wav\.scp nor train/wav\.scp"):
+        kaldi.prepare(tmp_path, tmp_path / "out")
+    _write(tmp_path / "wav.scp", {"a": "a.wav"})
+    with pytest.raises(DataError, match="text: does not exist"):
+        kaldi.prepare(tmp_path, tmp_path / "out")
+    with pytest.raises(DataError, match="nowhere: does not exist"):
+        kaldi.prepare(tmp_path / "nowhere", tmp_path / "out")
+
+
+def test_speechocean762_holds_out_whole_speakers(sound, tmp_path: Path):
+    _folder(tmp_path / "s" / "train", tmp_path / "s", sound, range(8), gap="\t")
+    _folder(tmp_path / "s" / "test", tmp_path / "s", sound, range(20, 24), gap="\t")
+    splits = _read(speechocean762.prepare(tmp_path / "s", tmp_path / "out", dev_speakers=3))
+    assert {name: len(us) for name, us in splits.items()} == {"train": 10, "dev": 6, "test": 8}
+    assert not {u.speaker for u in splits["train"]} & {u.speaker for u in splits["dev"]}
+
+
+def test_the_real_lists(shared_data: Path, tmp_path: Path):
+    paths = kaldi.prepare(shared_data / "speechocean762" / "test", tmp_path, Options(quick=True))
+    splits = _read(paths)
+    assert sum(map(len, splits.values())) == 2500
+    assert sum(len({u.speaker for u in us}) for us in splits.values()) == 125
+    assert sum(u.seconds for us in splits.values() for u in us) / 3600 == pytest.approx(2.69, abs=0.01)
+
+
+@pytest.mark.slow
+def test_the_real_corpus(shared_data: Path, tmp_path: Path):
+    splits = _read(speechocean762.prepare(shared_data / "speechocean762", tmp_path))
+    assert {name: len({u.speaker for u in us}) for name, us in splits.items()} == {
+        "train": 113,
+        "dev": 12,
+        "test": 125,
+    }
+    assert len(splits["train"]) + len(splits["dev"]) == len(splits["test"]) == 2500

@@ -1,0 +1,66 @@
+"""LibriSpeech: parts, their joins, and the published layout in miniature."""
+
+from pathlib import Path
+
+import pytest
+
+from asrattn import manifest
+from asrattn.errors import DataError
+from data_prep import librispeech
+
+PARTS = {
+    "train-clean-100": ("19", "26"),
+    "train-other-500": ("20",),
+    "dev-clean": ("84",),
+    "dev-other": ("116",),
+    "test-clean": ("61",),
+    "test-other": ("367",),
+}
+
+
+def _published(root: Path, sound) -> Path:
+    for part, speakers in PARTS.items():
+        for speaker in speakers:
+            chapter = root / part / speaker / "198"
+            ids = [f"{speaker}-198-{n:04d}" for n in range(2)]
+            for id_ in ids:
+                sound(chapter / f"{id_}.flac")
+            (chapter / f"{speaker}-198.trans.txt").write_text(
+                "".join(f"{id_} NORTHANGER ABBEY\n" for id_ in ids)
+            )
+    (root / "SPEAKERS.TXT").write_text("; about the speakers\n")
+    return root
+
+
+def test_parts_and_their_joins(sound, tmp_path: Path):
+    _published(tmp_path / "LibriSpeech", sound)
+    for source in (tmp_path, tmp_path / "LibriSpeech"):
+        paths = librispeech.prepare(source, tmp_path / "out")
+        assert set(paths) == {"train", "dev", "test", *PARTS}
+        speakers = {name: {u.speaker for u in manifest.read(path)} for name, path in paths.items()}
+        assert speakers["train"] == {"19", "26", "20"}
+        assert speakers["dev"] == speakers["dev-clean"] == {"84"}
+        assert speakers["test"] == {"61"}
+        assert speakers["test-other"] == {"367"}
+        first = manifest.read(paths["train-clean-100"])[0]
+        assert (first.id, first.text) == ("19-198-0000", "NORTHANGER ABBEY")
+
+
+def test_files_and_lines_without_a_partner_are_dropped(sound, tmp_path: Path):
+    root = _published(tmp_path / "LibriSpeech", sound)
+    chapter = root / "dev-clean" / "84" / "198"
+    sound(chapter / "84-198-0009.flac")
+    (chapter / "84-198-0000.flac").unlink()
+    paths = librispeech.prepare(root, tmp_path / "out")
+    assert [u.id for u in manifest.read(paths["dev"])] == ["84-198-0001"]
+    dropped = (tmp_path / "out" / "dropped.tsv").read_text()
+    assert "no .trans.txt has a line for it" in dropped
+    assert "84-198-0000.flac: does not exist" in dropped
+
+
+def test_what_is_no_librispeech_is_told(tmp_path: Path):
+    with pytest.raises(DataError, match=r"has no folder train-\*"):
+        librispeech.prepare(tmp_path, tmp_path / "out")
+    (tmp_path / "dev-clean").mkdir()
+    with pytest.raises(DataError, match=r"dev-clean: has no <speaker>/<chapter>/\*\.trans\.txt"):
+        librispeech.prepare(tmp_path, tmp_path / "out")

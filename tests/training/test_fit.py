@@ -1,0 +1,192 @@
+"""Whole runs on a language of tones."""
+
+import csv
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tones
+import torch
+
+from asrattn import checkpoint
+from asrattn.errors import CheckpointError, ConfigError, DataError
+from asrattn.model import LossConfig, Losses, SpeechModel
+from asrattn.training import callbacks, storage
+from asrattn.training.callbacks import StoppedError
+from asrattn.training.fit import fit
+from asrattn.training.module import Training
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    """The table of a run without what clocks say."""
+    with (out / "metrics.csv").open(encoding="utf-8") as table:
+        return [{k: v for k, v in row.items() if "seconds" not in k} for row in csv.DictReader(table)]
+
+
+def stop_in(epoch: int, monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Let something happen in the second batch of an epoch."""
+    before = Training.training_step
+
+    def step(self: Training, batch: Any, index: int) -> Any:
+        if self.trainer.current_epoch == epoch and index == 1:
+            act()
+        return before(self, batch, index)
+
+    monkeypatch.setattr(Training, "training_step", step)
+
+
+def test_a_run_learns_and_leaves_a_model_that_says_how_it_was_made(corpus: Path, tmp_path: Path) -> None:
+    recipe = tones.recipe(epochs=3, validate_every=3)
+    path = fit(recipe, corpus, tmp_path / "run", seed=4)
+    saved = checkpoint.load(path)
+    assert saved.search == recipe.search
+    assert saved.card["seed"] == 4
+    assert saved.card["epochs"] == 3
+    assert {
+        "wer",
+        "wer_interval",
+        "cer",
+        "cpu_seconds",
+        "hardware",
+        "versions",
+        "commit",
+    } <= saved.card.keys()
+    assert json.loads((tmp_path / "run" / "recipe.json").read_text(encoding="utf-8"))["name"] == "tones"
+    found = rows(tmp_path / "run")
+    assert [r["dev_wer"] != "" for r in found] == [False, False, True]
+    losses = [float(r["train_total"]) for r in found]
+    assert losses[2] < losses[1] < losses[0]
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_the_same_seed_gives_the_same_losses_and_resuming_changes_none(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tones.recipe(epochs=4)
+    recipe = replace(recipe, model=replace(recipe.model, encoder=replace(recipe.model.encoder, dropout=0.2)))
+    fit(recipe, corpus, tmp_path / "whole")
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(StoppedError, match=r"stopped by SIGINT in epoch 3; .*--resume"),
+    ):
+        stop_in(2, patch, lambda: os.kill(os.getpid(), signal.SIGINT))
+        fit(recipe, corpus, tmp_path / "parts")
+    assert len(rows(tmp_path / "parts")) == 2
+    fit(recipe, corpus, tmp_path / "parts", resume=True)
+    assert rows(tmp_path / "parts") == rows(tmp_path / "whole")
+    whole, parts = (checkpoint.load(tmp_path / run / "model.safetensors") for run in ("whole", "parts"))
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(weight, parts.model.state_dict()[name]), name
+
+
+def test_a_run_stopped_in_its_first_epoch_can_be_resumed(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch, pytest.raises(StoppedError, match="stopped by SIGTERM in epoch 1"):
+        stop_in(0, patch, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        fit(tones.recipe(), corpus, tmp_path / "parts")
+    assert signal.getsignal(signal.SIGTERM) is before
+    fit(tones.recipe(), corpus, tmp_path / "parts", resume=True)
+    fit(tones.recipe(), corpus, tmp_path / "whole")
+    assert rows(tmp_path / "parts") == rows(tmp_path / "whole")
+
+
+def test_a_loss_that_is_no_number_names_its_utterances(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = SpeechModel.loss
+
+    def loss(self: SpeechModel, *args: Any) -> Losses:
+        losses = right(self, *args)
+        return losses._replace(total=losses.total * float("nan"))
+
+    monkeypatch.setattr(SpeechModel, "loss", loss)
+    with pytest.raises(DataError, match=r"the loss became nan in epoch 1 on the utterances train-\d+"):
+        fit(tones.recipe(), corpus, tmp_path / "run")
+
+
+def test_a_folder_with_a_run_is_left_alone(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "last.ckpt").write_bytes(b"precious")
+    with pytest.raises(ConfigError, match=r"holds a run already \(last\.ckpt\); add --resume"):
+        fit(tones.recipe(), corpus, tmp_path)
+    assert (tmp_path / "last.ckpt").read_bytes() == b"precious"
+    with pytest.raises(CheckpointError, match=r"last\.ckpt: is truncated, damaged or no checkpoint"):
+        fit(tones.recipe(), corpus, tmp_path, resume=True)
+
+
+def test_resuming_needs_a_run_of_the_same_model(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"last\.ckpt: does not exist; there is nothing to resume"):
+        fit(tones.recipe(), corpus, tmp_path, resume=True)
+    fit(tones.recipe(epochs=1), corpus, tmp_path)
+    other = tones.recipe()
+    other = replace(other, model=replace(other.model, encoder=replace(other.model.encoder, dim=8)))
+    with pytest.raises(ConfigError, match="belongs to another model than the recipe 'tones'"):
+        fit(other, corpus, tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_consistency_accumulation_and_precision_work_together(
+    corpus: Path, tmp_path: Path, precision: str
+) -> None:
+    recipe = replace(tones.recipe(epochs=1, accumulate=2, ema=0.0), loss=LossConfig(ctc=0.5, consistency=0.2))
+    fit(recipe, corpus, tmp_path, precision=precision)  # type: ignore[arg-type]
+    (row,) = rows(tmp_path)
+    assert float(row["train_consistency"]) > 0
+    assert float(row["dev_loss"]) > 0
+
+
+def test_no_better_wer_stops_early_but_not_on_the_plateau(corpus: Path, tmp_path: Path) -> None:
+    slow = {"epochs": 5, "learning_rate": 1e-9, "ema": 0.0, "patience": 2}
+    stubborn = tones.recipe(**slow, patience_start=10_000)
+    fit(stubborn, corpus, tmp_path / "plateau")
+    assert len(rows(tmp_path / "plateau")) == 5
+
+
+def test_the_best_is_the_lowest_wer_and_the_later_of_equals(tmp_path: Path) -> None:
+    keeper = callbacks.Keeper(tmp_path, lambda *_: {})
+    recipe = tones.recipe(patience_start=10)
+
+    class Now:
+        global_step = 5
+        lightning_module = Training.__new__(Training)
+
+    torch.nn.Module.__init__(Now.lightning_module)
+    Now.lightning_module.recipe = recipe
+
+    class Found:
+        def __init__(self, wer: float) -> None:
+            self.wer = wer
+
+    assert keeper._is_best(Found(0.5), Now)  # type: ignore[arg-type]
+    assert keeper._is_best(Found(0.5), Now)  # type: ignore[arg-type]
+    assert not keeper._is_best(Found(0.6), Now)  # type: ignore[arg-type]
+    assert keeper.progress.worse == 0  # still on the plateau
+    Now.global_step = 11
+    assert not keeper._is_best(Found(0.6), Now)  # type: ignore[arg-type]
+    assert keeper.progress.worse == 1
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "last.ckpt"
+    writer = storage.AtomicCheckpointIO()
+    writer.save_checkpoint({"epoch": 1}, target)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CheckpointError, match=r"No space left on device\); the earlier one is intact"):
+        writer.save_checkpoint({"epoch": 2}, target)
+    assert storage.read(target) == {"epoch": 1}
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_impossible_hardware_is_told(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--precision fp16: "):
+        fit(tones.recipe(), corpus, tmp_path, precision="fp16", accelerator="cpu")
