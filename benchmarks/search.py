@@ -1,6 +1,6 @@
 """What joint CTC/attention beam search costs: python -m benchmarks.search --help.
 
-Untrained decoders over frames whose CTC is sure of a random text of the length asked for: the number of steps is that of
+Untrained decoders over frames whose CTC is sure of a random text of the length asked for: there are as many steps as in
 real speech, and the arithmetic does not care about words. `CTC` is the share of the prefix scores; `recursion` is how
 much longer one scoring step takes by the explicit recursion over frames, itself vectorised over hypotheses and tokens.
 """
@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asrattn.decoders import LSTMDecoderConfig, TransformerDecoderConfig, build
+from asrattn.decoders import DecoderConfig, LSTMDecoderConfig, TransformerDecoderConfig, build
 from asrattn.search import CTCPrefix, SearchConfig, beam_search
 from asrattn.search.scorer import select
 from asrattn.text import BLANK, EOS
 
-DECODERS = {
+DECODERS: dict[str, DecoderConfig | None] = {
     "lstm": LSTMDecoderConfig(),
     "transformer": TransformerDecoderConfig(layers=1, dim=128, hidden=512),
     "none": None,

@@ -1,6 +1,9 @@
-"""What all tests share: the real speech beside the repository, where it is there."""
+"""What all tests share: one thread each, and the real speech beside the repository, where it is there."""
 
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded, here and in processes the tests start
 
 import pytest
 

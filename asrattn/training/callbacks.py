@@ -90,8 +90,9 @@ class Keeper(Callback):
         trainer.save_checkpoint(self.out / LAST)
         patience = pl_module.recipe.train.patience
         if patience and self.progress.worse >= patience:
-            log.info("no better WER in %d validations: stopped early", patience)
             trainer.should_stop = True
+            if trainer.is_global_zero:
+                log.info("no better WER in %d validations: stopped early", patience)
 
     def _advance(self, trainer: L.Trainer, module: Training) -> None:
         wall, cpu = time.perf_counter(), time.process_time()

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import lightning as L
 import numpy as np
 import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -39,6 +40,11 @@ class Dropped(NamedTuple):
     id: str
     reason: str
     detail: str
+
+
+def first_process() -> bool:
+    """Also before the trainer runs: the environment says which process this is."""
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 @dataclass(frozen=True)
@@ -289,7 +295,7 @@ def _parallel(
             "reading audio",
             len(utterances),
             leave=False,
-            disable=not sys.stderr.isatty(),
+            disable=not (first_process() and sys.stderr.isatty()),
             unit="files",
         )
 

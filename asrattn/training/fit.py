@@ -11,7 +11,6 @@ from pathlib import Path
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
@@ -58,6 +57,8 @@ def fit(
     """
     if precision:
         recipe = replace(recipe, train=replace(recipe.train, precision=precision))
+    if recipe.train.precision == "fp16" and (accelerator == "cpu" or not torch.cuda.is_available()):
+        raise ConfigError("--precision fp16: needs a GPU; use bf16, or fp32")
     _claim(out, resume)
     earlier = _earlier(out / storage.LAST, recipe) if resume else None
     rate = recipe.model.frontend.rate
@@ -68,7 +69,7 @@ def fit(
     served = corpora.SpeechData(corpus, recipe.data, rate, recipe.augment.stretch, seed)
     if not resume:
         model.frontend.fit(served.waves())
-    if _first_process():
+    if corpora.first_process():
         corpora.report(corpus, out / "dropped.tsv")
         _describe(recipe, model, served, out)
     module = Training(recipe, model, corpus.tokenizer, seed)
@@ -119,14 +120,9 @@ def _trainer(
         ) from None
 
 
-def _first_process() -> bool:
-    """Before the trainer runs, the launcher's environment tells which process this is."""
-    return getattr(rank_zero_only, "rank", 0) == 0
-
-
 def _claim(out: Path, resume: bool) -> None:
     """Make the folder; only the first process looks, since it is the first to write."""
-    if not _first_process():
+    if not corpora.first_process():
         return
     found = [name for name in TRACES if (out / name).exists()]
     if found and not resume:

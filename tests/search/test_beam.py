@@ -76,11 +76,11 @@ configs = st.builds(
 
 
 @settings(max_examples=25, deadline=None)
-@given(config=configs, seed=st.integers(0, 10**6))
-def test_one_by_one_is_the_same_and_stopping_early_changes_nothing(config, seed):
+@given(config=configs, seed=st.integers(0, 10**6), scale=st.sampled_from([1.5, 8.0]))
+def test_one_by_one_is_the_same_and_stopping_early_changes_nothing(config, seed, scale):
     V = 7
     enc, lens, log_probs = utterances(3, 9, V, seed)
-    decoder = ToyDecoder(V, seed=seed)
+    decoder = ToyDecoder(V, seed=seed, scale=scale)
     scorers = (Fusion("hot", Reward(V, 4, 0.4), 0.5, ceiling=0.4),)
     found = beam_search(decoder, enc, lens, log_probs, config, scorers)
     for b, n in enumerate(lens.tolist()):
@@ -188,6 +188,36 @@ def test_decided_utterances_leave_the_batch():
     assert sizes[0] == 4
     assert max(sizes) == 16
     assert sizes[-1] == 4
+
+
+def test_many_utterances_of_many_lengths_are_each_as_alone():
+    """Few leave at a time here: the decided ones stay in the batch for a while and must say no more."""
+    B, V = 24, 6
+    enc, lens, log_probs = utterances(B, 12, V, seed=28)
+    lens = torch.tensor([12] * 20 + [4, 5, 7, 7])
+    decoder = ToyDecoder(V)
+    config = SearchConfig(beam=3, nbest=2, length_bonus=4.0, max_length=0.8)
+    found = beam_search(decoder, enc, lens, log_probs, config)
+    for b in range(B):
+        one = slice(b, b + 1)
+        same(found[one], beam_search(decoder, enc[one], lens[one], log_probs[one], config))
+
+
+def test_the_bound_sees_a_bonus_that_is_still_to_come():
+    """The first token is dear, those behind it earn their bonus: ending at once looks best for many steps."""
+
+    class Dear(ToyDecoder):
+        def step(self, tokens, state, memory):
+            logits, state = super().step(tokens, state, memory)
+            logits = torch.zeros_like(logits)
+            if state.count[0][0] == 1:
+                logits[:, EOS] = 20.0
+            return logits, state
+
+    enc, lens, _ = utterances(1, 12, 5)
+    config = SearchConfig(beam=2, length_bonus=5.0)
+    assert len(beam_search(Dear(5), enc, lens, None, config)[0][0].tokens) == 12
+    assert beam_search(Dear(5), enc, lens, None, replace(config, length_bonus=1.0))[0][0].tokens == ()
 
 
 def test_what_cannot_be_searched_is_told():

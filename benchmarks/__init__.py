@@ -1,0 +1,1 @@
+"""The program's speed and cost: python -m benchmarks.NAME --help. What was measured stands in README.md beside it."""

@@ -1,0 +1,110 @@
+"""What a training step costs: python -m benchmarks.training RECIPE.py --help.
+
+Made sounds of the lengths of short read speech, random texts; forward, backward, clipping and optimizer, with the
+recipe's own augmentation and precision. The first steps, in which kernels are built, do not count.
+"""
+
+import argparse
+import random
+import resource
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from asrattn.augment import Augment
+from asrattn.model import SpeechModel
+from asrattn.training import schedule
+from asrattn.training.batches import cut
+from asrattn.training.recipe import Recipe
+
+CHARACTERS_PER_SECOND = 7.0
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print one line for the recipe."""
+    parser = argparse.ArgumentParser(
+        description="audio-seconds trained on per second, and the memory it takes"
+    )
+    parser.add_argument("recipe", type=Path, metavar="RECIPE.py")
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--warm", type=int, default=10, help="steps before the clock starts")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    recipe = Recipe.load(args.recipe)
+    model = SpeechModel(replace(recipe.model, vocabulary=32)).to(args.device)
+    step = Step(recipe, model, args.device)
+    batches = lengths(recipe.data.batch_seconds, args.steps + args.warm)
+    for seconds in batches[: args.warm]:
+        step(seconds)
+    wall, cpu = time.perf_counter(), time.process_time()
+    for seconds in batches[args.warm :]:
+        step(seconds)
+    if args.device != "cpu":
+        torch.cuda.synchronize()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    audio = sum(sum(seconds) for seconds in batches[args.warm :])
+    print(
+        f"{recipe.name:18} {sum(p.numel() for p in model.parameters()) / 1e6:6.2f} M   {recipe.train.precision}   "
+        f"{args.threads} threads   {audio / wall:6.0f} audio-s/s   {audio / cpu:6.0f} audio-s/CPU-s   "
+        f"{1000 * wall / args.steps:5.0f} ms/step   peak {peak(args.device):.1f} GB"
+    )
+
+
+class Step:
+    """One optimizer step on made sounds of the given lengths."""
+
+    def __init__(self, recipe: Recipe, model: SpeechModel, device: str) -> None:
+        self.recipe, self.model, self.device = recipe, model.train(), device
+        self.augment = Augment(recipe.augment, recipe.model.frontend.rate).to(device)
+        self.optimizer = schedule.optimizer(model, recipe.train)
+        self.generator = torch.Generator().manual_seed(0)
+
+    def __call__(self, seconds: Sequence[float]) -> None:
+        feats, lens = self.features(seconds)
+        token_lens = torch.tensor([max(1, int(s * CHARACTERS_PER_SECOND)) for s in seconds])
+        tokens = torch.randint(3, 32, (len(seconds), int(token_lens.max())), generator=self.generator)
+        tokens, token_lens = tokens.to(self.device), token_lens.to(self.device)
+        if self.recipe.loss.consistency:
+            feats, lens, tokens, token_lens = (torch.cat((x, x)) for x in (feats, lens, tokens, token_lens))
+        feats = self.augment.mask(feats, lens, self.generator)
+        precision = PRECISIONS[self.recipe.train.precision]
+        with torch.autocast(self.device, dtype=precision, enabled=precision != torch.float32):
+            loss = self.model.loss(feats, lens, tokens, token_lens, self.recipe.loss).total
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.train.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def features(self, seconds: Sequence[float]) -> tuple[Tensor, Tensor]:
+        rate = self.recipe.model.frontend.rate
+        lens = torch.tensor([int(s * rate) for s in seconds])
+        wave = 0.1 * torch.randn(len(seconds), int(lens.max()), generator=self.generator)
+        wave, lens = self.augment.wave(wave.to(self.device), lens.to(self.device), self.generator)
+        feats, feat_lens = self.model.frontend(wave, lens)
+        return self.augment.warp(feats, feat_lens, self.generator)
+
+
+def lengths(batch_seconds: float, n: int) -> list[list[float]]:
+    """n batches of like lengths: log-normal around 2.5 s, as in AN4; the same for every call."""
+    draw = random.Random(0)
+    seconds = [min(max(draw.lognormvariate(0.9, 0.5), 0.6), 8.0) for _ in range(40 * n)]
+    batches = [[seconds[i] for i in batch] for batch in cut(seconds, batch_seconds)]
+    return draw.sample(batches, n)
+
+
+def peak(device: str) -> float:
+    """Gigabytes."""
+    if device != "cpu":
+        return torch.cuda.max_memory_allocated() / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+if __name__ == "__main__":
+    main()
