@@ -56,19 +56,20 @@ def theirs() -> Callable[[torch.Tensor], object]:
 def librosas() -> Callable[[torch.Tensor], object]:
     import librosa
 
-    settings = {
-        "n_fft": 512,
-        "win_length": 400,
-        "hop_length": 160,
-        "n_mels": 80,
-        "htk": True,
-        "center": False,
-    }
-
     def extract(wave: torch.Tensor) -> object:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return np.log(librosa.feature.melspectrogram(y=wave.numpy(), sr=RATE, **settings).clip(1e-8))
+            mel = librosa.feature.melspectrogram(
+                y=wave.numpy(),
+                sr=RATE,
+                n_fft=512,
+                win_length=400,
+                hop_length=160,
+                n_mels=80,
+                htk=True,
+                center=False,
+            )
+        return np.log(mel.clip(1e-8))
 
     return extract
 

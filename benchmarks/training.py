@@ -77,7 +77,7 @@ class Step:
         precision = PRECISIONS[self.recipe.train.precision]
         with torch.autocast(self.device, dtype=precision, enabled=precision != torch.float32):
             loss = self.model.loss(feats, lens, tokens, token_lens, self.recipe.loss).total
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.train.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)

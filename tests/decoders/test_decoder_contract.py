@@ -5,12 +5,12 @@ from typing import get_args
 
 import pytest
 import torch
-from asrattn.search.scorer import select
 
 from asrattn import decoders
 from asrattn.attention import AttentionConfig
 from asrattn.decoders import DecoderConfig, LSTMDecoderConfig, TransformerDecoderConfig
 from asrattn.errors import ConfigError
+from asrattn.search.scorer import select
 from asrattn.text import EOS
 
 D, V = 12, 9
