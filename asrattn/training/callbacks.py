@@ -1,6 +1,5 @@
-"""What happens around the steps: checkpoints, logs, the bar, early stop, and a clean end on Ctrl-C."""
+"""What happens around the steps: checkpoints, the bar, early stop, and a clean end on Ctrl-C."""
 
-import csv
 import dataclasses
 import json
 import logging
@@ -19,7 +18,7 @@ from lightning.pytorch.callbacks import Callback
 from asrattn import checkpoint
 from asrattn.config import Plain
 from asrattn.errors import AsrattnError
-from asrattn.model import Losses
+from asrattn.training.journal import Progress
 from asrattn.training.module import Training
 from asrattn.training.storage import LAST
 from asrattn.training.validation import Validation
@@ -31,20 +30,6 @@ MODEL = "model.safetensors"
 
 class StoppedError(AsrattnError):
     """The run was told to stop; what it had done is on disk."""
-
-
-@dataclasses.dataclass
-class Progress:
-    """How far a run has come, over all its starts. Rates are shares."""
-
-    epochs: int = 0
-    best: float | None = None
-    best_epoch: int = 0
-    worse: int = 0  # validations since the best, as the early stop counts them
-    wall_seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    audio_seconds: float = 0.0
-    train_seconds: float = 0.0  # wall time of training alone
 
 
 class Keeper(Callback):
@@ -122,44 +107,10 @@ class Keeper(Callback):
         checkpoint.save(self.out / MODEL, module.average, module.tokenizer, card, module.recipe.search)
 
 
-class Journal(Callback):
-    """metrics.csv and TensorBoard, a row an epoch; what was heard in some dev utterances, in the log."""
-
-    def __init__(self, out: Path, keeper: Keeper) -> None:
-        self.out = out
-        self.keeper = keeper
-        self._writer: Any = None
-
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        if trainer.is_global_zero:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._writer = SummaryWriter(str(self.out / "tensorboard"))
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        assert isinstance(pl_module, Training)
-        if not trainer.is_global_zero:
-            return
-        row = metrics(pl_module, trainer, self.keeper.progress)
-        append(self.out / "metrics.csv", row)
-        for name, value in row.items():
-            if value is not None and name != "epoch":
-                self._writer.add_scalar(name, value, row["epoch"])
-        self._writer.flush()
-        log.info("%s", line(row, pl_module.recipe.train.epochs))
-        if pl_module.validation is not None:
-            _show_samples(pl_module.validation, pl_module.recipe.train.samples)
-
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        if self._writer is not None:
-            self._writer.close()
-
-
 class Bar(Callback):
     """Progress of the whole run on a terminal's stderr; where there is no terminal it stays quiet."""
 
-    def __init__(self, keeper: Keeper) -> None:
-        self.keeper = keeper
+    def __init__(self) -> None:
         self._bar: Any = None
         self._marks: deque[tuple[float, float]] = deque(
             maxlen=60
@@ -238,63 +189,6 @@ class Stopper(Callback):
 
     def _epochs(self, trainer: L.Trainer) -> str:
         return "one" if trainer.current_epoch == 1 else f"{trainer.current_epoch}"
-
-
-def metrics(module: Training, trainer: L.Trainer, progress: Progress) -> dict[str, float | int | None]:
-    """The row of an epoch; rates as shares, None where nothing was validated."""
-    means = (module.losses / max(module.batches, 1)).tolist()
-    found = module.validation
-    return {
-        "epoch": progress.epochs,
-        "step": trainer.global_step,
-        "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-        **{f"train_{name}": mean for name, mean in zip(Losses._fields, means, strict=True)},
-        "dev_loss": found.loss if found else None,
-        "dev_wer": found.wer if found else None,
-        "dev_cer": found.cer if found else None,
-        "dev_ctc_wer": found.ctc_wer if found else None,
-        "audio_seconds_per_second": progress.audio_seconds / max(progress.train_seconds, 1e-9),
-        "wall_seconds": progress.wall_seconds,
-        "cpu_seconds": progress.cpu_seconds,
-    }
-
-
-def append(path: Path, row: dict[str, float | int | None]) -> None:
-    """A row at the end of a table, which gets its heading with the first."""
-    new = not path.is_file() or not path.stat().st_size
-    with path.open("a", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out)
-        if new:
-            writer.writerow(row)
-        writer.writerow("" if v is None else v for v in row.values())
-
-
-def line(row: dict[str, Any], epochs: int) -> str:
-    """An epoch in one line."""
-    losses = (
-        f"loss {row['train_total']:.3f} (attention {row['train_attention']:.3f}, CTC {row['train_ctc']:.3f})"
-    )
-    parts = [f"epoch {row['epoch']}/{epochs}", f"step {row['step']}", losses]
-    if row["dev_wer"] is not None:
-        rates = (100 * row[name] for name in ("dev_wer", "dev_cer", "dev_ctc_wer"))
-        parts.append("dev WER {:.1f} % CER {:.1f} % (CTC greedy {:.1f} %)".format(*rates))
-        parts.append(f"dev loss {row['dev_loss']:.3f}")
-    left = row["wall_seconds"] / row["epoch"] * (epochs - row["epoch"])
-    parts += [f"{row['audio_seconds_per_second']:.0f} audio-s/s", f"{_clock(left)} left"]
-    return "   ".join(parts)
-
-
-def _show_samples(found: Validation, count: int) -> None:
-    """The same few utterances each time, spread over the set."""
-    step = max(1, len(found.scored) // max(count, 1))
-    for scored in found.scored[::step][:count]:
-        log.info("  said  %s\n  heard %s", scored.row.reference, scored.row.hypothesis)
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def _done(module: L.LightningModule) -> float:

@@ -21,10 +21,12 @@ from asrattn.config import Plain, to_plain
 from asrattn.errors import CheckpointError, ConfigError
 from asrattn.model import SpeechModel
 from asrattn.text import Tokenizer
-from asrattn.training import data as corpora
+from asrattn.training import corpus as corpora
 from asrattn.training import storage
 from asrattn.training.batches import seed_of
-from asrattn.training.callbacks import MODEL, Bar, Journal, Keeper, Progress, Stopper
+from asrattn.training.callbacks import MODEL, Bar, Keeper, Stopper
+from asrattn.training.data import SpeechData
+from asrattn.training.journal import Journal, Progress
 from asrattn.training.module import Training
 from asrattn.training.recipe import Precision, Recipe
 from asrattn.training.validation import Validation
@@ -66,7 +68,7 @@ def fit(
     torch.manual_seed(seed_of("model", seed))
     model = SpeechModel(replace(recipe.model, vocabulary=corpus.tokenizer.size))
     corpus = corpora.fitting(corpus, model, _shortest(recipe.augment))
-    served = corpora.SpeechData(corpus, recipe.data, rate, recipe.augment.stretch, seed)
+    served = SpeechData(corpus, recipe.data, rate, recipe.augment.stretch, seed)
     if not resume:
         model.frontend.fit(served.waves())
     if corpora.first_process():
@@ -75,7 +77,11 @@ def fit(
     module = Training(recipe, model, corpus.tokenizer, seed)
     keeper = Keeper(out, lambda progress, found: _card(recipe, model, seed, devices * nodes, progress, found))
     trainer = _trainer(
-        recipe, devices, nodes, accelerator, [Bar(keeper), keeper, Journal(out, keeper), Stopper(out)]
+        recipe,
+        devices,
+        nodes,
+        accelerator,
+        [Bar(), keeper, Journal(out, lambda: keeper.progress), Stopper(out)],
     )
     with warnings.catch_warnings():
         _quieten()
@@ -156,7 +162,7 @@ def _shortest(config: AugmentConfig) -> float:
     return (1 - config.stretch) / (1 + config.speed)
 
 
-def _describe(recipe: Recipe, model: SpeechModel, served: corpora.SpeechData, out: Path) -> None:
+def _describe(recipe: Recipe, model: SpeechModel, served: SpeechData, out: Path) -> None:
     plain = json.dumps(to_plain(recipe), indent=2, ensure_ascii=False)
     (out / "recipe.json").write_text(plain + "\n", encoding="utf-8")
     parameters = sum(p.numel() for p in model.parameters())

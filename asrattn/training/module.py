@@ -145,5 +145,7 @@ class Training(L.LightningModule):
         """All randomness of a step follows from seed, epoch, step and process: nothing has to be restored when a
         run is resumed. The generator is for augmentation, torch's own for the model."""
         here = seed_of("step", self.seed, self.trainer.current_epoch, index, self.global_rank)
-        torch.manual_seed(here)
+        torch.default_generator.manual_seed(here)  # torch.manual_seed would note down a stack each time
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(here)
         return torch.Generator().manual_seed(here)

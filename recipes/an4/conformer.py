@@ -16,6 +16,6 @@ RECIPE = Recipe(
     data=DataConfig(batch_seconds=20),
     augment=AugmentConfig(time_fraction=0.3),
     loss=LossConfig(ctc=0.4, inter_ctc=0.3, consistency=0.2),
-    train=TrainConfig(epochs=120, learning_rate=1.5e-3, ema=0.999, validate_every=10),
+    train=TrainConfig(epochs=95, learning_rate=1.5e-3, ema=0.999, validate_every=10),
     search=SearchConfig(beam=10, ctc=0.5),
 )

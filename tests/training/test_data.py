@@ -13,8 +13,10 @@ from asrattn import audio, manifest
 from asrattn.errors import DataError
 from asrattn.manifest import Utterance
 from asrattn.model import SpeechModel
-from asrattn.training import data
-from asrattn.training.data import Corpus, SpeechData
+from asrattn.training import corpus as corpora
+from asrattn.training.batches import stretches
+from asrattn.training.corpus import Corpus
+from asrattn.training.data import SpeechData, collate
 from asrattn.training.recipe import DataConfig
 
 CONFIG = DataConfig(batch_seconds=4, max_seconds=2.0)
@@ -48,8 +50,8 @@ def model(corpus: Corpus) -> SpeechModel:
 def test_what_cannot_be_trained_on_is_dropped_and_listed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    loaded = data.load(bad_corpus(tmp_path), CONFIG, tones.RATE)
-    corpus = data.fitting(loaded, model(loaded), shortest=0.9)
+    loaded = corpora.load(bad_corpus(tmp_path), CONFIG, tones.RATE)
+    corpus = corpora.fitting(loaded, model(loaded), shortest=0.9)
     assert [i.utterance.id for i in corpus.train] == ["good"]
     reasons = {d.id: d.reason for d in corpus.dropped}
     assert reasons == {
@@ -62,7 +64,7 @@ def test_what_cannot_be_trained_on_is_dropped_and_listed(
         "hasty": "too short for CTC",
     }
     with caplog.at_level(logging.INFO):
-        data.report(corpus, tmp_path / "dropped.tsv")
+        corpora.report(corpus, tmp_path / "dropped.tsv")
     lines = (tmp_path / "dropped.tsv").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 1 + len(reasons)
     assert all(line.count("\t") == 2 for line in lines)
@@ -70,7 +72,7 @@ def test_what_cannot_be_trained_on_is_dropped_and_listed(
 
 
 def test_dev_keeps_texts_the_tokenizer_does_not_know(tmp_path: Path) -> None:
-    corpus = data.load(bad_corpus(tmp_path), CONFIG, tones.RATE)
+    corpus = corpora.load(bad_corpus(tmp_path), CONFIG, tones.RATE)
     assert [i.utterance.text for i in corpus.dev] == ["ab cd", "ab xy"]
 
 
@@ -78,15 +80,15 @@ def test_broken_dev_audio_is_fatal(tmp_path: Path) -> None:
     bad_corpus(tmp_path)
     manifest.write(tmp_path / "dev.jsonl", [Utterance("d1", "empty.wav", "ab", 1.0)])
     with pytest.raises(DataError, match=r"dev\.jsonl: d1: .*empty\.wav: .*mend it or take it out"):
-        data.load(tmp_path, CONFIG, tones.RATE)
+        corpora.load(tmp_path, CONFIG, tones.RATE)
 
 
 def test_a_dev_utterance_too_short_for_the_model_is_fatal(tmp_path: Path) -> None:
     bad_corpus(tmp_path)
     manifest.write(tmp_path / "dev.jsonl", [Utterance("d1", "short.wav", "ab", 1.0)])
-    corpus = data.load(tmp_path, CONFIG, tones.RATE)
+    corpus = corpora.load(tmp_path, CONFIG, tones.RATE)
     with pytest.raises(DataError, match=r"d1: 0\.050 s are too short for the model"):
-        data.fitting(corpus, model(corpus), shortest=0.9)
+        corpora.fitting(corpus, model(corpus), shortest=0.9)
 
 
 def test_nothing_left_says_why(tmp_path: Path) -> None:
@@ -94,12 +96,12 @@ def test_nothing_left_says_why(tmp_path: Path) -> None:
     manifest.write(tmp_path / "train.jsonl", [replace(good, text="")])
     manifest.write(tmp_path / "dev.jsonl", [good])
     with pytest.raises(DataError, match=r"none of 1 utterances can be trained on \(1 empty transcript;"):
-        data.load(tmp_path, CONFIG, tones.RATE)
+        corpora.load(tmp_path, CONFIG, tones.RATE)
 
 
 def test_a_corpus_larger_than_the_cache_is_read_as_it_is_needed(corpus: Path) -> None:
-    kept = data.load(corpus, CONFIG, tones.RATE)
-    read = data.load(corpus, replace(CONFIG, cache=0.0), tones.RATE)
+    kept = corpora.load(corpus, CONFIG, tones.RATE)
+    read = corpora.load(corpus, replace(CONFIG, cache=0.0), tones.RATE)
     assert all(i.wave is None for i in read.train)
     assert [i.utterance for i in kept.train] == [i.utterance for i in read.train]
     ours, theirs = (next(SpeechData(c, CONFIG, tones.RATE, 0.1, 0).waves()) for c in (kept, read))
@@ -108,23 +110,23 @@ def test_a_corpus_larger_than_the_cache_is_read_as_it_is_needed(corpus: Path) ->
 
 
 def test_collated_padding_is_silence_and_blank(corpus: Path) -> None:
-    items = data.load(corpus, CONFIG, tones.RATE).train[:3]
-    batch = data.collate(items)
+    items = corpora.load(corpus, CONFIG, tones.RATE).train[:3]
+    batch = collate(items)
     for b, item in enumerate(items):
         assert item.wave is not None
         assert batch.wave_lens[b] == len(item.wave)
         assert not batch.wave[b, len(item.wave) :].any()
         assert batch.tokens[b, : batch.token_lens[b]].tolist() == list(item.tokens)
         assert not batch.tokens[b, batch.token_lens[b] :].any()
-    empty = data.collate([])
+    empty = collate([])
     assert (empty.wave.shape, empty.tokens.shape, empty.utterances) == ((0, 0), (0, 0), ())
 
 
 def test_batches_fit_the_stretched_lengths(corpus: Path) -> None:
-    loaded = data.load(corpus, CONFIG, tones.RATE)
+    loaded = corpora.load(corpus, CONFIG, tones.RATE)
     served = SpeechData(loaded, CONFIG, tones.RATE, stretch=0.3, seed=0)
     assert served.train_batches(0) != served.train_batches(1)
-    factors = data.stretches(len(loaded.train), 0.3, 0, 1)
+    factors = stretches(len(loaded.train), 0.3, 0, 1)
     for batch in served.train_batches(1):
         longest = max(loaded.train[i].utterance.seconds * factors[i] for i in batch)
         assert longest * len(batch) <= CONFIG.batch_seconds + 1e-6
