@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -31,23 +30,8 @@ _LENGTH_BYTES = 8  # a safetensors file begins with the length of its header, li
 _RETRAIN = "copy the file again, or train it again"
 
 
-@dataclass(frozen=True)
-class Card:
-    """What is known about a model; rates are percentages on the development set."""
-
-    name: str = ""
-    data: str = ""
-    wer: float | None = None
-    cer: float | None = None
-    epochs: int | None = None
-    steps: int | None = None
-    seed: int | None = None
-    commit: str = ""
-    notes: str = ""
-
-
 class Saved(NamedTuple):
-    """A model file in memory; the model is in evaluation mode."""
+    """A model file in memory; the model is in evaluation mode. The card is what is known of it: dev_wer, seed, …"""
 
     model: SpeechModel
     tokenizer: Tokenizer
@@ -59,7 +43,7 @@ def save(
     path: Path,
     model: SpeechModel,
     tokenizer: Tokenizer,
-    card: Card | Mapping[str, Plain],
+    card: Mapping[str, Plain],
     search: SearchConfig | None = None,
 ) -> None:
     """Write a model file whole or not at all. Raises CheckpointError where the disk refuses."""
@@ -67,7 +51,7 @@ def save(
         "version": VERSION,
         "model": to_plain(model.config),
         "tokenizer": tokenizer.to_plain(),
-        "card": to_plain(card) if isinstance(card, Card) else dict(card),
+        "card": dict(card),
         "search": to_plain(search or SearchConfig()),
     }
     # Cloned, since safetensors refuses tied weights and views; both are whole again after loading.

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asrattn.cli import options
 from asrattn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _model(path: Path, settings: list[str]) -> Iterator[str]:
     yield from _parts(saved.model)
     yield from _frames(saved.model)
     yield f"vocabulary    {saved.tokenizer.size} tokens, 3 of them reserved ({type(saved.tokenizer).__name__})"
-    yield from _indented({"card": {k: v for k, v in saved.card.items() if v not in (None, "")}})
+    yield from _indented({"card": {**options.card(saved.card)}})
 
 
 def _indented(plain: "Plain", depth: int = 0) -> Iterator[str]:

@@ -3,11 +3,12 @@
 import argparse
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from asrattn.config import Plain
     from asrattn.recognizer import Recognizer
     from asrattn.search import SearchConfig
 
@@ -54,6 +55,17 @@ def bar(items: Iterable[T], total: int, unit: str, name: str = "") -> Iterator[T
 
     quiet = total <= FEW or not sys.stderr.isatty()
     yield from tqdm(items, total=total, unit=unit, desc=name, disable=quiet, file=sys.stderr)
+
+
+def card(card: Mapping[str, "Plain"]) -> dict[str, str]:
+    """A model's card for people: words for names, one text for each value; what is empty is left out."""
+    return {name.replace("_", " "): _text(value) for name, value in card.items() if value not in (None, "")}
+
+
+def _text(value: "Plain") -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(each)}" for name, each in value.items())
+    return ", ".join(map(_text, value)) if isinstance(value, list) else str(value)
 
 
 def finite(score: float) -> float | None:

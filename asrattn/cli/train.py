@@ -6,6 +6,8 @@ from pathlib import Path
 
 from asrattn.cli.options import add_threads, positive, use_threads
 
+INTERRUPTED = 130
+
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
@@ -45,6 +47,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def run(args: argparse.Namespace) -> int:
     from asrattn.config import override
     from asrattn.training.callbacks import StoppedError
+    from asrattn.training.corpus import first_process
     from asrattn.training.fit import fit
     from asrattn.training.recipe import Recipe
 
@@ -63,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
             accelerator=args.accelerator,
         )
     except StoppedError as stopped:
-        print(f"asrattn: {stopped}", file=sys.stderr)
-        return 130
-    print(model)
+        if first_process():
+            print(f"asrattn: {stopped}", file=sys.stderr)
+        return INTERRUPTED
+    if first_process():
+        print(model)
     return 0

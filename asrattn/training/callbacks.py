@@ -57,6 +57,10 @@ class Keeper(Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._started = time.perf_counter()
+        assert isinstance(pl_module, Training)
+        config = pl_module.recipe.train
+        last = trainer.current_epoch + 1 == config.epochs  # it is judged in any case: there must be a model
+        trainer.check_val_every_n_epoch = 1 if last else config.validate_every
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.progress.train_seconds += time.perf_counter() - self._started
@@ -112,9 +116,7 @@ class Bar(Callback):
 
     def __init__(self) -> None:
         self._bar: Any = None
-        self._marks: deque[tuple[float, float]] = deque(
-            maxlen=60
-        )  # wall time, audio seconds, of the last steps
+        self._marks: deque[tuple[float, float]] = deque(maxlen=60)  # lately: wall time, seconds of audio
         self._wer = ""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -124,7 +126,7 @@ class Bar(Callback):
             return
         form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
         self._bar = tqdm(
-            total=1.0, initial=_done(pl_module), bar_format=form, mininterval=0.5, dynamic_ncols=True
+            total=1.0, initial=_done(pl_module), bar_format=form, leave=False, dynamic_ncols=True
         )
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
@@ -172,12 +174,12 @@ class Stopper(Callback):
         def stop(number: int, _: object) -> NoReturn:
             for each in self._before:
                 signal.signal(each, signal.SIG_IGN)  # once is enough: the way out is not to be disturbed
-            launcher = trainer.strategy.launcher
-            if launcher is not None:
-                launcher.kill(signal.Signals(number))
+            name, done = signal.Signals(number).name, trainer.current_epoch
+            if trainer.strategy.launcher is not None:
+                trainer.strategy.launcher.kill(signal.SIGTERM)
+            whole = f"{done} whole epoch{'' if done == 1 else 's'}"
             raise StoppedError(
-                f"stopped by {signal.Signals(number).name} in epoch {trainer.current_epoch + 1}; "
-                f"{self.out / LAST} holds the {self._epochs(trainer)} before it: resume with --resume"
+                f"stopped by {name} in epoch {done + 1}; {self.out / LAST} holds {whole}: resume with --resume"
             )
 
         self._before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -186,9 +188,6 @@ class Stopper(Callback):
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
-
-    def _epochs(self, trainer: L.Trainer) -> str:
-        return "one" if trainer.current_epoch == 1 else f"{trainer.current_epoch}"
 
 
 def _done(module: L.LightningModule) -> float:

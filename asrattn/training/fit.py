@@ -99,7 +99,8 @@ def _trainer(
         # A head without a share in the loss has no gradient; buffers are equal from the start and never change.
         unused = recipe.loss.ctc in (0, 1)
         strategy = DDPStrategy(find_unused_parameters=unused, broadcast_buffers=False)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # what it says of itself is no news
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # what it says of itself is no news
     try:
         return L.Trainer(
             accelerator=accelerator,
@@ -182,9 +183,9 @@ def _card(
     """What is known of a run; rates in percent."""
     result = found.result()
     rates: dict[str, Plain] = {
-        "wer": round(100 * result.wer, 2),
-        "wer_interval": [round(100 * end, 2) for end in result.wer_interval],
-        "cer": round(100 * result.cer, 2),
+        "dev_wer": round(100 * result.wer, 2),
+        "dev_wer_interval": [round(100 * end, 2) for end in result.wer_interval],
+        "dev_cer": round(100 * result.cer, 2),
     }
     return {
         "name": recipe.name,

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 from dataclasses import replace
 
 import lightning as L
@@ -18,6 +19,8 @@ from asrattn.training import schedule
 from asrattn.training.batches import Batch, seed_of
 from asrattn.training.recipe import Recipe
 from asrattn.training.validation import Scored, Validation, decode, gather
+
+UNSEEN = 50  # steps between two looks at the loss on a GPU, which would have to be waited for
 
 
 class Training(L.LightningModule):
@@ -42,7 +45,7 @@ class Training(L.LightningModule):
         self.batches = 0
         self.seconds = 0.0
         self.validation: Validation | None = None
-        self._pending: tuple[Tensor, Batch] | None = None  # the last loss, not yet looked at
+        self._unseen: list[tuple[Tensor, Batch]] = []  # the last losses, not yet looked at
         self._scored: list[Scored] = []
 
     def configure_optimizers(self) -> Optimizer:
@@ -97,18 +100,15 @@ class Training(L.LightningModule):
         checkpoint["asrattn"] = json.dumps(run)
 
     def verify(self) -> None:
-        """Raise DataError if the last loss was no number. Looked at one step late, so that a GPU is never waited
-        for; the checkpoint on disk is older than that."""
-        if self._pending is None:
-            return
-        loss, batch = self._pending
-        self._pending = None
-        if not bool(torch.isfinite(loss)):
-            ids = ", ".join(u.id for u in batch.utterances)
-            raise DataError(
-                f"the loss became {loss.item()} in epoch {self.trainer.current_epoch + 1} on the utterances {ids}; "
-                "look at their audio and texts, or lower train.learning_rate"
-            )
+        """Raise DataError if a loss was no number; the checkpoint on disk is older than that."""
+        unseen, self._unseen = self._unseen, []
+        for loss, batch in unseen:
+            if not math.isfinite(loss):
+                ids = ", ".join(u.id for u in batch.utterances)
+                raise DataError(
+                    f"the loss became {float(loss)} in epoch {self.trainer.current_epoch + 1} on the utterances {ids}; "
+                    "look at their audio and texts, or lower train.learning_rate"
+                )
 
     def _warped(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         wave, wave_lens = self.augment.wave(batch.wave, batch.wave_lens, generator)
@@ -116,8 +116,9 @@ class Training(L.LightningModule):
         return self.augment.warp(feats, lens, generator, batch.stretch)
 
     def _count(self, losses: Losses, batch: Batch) -> None:
-        self.verify()
-        self._pending = (losses.total.detach(), batch)
+        self._unseen.append((losses.total.detach(), batch))
+        if self.device.type == "cpu" or len(self._unseen) == UNSEEN:
+            self.verify()
         self.losses += torch.stack(losses).detach()
         self.batches += 1
         self.seconds += sum(u.seconds for u in batch.utterances)

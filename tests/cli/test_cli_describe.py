@@ -49,7 +49,7 @@ def test_a_model(capsys, tmp_path: Path) -> None:
     assert "subsampling 4" in out
     assert f"{tiny.TOKENIZER.size} tokens" in out
     assert re.search(r"\n  name +tiny\n", out)
-    assert re.search(r"\n  wer +12.5\n", out)
+    assert re.search(r"\n  dev wer +12.5\n", out)
     assert re.search(r"\n    kind +lstm\n", out)
 
 

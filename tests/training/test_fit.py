@@ -41,16 +41,16 @@ def stop_in(epoch: int, monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]
 
 
 def test_a_run_learns_and_leaves_a_model_that_says_how_it_was_made(corpus: Path, tmp_path: Path) -> None:
-    recipe = tones.recipe(epochs=3, validate_every=3)
+    recipe = tones.recipe(epochs=3, validate_every=2)
     path = fit(recipe, corpus, tmp_path / "run", seed=4)
     saved = checkpoint.load(path)
     assert saved.search == recipe.search
     assert saved.card["seed"] == 4
     assert saved.card["epochs"] == 3
     assert {
-        "wer",
-        "wer_interval",
-        "cer",
+        "dev_wer",
+        "dev_wer_interval",
+        "dev_cer",
         "cpu_seconds",
         "hardware",
         "versions",
@@ -58,7 +58,7 @@ def test_a_run_learns_and_leaves_a_model_that_says_how_it_was_made(corpus: Path,
     } <= saved.card.keys()
     assert json.loads((tmp_path / "run" / "recipe.json").read_text(encoding="utf-8"))["name"] == "tones"
     found = rows(tmp_path / "run")
-    assert [r["dev_wer"] != "" for r in found] == [False, False, True]
+    assert [r["dev_wer"] != "" for r in found] == [False, True, True]  # the last one in any case
     losses = [float(r["train_total"]) for r in found]
     assert losses[2] < losses[1] < losses[0]
     assert list((tmp_path / "run" / "tensorboard").iterdir())
@@ -127,6 +127,13 @@ def test_resuming_needs_a_run_of_the_same_model(corpus: Path, tmp_path: Path) ->
     other = replace(other, model=replace(other.model, encoder=replace(other.model.encoder, dim=8)))
     with pytest.raises(ConfigError, match="belongs to another model than the recipe 'tones'"):
         fit(other, corpus, tmp_path, resume=True)
+
+
+def test_workers_read_what_memory_does_not_hold(corpus: Path, tmp_path: Path) -> None:
+    recipe = tones.recipe(epochs=1)
+    fit(recipe, corpus, tmp_path / "held")
+    fit(replace(recipe, data=replace(recipe.data, cache=0.0, workers=1)), corpus, tmp_path / "read")
+    assert rows(tmp_path / "held") == rows(tmp_path / "read")
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])

@@ -1,0 +1,121 @@
+"""The record of a run: a table, TensorBoard, and a line an epoch in the log."""
+
+import csv
+import dataclasses
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+from asrattn.model import Losses
+from asrattn.training.module import Training
+from asrattn.training.validation import Validation
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass
+class Progress:
+    """How far a run has come, over all its starts. Rates are shares."""
+
+    epochs: int = 0
+    best: float | None = None
+    best_epoch: int = 0
+    worse: int = 0  # validations since the best, as the early stop counts them
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    audio_seconds: float = 0.0
+    train_seconds: float = 0.0  # wall time of training alone
+
+
+class Journal(Callback):
+    """metrics.csv and TensorBoard, a row an epoch; what was heard in some dev utterances, in the log."""
+
+    def __init__(self, out: Path, progress: Callable[[], Progress]) -> None:
+        self.out = out
+        self.progress = progress
+        self._writer: Any = None
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if trainer.is_global_zero:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(self.out / "tensorboard"))
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, Training)
+        if not trainer.is_global_zero:
+            return
+        row = metrics(pl_module, trainer, self.progress())
+        append(self.out / "metrics.csv", row)
+        for name, value in row.items():
+            if value is not None and name != "epoch":
+                self._writer.add_scalar(name, value, row["epoch"])
+        self._writer.flush()
+        log.info("%s", line(row, pl_module.recipe.train.epochs))
+        if pl_module.validation is not None:
+            _show_samples(pl_module.validation, pl_module.recipe.train.samples)
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def metrics(module: Training, trainer: L.Trainer, progress: Progress) -> dict[str, float | int | None]:
+    """The row of an epoch; rates as shares, None where nothing was validated."""
+    means = (module.losses / max(module.batches, 1)).tolist()
+    found = module.validation
+    return {
+        "epoch": progress.epochs,
+        "step": trainer.global_step,
+        "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+        **{f"train_{name}": mean for name, mean in zip(Losses._fields, means, strict=True)},
+        "dev_loss": found.loss if found else None,
+        "dev_wer": found.wer if found else None,
+        "dev_cer": found.cer if found else None,
+        "dev_ctc_wer": found.ctc_wer if found else None,
+        "audio_seconds_per_second": progress.audio_seconds / max(progress.train_seconds, 1e-9),
+        "wall_seconds": progress.wall_seconds,
+        "cpu_seconds": progress.cpu_seconds,
+    }
+
+
+def append(path: Path, row: dict[str, float | int | None]) -> None:
+    """A row at the end of a table, which gets its heading with the first."""
+    new = not path.is_file() or not path.stat().st_size
+    with path.open("a", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out)
+        if new:
+            writer.writerow(row)
+        writer.writerow("" if v is None else v for v in row.values())
+
+
+def line(row: dict[str, Any], epochs: int) -> str:
+    """An epoch in one line."""
+    losses = (
+        f"loss {row['train_total']:.3f} (attention {row['train_attention']:.3f}, CTC {row['train_ctc']:.3f})"
+    )
+    parts = [f"epoch {row['epoch']}/{epochs}", f"step {row['step']}", losses]
+    if row["dev_wer"] is not None:
+        rates = (100 * row[name] for name in ("dev_wer", "dev_cer", "dev_ctc_wer"))
+        parts.append("dev WER {:.1f} % CER {:.1f} % (CTC greedy {:.1f} %)".format(*rates))
+        parts.append(f"dev loss {row['dev_loss']:.3f}")
+    left = row["wall_seconds"] / row["epoch"] * (epochs - row["epoch"])
+    parts += [f"{row['audio_seconds_per_second']:.0f} audio-s/s", f"{_clock(left)} left"]
+    return "   ".join(parts)
+
+
+def _show_samples(found: Validation, count: int) -> None:
+    """The same few utterances each time, spread over the set."""
+    step = max(1, len(found.scored) // max(count, 1))
+    for scored in found.scored[::step][:count]:
+        log.info("  said  %s\n  heard %s", scored.row.reference, scored.row.hypothesis)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
