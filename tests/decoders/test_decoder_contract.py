@@ -1,5 +1,6 @@
 """The contract of decoders, over every member of the union and every attention."""
 
+import itertools
 from dataclasses import replace
 from typing import get_args
 
@@ -10,6 +11,7 @@ from asrattn import decoders
 from asrattn.attention import AttentionConfig
 from asrattn.decoders import DecoderConfig, LSTMDecoderConfig, TransformerDecoderConfig
 from asrattn.errors import ConfigError
+from asrattn.search import SearchConfig, beam_search
 from asrattn.search.scorer import select
 from asrattn.text import EOS
 
@@ -93,6 +95,28 @@ def test_hypotheses_share_a_memory_and_can_be_reordered(decoder, batch):
         sequence = torch.tensor([[EOS, int(tokens[order[n]]), int(tokens[n])]])
         alone = decoder(sequence, enc[b : b + 1, : lens[b]], lens[b : b + 1]).logits[0, -1]
         torch.testing.assert_close(logits[n], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_a_wide_beam_is_an_exhaustive_search(decoder, batch):
+    """Every sequence of at most three tokens, scored one by one by the teacher-forced pass."""
+    _, enc, lens = batch
+    words = range(2, V)
+    for b in range(2):
+        one, count = enc[b : b + 1], lens[b : b + 1]
+        config = SearchConfig(beam=V**3, max_length=3.5 / int(count))
+        scores = {}
+        for length in range(4):
+            sequences = list(itertools.product(words, repeat=length))
+            tokens = torch.tensor([[EOS, *sequence, EOS] for sequence in sequences])
+            repeated = one.expand(len(tokens), -1, -1), count.expand(len(tokens))
+            with torch.no_grad():
+                log_probs = decoder(tokens[:, :-1], *repeated).logits.log_softmax(-1)
+            totals = log_probs.gather(2, tokens[:, 1:, None]).sum((1, 2))
+            scores |= dict(zip(sequences, totals.tolist(), strict=True))
+        best = max(scores, key=scores.__getitem__)
+        found = beam_search(decoder, one, count, None, config)[0][0]
+        assert found.tokens == best
+        assert found.score == pytest.approx(scores[best], abs=1e-4)
 
 
 def test_gradients_reach_every_weight(decoder, batch):
