@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# One's own recordings (sound files beside .txt files of the same name) to a word error rate.
+#
+#   recipes/folder/run.sh RECORDINGS [NAME] [flags of `asrattn train`]
+#
+# One GPU or none:    recipes/folder/run.sh ~/recordings mine
+# Two GPUs:           recipes/folder/run.sh ~/recordings mine --devices 2
+# Go on after a stop: recipes/folder/run.sh ~/recordings mine --resume
+set -euo pipefail
+recordings=${1:?name the folder of recordings}
+name=${2:-mine}
+shift $(($# < 2 ? $# : 2))
+data=data/$name
+out=runs/$name
+
+[ -f "$data/train.jsonl" ] || python -m data_prep folder "$recordings" "$data"
+asrattn train "$(dirname "$0")/lstm.py" --data "$data" --out "$out" "$@"
+asrattn evaluate "$out/model.safetensors" "$data/test.jsonl" --out "$out/evaluation"
