@@ -36,7 +36,10 @@ format: $(READY)  ## let ruff lay the lines
 	$(PY) -m ruff format .
 
 bench: $(READY)  ## the program's speed and cost
-	$(PY) -m benchmarks
+	$(PY) -m benchmarks.training recipes/an4/lstm.py
+	$(PY) -m benchmarks.training recipes/an4/conformer.py
+	$(PY) -m benchmarks.features
+	$(PY) -m benchmarks.search
 
 clean:          ## remove the environment and what the demo made
 	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache
