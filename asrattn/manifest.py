@@ -59,7 +59,8 @@ def read(path: Path) -> list[Utterance]:
     """
     utterances = []
     seen: dict[str, int] = {}
-    for number, utterance in _lines(path):
+    for number, plain in objects(path, "manifest", "utterance", "make it with python -m data_prep"):
+        utterance = _utterance(plain, f"{path}:{number}")
         if utterance.id in seen:
             first = seen[utterance.id]
             raise ManifestError(
@@ -108,30 +109,39 @@ def _relative(audio: Path, folder: Path) -> Path:
     return audio
 
 
-def _lines(path: Path) -> Iterator[tuple[int, Utterance]]:
+def objects(path: Path, what: str, item: str, remedy: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The JSON objects of a file of lines, with their line numbers; empty lines are passed over.
+
+    What the file is, what a line of it holds and the remedy for its absence are for the messages. Raises
+    ManifestError for no file, a folder or no text, and naming the line for no JSON.
+    """
     try:
         with path.open(encoding="utf-8-sig") as lines:  # some editors begin a file with a byte order mark
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield number, _utterance(line, f"{path}:{number}")
+                    yield number, _object(line, f"{path}:{number}", item)
     except FileNotFoundError:
-        raise ManifestError(f"{path}: does not exist; make it with python -m data_prep") from None
+        raise ManifestError(f"{path}: does not exist; {remedy}") from None
     except IsADirectoryError:
-        raise ManifestError(f"{path}: is a folder; name a manifest (.jsonl) in it") from None
+        raise ManifestError(f"{path}: is a folder; name a {what} (.jsonl) in it") from None
     except OSError as error:
         raise ManifestError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError:
-        raise ManifestError(f"{path}: is not UTF-8 text; a manifest is JSON lines") from None
+        raise ManifestError(f"{path}: is not UTF-8 text; a {what} is JSON lines") from None
 
 
-def _utterance(line: str, where: str) -> Utterance:
+def _object(line: str, where: str, item: str) -> dict[str, Any]:
     try:
         plain = json.loads(line)
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits, thousands of brackets
         reason = getattr(error, "msg", "too large")
-        raise ManifestError(f"{where}: is no JSON ({reason}); one utterance a line") from None
+        raise ManifestError(f"{where}: is no JSON ({reason}); one {item} a line") from None
     if not isinstance(plain, dict):
-        raise ManifestError(f"{where}: is no JSON object; one utterance a line")
+        raise ManifestError(f"{where}: is no JSON object; one {item} a line")
+    return plain
+
+
+def _utterance(plain: dict[str, Any], where: str) -> Utterance:
     for name in _REQUIRED:
         if name not in plain:
             raise ManifestError(f"{where}: lacks the field {name!r}")

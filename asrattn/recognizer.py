@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asrattn import checkpoint, segments
+from asrattn.audio.sound import Wave
 from asrattn.checkpoint import Saved
 from asrattn.errors import AudioError, ConfigError
 from asrattn.manifest import Utterance
 from asrattn.search import Hypothesis, SearchConfig, beam_search
-from asrattn.segments import Stretch, Wave
+from asrattn.segments import Stretch
 from asrattn.text import EOS, clean
 
 BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}  # a CPU's caches like small batches, a GPU is idle with them

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from asrattn import audio
+from asrattn.audio.sound import Wave
 
-Wave = NDArray[np.float32]
 LONGEST = 30.0
 PAUSE = 0.2
 

@@ -1,11 +1,12 @@
 """What a system heard, on disk: JSON lines, {"id": …, "text": …, "score": …} one utterance a line."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from asrattn import manifest
 from asrattn.errors import ManifestError
 
 
@@ -25,7 +26,9 @@ def read(path: Path) -> list[HypothesisLine]:
     """
     found = []
     seen: dict[str, int] = {}
-    for number, plain in _objects(path):
+    for number, plain in manifest.objects(
+        path, "file of hypotheses", "hypothesis", "make it with asrattn evaluate --out"
+    ):
         line = _hypothesis(plain, f"{path}:{number}")
         if line.id in seen:
             raise ManifestError(
@@ -47,32 +50,6 @@ def write(path: Path, lines: Iterable[HypothesisLine]) -> None:
                 plain["score"] = line.score
             out.write(json.dumps(plain, ensure_ascii=False) + "\n")
     draft.replace(path)
-
-
-def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield number, _object(line, f"{path}:{number}")
-    except FileNotFoundError:
-        raise ManifestError(
-            f"{path}: does not exist; make it with asrattn transcribe --format json"
-        ) from None
-    except IsADirectoryError:
-        raise ManifestError(f"{path}: is a folder; name a file of hypotheses (.jsonl) in it") from None
-    except UnicodeDecodeError:
-        raise ManifestError(f"{path}: is not UTF-8 text; hypotheses are JSON lines") from None
-
-
-def _object(line: str, where: str) -> dict[str, Any]:
-    try:
-        plain = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ManifestError(f"{where}: is no JSON ({error.msg}); one hypothesis a line") from None
-    if not isinstance(plain, dict):
-        raise ManifestError(f"{where}: is no JSON object; one hypothesis a line")
-    return plain
 
 
 def _hypothesis(plain: dict[str, Any], where: str) -> HypothesisLine:

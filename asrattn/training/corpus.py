@@ -11,12 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from numpy.typing import NDArray
 
 from asrattn import audio, manifest, text
+from asrattn.audio.sound import Wave
 from asrattn.errors import AudioError, DataError, TextError
 from asrattn.manifest import Utterance
 from asrattn.model import SpeechModel
@@ -25,7 +24,6 @@ from asrattn.training.recipe import DataConfig
 
 log = logging.getLogger(__name__)
 
-Wave = NDArray[np.float32]
 BYTES = 4  # of a sample in memory
 
 
