@@ -37,7 +37,8 @@ class LossConfig:
     ctc           share of CTC in the joint loss (Kim et al. 2017)
     inter_ctc     share of the middle layer in the CTC part (Lee & Watanabe 2021)
     smoothing     of the labels in the cross-entropy (Szegedy et al. 2016)
-    consistency   weight of the divergence between two masked copies of each utterance (CR-CTC, Yao et al. 2024)
+    consistency   weight of the divergence between two masked copies of each utterance, in what CTC says of them
+                  (CR-CTC, Yao et al. 2024) and in what the decoder says of them (R-Drop, Liang et al. 2021)
     """
 
     ctc: float = 0.3
@@ -93,29 +94,34 @@ class SpeechModel(nn.Module):
         zero = feats.new_zeros(())
         attention = ctc = inter = consistency = zero
         if config.ctc < 1:
-            attention = self._attention_loss(encoded, tokens, token_lens, config.smoothing)
+            logits, targets = self._decode(encoded, tokens, token_lens)
+            attention = F.cross_entropy(
+                logits.flatten(0, 1),
+                targets.flatten(),
+                ignore_index=IGNORED,
+                label_smoothing=config.smoothing,
+            )
+            if config.consistency:
+                count = int(token_lens.sum()) + len(token_lens)
+                consistency = consistency + consistency_loss(logits.log_softmax(-1), token_lens + 1, count)
         if config.ctc > 0:
             log_probs = self.ctc_log_probs(encoded.output)
             ctc = ctc_loss(log_probs, encoded.lens, tokens, token_lens)
             if config.consistency:
-                consistency = consistency_loss(log_probs, encoded.lens, int(token_lens.sum()))
+                consistency = consistency + consistency_loss(log_probs, encoded.lens, int(token_lens.sum()))
             if config.inter_ctc:
                 inter = self._inter_loss(encoded, tokens, token_lens)
         mixed = (1 - config.inter_ctc) * ctc + config.inter_ctc * inter
         total = (1 - config.ctc) * attention + config.ctc * mixed + config.consistency * consistency
         return Losses(total, attention, ctc, inter, consistency)
 
-    def _attention_loss(
-        self, encoded: Encoded, tokens: Tensor, token_lens: Tensor, smoothing: float
-    ) -> Tensor:
+    def _decode(self, encoded: Encoded, tokens: Tensor, token_lens: Tensor) -> tuple[Tensor, Tensor]:
+        """The decoder's logits (B, U + 1, V), float32, and their targets (B, U + 1): the tokens and EOS."""
         real = mask(token_lens, tokens.shape[1])
         inputs = F.pad(tokens, (1, 0), value=EOS)
         targets = F.pad(tokens.masked_fill(~real, IGNORED), (0, 1), value=IGNORED)
         targets = targets.scatter(1, token_lens[:, None], EOS)
-        logits = self.decoder(inputs, encoded.output, encoded.lens).logits.float()
-        return F.cross_entropy(
-            logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, label_smoothing=smoothing
-        )
+        return self.decoder(inputs, encoded.output, encoded.lens).logits.float(), targets
 
     def _inter_loss(self, encoded: Encoded, tokens: Tensor, token_lens: Tensor) -> Tensor:
         check(

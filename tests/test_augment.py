@@ -395,3 +395,16 @@ def test_the_accelerator_draws_the_same():
 
     for cpu, gpu in zip(run("cpu"), run("cuda"), strict=True):
         torch.testing.assert_close(gpu, cpu, atol=1e-3, rtol=1e-3)
+
+
+def test_a_ramp_grows_from_nothing_to_the_whole():
+    config = AugmentConfig(ramp=0.4)
+    assert [config.strength(p) for p in (0.0, 0.1, 0.4, 1.0)] == pytest.approx([0, 0.25, 1, 1])
+    assert AugmentConfig().strength(0.0) == 1
+    feats, lens = features(40, 30)
+    module = Augment(AugmentConfig(noise=0), 16000)
+    assert torch.equal(module.mask(feats, lens, seeded(), 0.0), feats)
+    unwarped, _ = module.warp(feats, lens, seeded(), torch.ones(len(feats)), 0.0)
+    torch.testing.assert_close(unwarped, feats, atol=1e-4, rtol=1e-4)
+    whole = (module.mask(feats, lens, seeded()) == 0).sum()
+    assert (module.mask(feats, lens, seeded(), 0.3) == 0).sum() < whole

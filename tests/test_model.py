@@ -131,3 +131,20 @@ def test_unknown_vocabulary_and_shares_outside_are_told():
         LossConfig(ctc=1.5)
     pyramid = replace(LSTMEncoderConfig(dim=12, layers=4), subsampling="pyramid", layers=3)
     assert small(pyramid).encoder.pyramid == 2
+
+
+def test_consistency_counts_what_both_heads_say():
+    model = small()
+    feats, lens = torch.randn(2, 60, 20), torch.tensor([60, 50])
+    tokens, token_lens = torch.tensor([[3, 4, 5], [4, 3, 0]]), torch.tensor([3, 2])
+
+    def loss(first, second, ctc):
+        copies = torch.cat((first, second)), torch.cat((lens, lens))
+        config = LossConfig(ctc=ctc, consistency=0.2)
+        return model.loss(*copies, torch.cat((tokens, tokens)), torch.cat((token_lens, token_lens)), config)
+
+    for ctc in (0.0, 0.3, 1.0):
+        assert loss(feats, feats, ctc).consistency.item() == pytest.approx(0, abs=1e-6)
+    heads = [loss(feats, feats + 1, ctc).consistency.item() for ctc in (0.0, 1.0, 0.3)]
+    assert min(heads) > 0
+    assert heads[2] == pytest.approx(heads[0] + heads[1], rel=1e-4)

@@ -59,15 +59,15 @@ class Training(L.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         generator = self._seed(index)
-        config = self.recipe.loss
+        config, strength = self.recipe.loss, self.recipe.augment.strength(self.progress())
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            feats, lens = self._warped(batch, generator)
+            feats, lens = self._warped(batch, generator, strength)
             tokens, token_lens = batch.tokens, batch.token_lens
             if config.consistency:
                 feats, lens, tokens, token_lens = (
                     torch.cat([x, x]) for x in (feats, lens, tokens, token_lens)
                 )
-            feats = self.augment.mask(feats, lens, generator)
+            feats = self.augment.mask(feats, lens, generator, strength)
         losses = self.model.loss(feats, lens, tokens, token_lens, config)
         self._count(losses, batch)
         return losses.total
@@ -110,10 +110,10 @@ class Training(L.LightningModule):
                     "look at their audio and texts, or lower train.learning_rate"
                 )
 
-    def _warped(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _warped(self, batch: Batch, generator: torch.Generator, strength: float) -> tuple[Tensor, Tensor]:
         wave, wave_lens = self.augment.wave(batch.wave, batch.wave_lens, generator)
         feats, lens = self.model.frontend(wave, wave_lens)
-        return self.augment.warp(feats, lens, generator, batch.stretch)
+        return self.augment.warp(feats, lens, generator, batch.stretch, strength)
 
     def _count(self, losses: Losses, batch: Batch) -> None:
         self._unseen.append((losses.total.detach(), batch))
@@ -130,7 +130,7 @@ class Training(L.LightningModule):
 
     def _set_rate(self) -> None:
         config = self.recipe.train
-        rate = config.learning_rate * schedule.factor(self.progress(0.5), config.warmup)
+        rate = config.learning_rate * schedule.factor(self.progress(0.5), config.warmup, config.floor)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
 

@@ -48,9 +48,10 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How the weights are found: AdamW, a linear warm-up, then a cosine to zero at the last step.
+    """How the weights are found: AdamW, a linear warm-up, then a cosine down to the floor at the last step.
 
     warmup           share of all steps
+    floor            share of the full learning rate that is left at the end
     clip             largest norm of the gradient; 0 leaves it alone
     ema              decay of the moving average of the weights, which is judged, and saved where it is best; 0 is off
     accumulate       batches for one step
@@ -66,6 +67,7 @@ class TrainConfig:
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 0.02
     warmup: float = 0.08
+    floor: float = 0.0
     clip: float = 5.0
     ema: float = 0.998
     precision: Precision = "bf16"
@@ -84,6 +86,7 @@ class TrainConfig:
         )
         for name in ("warmup", "ema"):
             check(0 <= getattr(self, name) < 1, f"train.{name} must lie in [0, 1)")
+        check(0 <= self.floor <= 1, "train.floor must lie in [0, 1]")
         for name in ("epochs", "accumulate", "validate_every", "validate_beam"):
             check(getattr(self, name) >= 1, f"train.{name} must be at least 1")
         for name in ("weight_decay", "clip", "patience", "patience_start", "samples"):

@@ -8,12 +8,13 @@ from torch import nn
 from asrattn.training.recipe import TrainConfig
 
 
-def factor(progress: float, warmup: float) -> float:
+def factor(progress: float, warmup: float, floor: float = 0.0) -> float:
     """The share of the full learning rate at `progress` (0 at the first step, 1 after the last): linear up, then a
-    half cosine to zero. A function of progress alone, so that nothing has to be restored when a run is resumed."""
+    half cosine down to `floor`. A function of progress alone: nothing has to be restored when a run is resumed."""
     if progress < warmup:
         return progress / warmup
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / (1 - warmup))))
+    fall = 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / (1 - warmup))))
+    return floor + (1 - floor) * fall
 
 
 def optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:

@@ -15,6 +15,8 @@ def test_the_rate_rises_linearly_then_falls_to_zero() -> None:
     assert factor(0.54, 0.08) == pytest.approx(0.5)
     assert factor(1.0, 0.08) == pytest.approx(0.0)
     assert factor(0.0, 0.0) == 1.0  # without warm-up it begins in full
+    assert factor(0.54, 0.08, 0.2) == pytest.approx(0.6)
+    assert factor(1.0, 0.08, 0.2) == pytest.approx(0.2)
 
 
 @given(st.floats(0, 1), st.floats(0, 0.9))
