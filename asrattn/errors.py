@@ -27,3 +27,7 @@ class DataError(AsrattnError):
 
 class CheckpointError(AsrattnError):
     """A model file cannot be read or written."""
+
+
+class LostError(AsrattnError):
+    """Another process of the run is gone, or does not answer."""

@@ -53,8 +53,15 @@ class LossConfig:
         check(self.consistency >= 0, f"consistency is {self.consistency}; it must not be negative")
 
 
+class Whole(NamedTuple):
+    """What the losses are means over: the utterances and tokens of a step, of which a batch may be a part."""
+
+    utterances: int
+    tokens: int
+
+
 class Losses(NamedTuple):
-    """Each a mean over the tokens of the batch, in nats a token; parts that are not asked for are zero."""
+    """Each a mean over the tokens of the step, in nats a token; parts that are not asked for are zero."""
 
     total: Tensor
     attention: Tensor
@@ -85,32 +92,37 @@ class SpeechModel(nn.Module):
         return log_probs
 
     def loss(
-        self, feats: Tensor, feat_lens: Tensor, tokens: Tensor, token_lens: Tensor, config: LossConfig
+        self,
+        feats: Tensor,
+        feat_lens: Tensor,
+        tokens: Tensor,
+        token_lens: Tensor,
+        config: LossConfig,
+        whole: Whole | None = None,
     ) -> Losses:
         """feats (B, F, M) over tokens (B, U) without EOS. With consistency, the second half of the batch
         holds the utterances of the first once more, masked in other places.
+
+        whole: the step that the batch is a part of, copies counted; the losses of its parts add up to its own.
         """
+        whole = whole or Whole(len(token_lens), int(token_lens.sum()))
         encoded = self.encoder(feats, feat_lens)
         zero = feats.new_zeros(())
         attention = ctc = inter = consistency = zero
         if config.ctc < 1:
             logits, targets = self._decode(encoded, tokens, token_lens)
-            attention = F.cross_entropy(
-                logits.flatten(0, 1),
-                targets.flatten(),
-                ignore_index=IGNORED,
-                label_smoothing=config.smoothing,
-            )
+            spoken = whole.tokens + whole.utterances  # EOS is a token too
+            attention = cross_entropy(logits, targets, config.smoothing) / spoken
             if config.consistency:
-                count = int(token_lens.sum()) + len(token_lens)
-                consistency = consistency + consistency_loss(logits.log_softmax(-1), token_lens + 1, count)
+                said = logits.log_softmax(-1)
+                consistency = consistency + consistency_loss(said, token_lens + 1) / spoken
         if config.ctc > 0:
             log_probs = self.ctc_log_probs(encoded.output)
-            ctc = ctc_loss(log_probs, encoded.lens, tokens, token_lens)
+            ctc = ctc_loss(log_probs, encoded.lens, tokens, token_lens) / whole.tokens
             if config.consistency:
-                consistency = consistency + consistency_loss(log_probs, encoded.lens, int(token_lens.sum()))
+                consistency = consistency + consistency_loss(log_probs, encoded.lens) / whole.tokens
             if config.inter_ctc:
-                inter = self._inter_loss(encoded, tokens, token_lens)
+                inter = self._inter_loss(encoded, tokens, token_lens) / whole.tokens
         mixed = (1 - config.inter_ctc) * ctc + config.inter_ctc * inter
         total = (1 - config.ctc) * attention + config.ctc * mixed + config.consistency * consistency
         return Losses(total, attention, ctc, inter, consistency)
@@ -131,16 +143,26 @@ class SpeechModel(nn.Module):
         return ctc_loss(self.ctc_log_probs(encoded.middle), encoded.lens, tokens, token_lens)
 
 
+def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    """logits (B, U, V), targets (B, U), IGNORED on padding -> nats."""
+    return F.cross_entropy(
+        logits.flatten(0, 1),
+        targets.flatten(),
+        ignore_index=IGNORED,
+        label_smoothing=smoothing,
+        reduction="sum",
+    )
+
+
 def ctc_loss(log_probs: Tensor, lens: Tensor, tokens: Tensor, token_lens: Tensor) -> Tensor:
-    """Graves et al. 2006: log_probs (B, T, V) -> nats a token. Infinite where the tokens do not fit the frames."""
-    total = F.ctc_loss(log_probs.transpose(0, 1), tokens, lens, token_lens, blank=BLANK, reduction="sum")
-    return total / token_lens.sum()
+    """Graves et al. 2006: log_probs (B, T, V) -> nats. Infinite where the tokens do not fit the frames."""
+    return F.ctc_loss(log_probs.transpose(0, 1), tokens, lens, token_lens, blank=BLANK, reduction="sum")
 
 
-def consistency_loss(log_probs: Tensor, lens: Tensor, tokens: int) -> Tensor:
-    """Symmetric divergence between the two halves of log_probs (B, T, V), each a fixed target of the other."""
+def consistency_loss(log_probs: Tensor, lens: Tensor) -> Tensor:
+    """Symmetric divergence between the two halves of log_probs (B, T, V), each a fixed target of the other: nats."""
     first, second = log_probs.chunk(2)
     real = mask(lens[: len(first)], log_probs.shape[1])[..., None]
     there = F.kl_div(first, second.detach(), log_target=True, reduction="none")
     back = F.kl_div(second, first.detach(), log_target=True, reduction="none")
-    return ((there + back) * real).sum() / tokens
+    return ((there + back) * real).sum()

@@ -26,10 +26,16 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "--devices", type=positive, default=1, metavar="N", help="processes on a node, a GPU each"
     )
     parser.add_argument("--nodes", type=positive, default=1, metavar="N", help="machines")
+    parser.add_argument(
+        "--sharing",
+        choices=["ddp", "fsdp"],
+        default="ddp",
+        help="ddp (default): each process holds the whole model; fsdp: a part, for models too large for one device",
+    )
     parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], help="default: the recipe's")
     parser.add_argument("--accelerator", choices=["auto", "cpu", "gpu"], default="auto", help="default: auto")
     parser.add_argument(
-        "--resume", action="store_true", help="continue the run in OUT after its last whole epoch"
+        "--resume", action="store_true", help="continue the run in OUT where it was saved last"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     parser.add_argument(
@@ -64,10 +70,12 @@ def run(args: argparse.Namespace) -> int:
             resume=args.resume,
             seed=args.seed,
             accelerator=args.accelerator,
+            sharing=args.sharing,
         )
     except StoppedError as stopped:
-        if first_process():
-            print(f"asrattn: {stopped}", file=sys.stderr)
+        if not first_process():
+            return 0  # the first one answers for all
+        print(f"asrattn: {stopped}", file=sys.stderr)
         return INTERRUPTED
     if first_process():
         print(model)

@@ -1,14 +1,16 @@
-"""Batches of utterances of like length, bounded by seconds of audio; the same ones for every number of processes."""
+"""Steps of utterances of like length, bounded by seconds of audio; the same ones for every number of processes."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from asrattn.errors import DataError
 from asrattn.manifest import Utterance
+from asrattn.model import Whole
 
 JITTER = (
     0.03  # how far, relatively, lengths are shaken before sorting, so that neighbours change between epochs
@@ -20,6 +22,8 @@ class Batch:
     """wave (B, S) · wave_lens (B,) samples · tokens (B, U) padded with BLANK · token_lens (B,) · utterances B.
 
     stretch (B,): by how much augmentation is to lengthen each; drawn first, so that batches fit the new lengths.
+    whole: the step this is a part of. Where a process has no part, it gets an utterance of another's that is not
+    to count, and `utterances` is empty.
     """
 
     wave: Tensor
@@ -28,11 +32,21 @@ class Batch:
     token_lens: Tensor
     stretch: Tensor
     utterances: tuple[Utterance, ...]
+    whole: Whole
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
-        names = ("wave", "wave_lens", "tokens", "token_lens", "stretch")
-        moved = {name: getattr(self, name).to(device, non_blocking=non_blocking) for name in names}
-        return replace(self, **moved)
+        return self._each(lambda x: x.to(device, non_blocking=non_blocking))
+
+    def halves(self) -> tuple["Batch", "Batch"]:
+        """Two parts of at least two utterances."""
+        middle, us = len(self.utterances) // 2, self.utterances
+        first, second = self._each(lambda x: x[:middle]), self._each(lambda x: x[middle:])
+        return replace(first, utterances=us[:middle]), replace(second, utterances=us[middle:])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        values = ((f.name, getattr(self, f.name)) for f in fields(self))
+        changed: dict[str, Any] = {name: change(x) for name, x in values if isinstance(x, Tensor)}
+        return replace(self, **changed)
 
 
 def seed_of(*parts: int | str) -> int:
@@ -56,42 +70,29 @@ def cut(seconds: Sequence[float], bound: float, order: Sequence[int] | None = No
     return batches
 
 
-def level(batches: Sequence[list[int]], world: int) -> list[list[int]]:
-    """A multiple of `world` batches, so that all processes take equally many steps and none waits for ever.
+def epoch_batches(seconds: Sequence[float], bound: float, seed: int, epoch: int) -> list[list[int]]:
+    """The steps of an epoch, for all processes together; each takes its `portions`.
 
-    The fullest batches are halved: no utterance is repeated, none is left out. Only where there are too few
-    utterances to halve are small batches joined instead, which may pass the bound. Raises DataError where there are
-    fewer utterances than processes.
-    """
-    levelled = [list(b) for b in batches]
-    if sum(map(len, levelled)) < world:
-        raise DataError(
-            f"{sum(map(len, levelled))} utterances cannot feed {world} processes; use fewer devices"
-        )
-    if sum(map(len, levelled)) < len(levelled) + (-len(levelled) % world):
-        for _ in range(len(levelled) % world):
-            levelled.sort(key=len, reverse=True)
-            levelled[-2:] = [levelled[-2] + levelled[-1]]
-    while len(levelled) % world:
-        fullest = levelled.pop(max(range(len(levelled)), key=lambda i: len(levelled[i])))
-        middle = len(fullest) // 2
-        levelled += [fullest[:middle], fullest[middle:]]
-    return levelled
-
-
-def epoch_batches(
-    seconds: Sequence[float], bound: float, world: int, seed: int, epoch: int
-) -> list[list[int]]:
-    """The batches of an epoch, for all processes together; process r takes `[r::world]`.
-
-    Lengths are shaken a little, sorted and cut; then the batches are shuffled. The same for the same seed and epoch.
+    Lengths are shaken a little, sorted and cut; then the steps are shuffled. The same for the same seed and epoch.
     """
     generator = torch.Generator().manual_seed(seed_of("batches", seed, epoch))
     shaken = torch.rand(len(seconds), generator=generator).mul_(2 * JITTER).add_(1 - JITTER)
     keys = (shaken * torch.tensor(seconds)).tolist()
     order = sorted(range(len(seconds)), key=keys.__getitem__)
-    batches = level(cut(seconds, bound, order), world)
+    batches = cut(seconds, bound, order)
     return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
+
+
+def portions(
+    batch: Sequence[int], seconds: Sequence[float], bound: float, world: int, rank: int
+) -> list[list[int]]:
+    """What a process takes of a step, in as many passes as keep each within `bound` seconds, padding included.
+
+    All processes take equally many; a portion is empty where there are more of them than utterances.
+    """
+    padded = len(batch) * max(seconds[i] for i in batch)
+    passes = min(math.ceil(padded / world / bound), math.ceil(len(batch) / world))
+    return [list(batch[i :: world * passes]) for i in range(rank, world * passes, world)]
 
 
 def stretches(count: int, amount: float, seed: int, epoch: int) -> list[float]:

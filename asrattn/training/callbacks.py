@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import Callback
 from asrattn import checkpoint
 from asrattn.config import Plain
 from asrattn.errors import AsrattnError
+from asrattn.training import parallel
 from asrattn.training.journal import Progress
 from asrattn.training.module import Training
 from asrattn.training.storage import LAST
@@ -33,7 +34,7 @@ class StoppedError(AsrattnError):
 
 
 class Keeper(Callback):
-    """After each epoch: the clock, the model file if the model is the best so far, last.ckpt, the early stop.
+    """After each epoch: the clock, the model file if the model is the best so far, the early stop.
 
     card     what is known of the run, for the model file
     """
@@ -52,15 +53,10 @@ class Keeper(Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
-        if self.progress.epochs == 0:
-            trainer.save_checkpoint(self.out / LAST)  # from here on there is always something to resume
+        self._begin(trainer, pl_module)  # a resumed epoch does not start once more
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._started = time.perf_counter()
-        assert isinstance(pl_module, Training)
-        config = pl_module.recipe.train
-        last = trainer.current_epoch + 1 == config.epochs  # it is judged in any case: there must be a model
-        trainer.check_val_every_n_epoch = 1 if last else config.validate_every
+        self._begin(trainer, pl_module)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.progress.train_seconds += time.perf_counter() - self._started
@@ -71,27 +67,35 @@ class Keeper(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, Training)
-        pl_module.verify()
         self._advance(trainer, pl_module)
         found = pl_module.validation
         if found is not None and self._is_best(found, trainer):
             self._save(pl_module, found, trainer)
-        trainer.save_checkpoint(self.out / LAST)
         patience = pl_module.recipe.train.patience
         if patience and self.progress.worse >= patience:
             trainer.should_stop = True
             if trainer.is_global_zero:
                 log.info("no better WER in %d validations: stopped early", patience)
 
-    def _advance(self, trainer: L.Trainer, module: Training) -> None:
+    def count(self, trainer: L.Trainer) -> None:
+        """Add the time since the last look to the clock of the run."""
         wall, cpu = time.perf_counter(), time.process_time()
-        progress = self.progress
-        progress.epochs = trainer.current_epoch + 1
-        progress.train_seconds += wall - self._started
-        progress.wall_seconds += wall - self._wall
-        progress.cpu_seconds += cpu - self._cpu
-        progress.audio_seconds += module.seconds * trainer.world_size
-        self._wall, self._cpu = wall, cpu
+        self.progress.train_seconds += wall - self._started
+        self.progress.wall_seconds += wall - self._wall
+        self.progress.cpu_seconds += cpu - self._cpu
+        self._wall, self._cpu, self._started = wall, cpu, wall
+
+    def _begin(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._started = time.perf_counter()
+        assert isinstance(module, Training)
+        config = module.recipe.train
+        last = trainer.current_epoch + 1 == config.epochs  # it is judged in any case: there must be a model
+        trainer.check_val_every_n_epoch = 1 if last else config.validate_every
+
+    def _advance(self, trainer: L.Trainer, module: Training) -> None:
+        self.count(trainer)
+        self.progress.epochs = trainer.current_epoch + 1
+        self.progress.audio_seconds += module.seconds * trainer.world_size
 
     def _is_best(self, found: Validation, trainer: L.Trainer) -> bool:
         """Among equals the later one, which has seen more."""
@@ -108,7 +112,75 @@ class Keeper(Callback):
         if not trainer.is_global_zero:
             return
         card = self.card(self.progress, found)
-        checkpoint.save(self.out / MODEL, module.average, module.tokenizer, card, module.recipe.search)
+        checkpoint.save(self.out / MODEL, module.judged, module.tokenizer, card, module.recipe.search)
+
+
+class Saver(Callback):
+    """last.ckpt: at the start, every few minutes, after each epoch, and when the run is told to stop.
+
+    Ctrl-C, SIGTERM and SIGUSR1 (what SLURM sends before it takes the machine back) let all processes finish their
+    step, save and stop; a second one stops at once.
+    """
+
+    def __init__(self, keeper: Keeper) -> None:
+        self.path = keeper.out / LAST
+        self.keeper = keeper
+        self._saved = 0.0
+        self._signal: signal.Signals | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        # From here on there is always something to resume. Not where weights are spread: there the optimizer's state
+        # is made for the occasion, and counts that as a step.
+        if self.keeper.progress.epochs == 0 and not self.path.is_file() and not parallel.sharded(pl_module):
+            trainer.save_checkpoint(self.path)
+        self._saved = time.monotonic()
+        if threading.current_thread() is threading.main_thread():  # Python lets no other handle signals
+            told = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+            self._before = {s: signal.signal(s, self._tell) for s in told}
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        assert isinstance(pl_module, Training)
+        due = time.monotonic() - self._saved > 60 * pl_module.recipe.train.save_minutes
+        told, due = parallel.any_of((self._signal is not None, due), pl_module.device)
+        if pl_module.steps == trainer.num_training_batches:
+            return  # the epoch's end comes next
+        if told or due:
+            self.keeper.count(trainer)
+            self._save(trainer)
+        if told:
+            self._stop(trainer)
+
+    def on_validation_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        if self._signal is not None and trainer.world_size == 1:
+            self._stop(trainer)  # with what was saved last: a validation cannot be taken up in its middle
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._save(trainer)
+        if parallel.any_of((self._signal is not None,), pl_module.device)[0]:
+            self._stop(trainer)
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def _save(self, trainer: L.Trainer) -> None:
+        trainer.save_checkpoint(self.path)
+        self._saved = time.monotonic()
+
+    def _tell(self, number: int, _: object) -> None:
+        again, self._signal = self._signal is not None, signal.Signals(number)
+        if again:
+            raise StoppedError(f"stopped by {self._signal.name} for the second time; resume with --resume")
+
+    def _stop(self, trainer: L.Trainer) -> NoReturn:
+        for each in self._before:
+            signal.signal(each, signal.SIG_IGN)  # the way out is not to be disturbed
+        name = self._signal.name if self._signal else "a signal to another process"
+        raise StoppedError(
+            f"stopped by {name} in epoch {trainer.current_epoch + 1}; {self.path} is up to date: resume with --resume"
+        )
 
 
 class Bar(Callback):
@@ -139,7 +211,7 @@ class Bar(Callback):
         self._marks.append((now, pl_module.seconds * trainer.world_size))
         (then, before), (now, seconds) = self._marks[0], self._marks[-1]
         speed = f" {(seconds - before) / (now - then):.0f} audio-s/s" if now > then else ""
-        loss = float(pl_module.losses[0]) / max(pl_module.batches, 1)
+        loss = float(pl_module.losses[0]) / max(pl_module.steps, 1)
         self._bar.set_description(
             f"epoch {trainer.current_epoch + 1}/{pl_module.recipe.train.epochs}", refresh=False
         )
@@ -158,36 +230,6 @@ class Bar(Callback):
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-
-class Stopper(Callback):
-    """Ctrl-C and SIGTERM end the run at once, in one line: last.ckpt holds the last whole epoch."""
-
-    def __init__(self, out: Path) -> None:
-        self.out = out
-        self._before: dict[signal.Signals, Any] = {}
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return  # Python lets only the main thread handle signals
-
-        def stop(number: int, _: object) -> NoReturn:
-            for each in self._before:
-                signal.signal(each, signal.SIG_IGN)  # once is enough: the way out is not to be disturbed
-            name, done = signal.Signals(number).name, trainer.current_epoch
-            if trainer.strategy.launcher is not None:
-                trainer.strategy.launcher.kill(signal.SIGTERM)
-            whole = f"{done} whole epoch{'' if done == 1 else 's'}"
-            raise StoppedError(
-                f"stopped by {name} in epoch {done + 1}; {self.out / LAST} holds {whole}: resume with --resume"
-            )
-
-        self._before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
 
 
 def _done(module: L.LightningModule) -> float:

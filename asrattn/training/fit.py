@@ -7,24 +7,25 @@ import subprocess
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.strategies import DDPStrategy, Strategy
+from lightning.pytorch.strategies import Strategy
 
 import asrattn
 from asrattn import text
 from asrattn.augment import AugmentConfig
 from asrattn.config import Plain, to_plain
-from asrattn.errors import CheckpointError, ConfigError
+from asrattn.errors import CheckpointError, ConfigError, LostError
 from asrattn.model import SpeechModel
 from asrattn.text import Tokenizer
 from asrattn.training import corpus as corpora
-from asrattn.training import storage
+from asrattn.training import parallel, storage
 from asrattn.training.batches import seed_of
-from asrattn.training.callbacks import MODEL, Bar, Keeper, Stopper
+from asrattn.training.callbacks import MODEL, Bar, Keeper, Saver
 from asrattn.training.data import SpeechData
 from asrattn.training.journal import Journal, Progress
 from asrattn.training.module import Training
@@ -34,7 +35,7 @@ from asrattn.training.validation import Validation
 log = logging.getLogger(__name__)
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
-TRACES = (storage.LAST, MODEL, "metrics.csv")  # what shows that a folder holds a run
+TRACES = (storage.LAST, storage.EARLIER, MODEL, "metrics.csv")  # what shows that a folder holds a run
 
 
 def fit(
@@ -47,6 +48,7 @@ def fit(
     resume: bool = False,
     seed: int = 0,
     accelerator: str = "auto",
+    sharing: parallel.Sharing = "ddp",
 ) -> Path:
     """Train on data/train.jsonl, judge on data/dev.jsonl; the path of the model file, out/model.safetensors.
 
@@ -55,14 +57,17 @@ def fit(
 
     Raises ConfigError where `out` holds a run and `resume` is not set, or what is resumed was another model;
     DataError for a corpus that cannot be trained on and for a loss that is no number; CheckpointError where a
-    file cannot be read or written; StoppedError on Ctrl-C.
+    file cannot be read or written; StoppedError on Ctrl-C; LostError where another process of the run is gone.
     """
     if precision:
         recipe = replace(recipe, train=replace(recipe.train, precision=precision))
     if recipe.train.precision == "fp16" and (accelerator == "cpu" or not torch.cuda.is_available()):
         raise ConfigError("--precision fp16: needs a GPU; use bf16, or fp32")
     _claim(out, resume)
-    earlier = _earlier(out / storage.LAST, recipe) if resume else None
+    found = storage.latest(out) if resume else None
+    earlier = _earlier(*found, recipe) if found else None
+    last = found[0] if found else None
+    del found  # as large as the model
     rate = recipe.model.frontend.rate
     corpus = corpora.load(data, recipe.data, rate, earlier)
     torch.manual_seed(seed_of("model", seed))
@@ -74,31 +79,39 @@ def fit(
     if corpora.first_process():
         corpora.report(corpus, out / "dropped.tsv")
         _describe(recipe, model, served, out)
-    module = Training(recipe, model, corpus.tokenizer, seed)
+    sharded = sharing == "fsdp" and devices * nodes > 1
+    module = Training(recipe, model, corpus.tokenizer, seed, sharded)
     keeper = Keeper(out, lambda progress, found: _card(recipe, model, seed, devices * nodes, progress, found))
     trainer = _trainer(
         recipe,
         devices,
         nodes,
         accelerator,
-        [Bar(), keeper, Journal(out, lambda: keeper.progress), Stopper(out)],
+        parallel.strategy(sharing, devices * nodes, recipe.loss),
+        [Bar(), keeper, Journal(out, lambda: keeper.progress), Saver(keeper)],
     )
     with warnings.catch_warnings():
         _quieten()
-        trainer.fit(
-            module, datamodule=served, ckpt_path=out / storage.LAST if resume else None, weights_only=True
-        )
+        try:
+            trainer.fit(module, datamodule=served, ckpt_path=last, weights_only=True)
+        except RuntimeError as error:
+            if not parallel.lost(error):
+                raise
+            raise LostError(
+                f"another process of the run is gone, or did not answer ({_first(error)}); see what it said last, "
+                "and continue with --resume"
+            ) from None
     return out / MODEL
 
 
 def _trainer(
-    recipe: Recipe, devices: int, nodes: int, accelerator: str, callbacks: list[Callback]
+    recipe: Recipe,
+    devices: int,
+    nodes: int,
+    accelerator: str,
+    strategy: Strategy | str,
+    callbacks: list[Callback],
 ) -> L.Trainer:
-    strategy: Strategy | str = "auto"
-    if devices * nodes > 1:
-        # A head without a share in the loss has no gradient; buffers are equal from the start and never change.
-        unused = recipe.loss.ctc in (0, 1)
-        strategy = DDPStrategy(find_unused_parameters=unused, broadcast_buffers=False)
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)  # what it says of itself is no news
     try:
@@ -109,7 +122,6 @@ def _trainer(
             strategy=strategy,
             precision=PRECISIONS[recipe.train.precision],  # type: ignore[arg-type]
             max_epochs=recipe.train.epochs,
-            accumulate_grad_batches=recipe.train.accumulate,
             check_val_every_n_epoch=recipe.train.validate_every,
             reload_dataloaders_every_n_epochs=1,
             num_sanity_val_steps=0,
@@ -142,9 +154,8 @@ def _claim(out: Path, resume: bool) -> None:
         raise ConfigError(f"{out}: cannot be made ({error.strerror}); name another folder") from None
 
 
-def _earlier(last: Path, recipe: Recipe) -> Tokenizer:
+def _earlier(last: Path, content: dict[str, Any], recipe: Recipe) -> Tokenizer:
     """The tokenizer of the run to be resumed, which must have been of the same model."""
-    content = storage.read(last)
     try:
         run = json.loads(content["asrattn"])
         same = run["recipe"]["model"] == to_plain(recipe.model)
@@ -241,6 +252,7 @@ def _quieten() -> None:
         r".*does not have many workers which may be a bottleneck.*",  # decoded audio is in memory
         r".*Found \d+ module\(s\) in eval mode at the start of training.*",
         r".*You have overridden `.*` in `LightningModule`.*",
+        r".*resuming from a checkpoint that ended before the epoch ended.*",  # ours begins where it was left
         r".*Trying to infer the `batch_size` from an ambiguous collection.*",
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -45,11 +45,16 @@ class Journal(Callback):
 
             self._writer = SummaryWriter(str(self.out / "tensorboard"))
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.is_global_zero:
+            rewind(self.out / "metrics.csv", self.progress().epochs)
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, Training)
+        losses = pl_module.mean_losses()
         if not trainer.is_global_zero:
             return
-        row = metrics(pl_module, trainer, self.progress())
+        row = metrics(pl_module, losses, trainer, self.progress())
         append(self.out / "metrics.csv", row)
         for name, value in row.items():
             if value is not None and name != "epoch":
@@ -64,15 +69,16 @@ class Journal(Callback):
             self._writer.close()
 
 
-def metrics(module: Training, trainer: L.Trainer, progress: Progress) -> dict[str, float | int | None]:
+def metrics(
+    module: Training, losses: Losses, trainer: L.Trainer, progress: Progress
+) -> dict[str, float | int | None]:
     """The row of an epoch; rates as shares, None where nothing was validated."""
-    means = (module.losses / max(module.batches, 1)).tolist()
     found = module.validation
     return {
         "epoch": progress.epochs,
         "step": trainer.global_step,
         "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-        **{f"train_{name}": mean for name, mean in zip(Losses._fields, means, strict=True)},
+        **{f"train_{name}": float(mean) for name, mean in losses._asdict().items()},
         "dev_loss": found.loss if found else None,
         "dev_wer": found.wer if found else None,
         "dev_cer": found.cer if found else None,
@@ -81,6 +87,19 @@ def metrics(module: Training, trainer: L.Trainer, progress: Progress) -> dict[st
         "wall_seconds": progress.wall_seconds,
         "cpu_seconds": progress.cpu_seconds,
     }
+
+
+def rewind(path: Path, epochs: int) -> None:
+    """Take back the rows after so many epochs: they were written, but the checkpoint is older."""
+    if not path.is_file():
+        return
+    with path.open(newline="", encoding="utf-8") as table:
+        heading, *rows = list(csv.reader(table)) or [[]]
+    kept = [row for row in rows if row and row[0].isdigit() and int(row[0]) <= epochs]
+    draft = path.with_name(path.name + ".part")
+    with draft.open("w", newline="", encoding="utf-8") as out:
+        csv.writer(out).writerows([heading, *kept])
+    draft.replace(path)
 
 
 def append(path: Path, row: dict[str, float | int | None]) -> None:

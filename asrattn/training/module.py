@@ -2,8 +2,9 @@
 
 import copy
 import json
-import math
+import logging
 from dataclasses import replace
+from typing import Any
 
 import lightning as L
 import torch
@@ -13,120 +14,189 @@ from torch.optim import Optimizer
 from asrattn.augment import Augment
 from asrattn.config import to_plain
 from asrattn.errors import DataError
-from asrattn.model import Losses, SpeechModel
+from asrattn.model import Losses, SpeechModel, Whole
 from asrattn.text import Tokenizer
-from asrattn.training import schedule
+from asrattn.training import parallel, schedule
 from asrattn.training.batches import Batch, seed_of
 from asrattn.training.recipe import Recipe
-from asrattn.training.validation import Scored, Validation, decode, gather
+from asrattn.training.validation import Scored, Validation, decode
 
-UNSEEN = 50  # steps between two looks at the loss on a GPU, which would have to be waited for
+log = logging.getLogger(__name__)
 
 
 class Training(L.LightningModule):
     """A SpeechModel in training.
 
-    average      a second model whose weights follow those of `model` as a moving average; it is judged and saved
-    losses       sums over the batches of this epoch, in the order of Losses
+    average      a second model whose weights follow those of `model` as a moving average
+    losses       sums over the steps of this epoch, in the order of Losses; this process's part
+    steps        done in this epoch
     seconds      of audio trained on in this epoch, by this process
+    skipped      steps left out because something was no number, in all epochs
     validation   the last one of this epoch, or None
     """
 
-    def __init__(self, recipe: Recipe, model: SpeechModel, tokenizer: Tokenizer, seed: int) -> None:
+    def __init__(
+        self, recipe: Recipe, model: SpeechModel, tokenizer: Tokenizer, seed: int, sharded: bool = False
+    ) -> None:
         super().__init__()
+        self.automatic_optimization = False  # a step may take several passes, and may have to be taken again
         self.recipe = recipe
         self.model = model
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.tokenizer = tokenizer
         self.seed = seed
+        self.sharded = sharded
         self.augment = Augment(recipe.augment, recipe.model.frontend.rate)
         self.search = replace(recipe.search, beam=min(recipe.search.beam, recipe.train.validate_beam))
         self.losses = torch.zeros(len(Losses._fields))
-        self.batches = 0
+        self.steps = 0
         self.seconds = 0.0
+        self.skipped = 0
         self.validation: Validation | None = None
-        self._unseen: list[tuple[Tensor, Batch]] = []  # the last losses, not yet looked at
+        self._judged: list[SpeechModel] = []  # in a list, since it is no part of the module
         self._scored: list[Scored] = []
+
+    def configure_model(self) -> None:
+        if self.sharded:
+            assert self.device_mesh is not None
+            for model in (self.model, self.average):
+                parallel.shard(model, self.device_mesh["data_parallel"])
+            self.sharded = False  # Lightning may ask again
 
     def configure_optimizers(self) -> Optimizer:
         return schedule.optimizer(self.model, self.recipe.train)
 
     def on_train_epoch_start(self) -> None:
-        self.validation = None
+        self.validation, self._judged = None, []
         self.losses = torch.zeros(len(Losses._fields), device=self.device)
-        self.batches = 0
+        self.steps = 0
         self.seconds = 0.0
 
-    def training_step(self, batch: Batch, index: int) -> Tensor:
-        generator = self._seed(index)
-        config, strength = self.recipe.loss, self.recipe.augment.strength(self.progress())
-        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            feats, lens = self._warped(batch, generator, strength)
-            tokens, token_lens = batch.tokens, batch.token_lens
-            if config.consistency:
-                feats, lens, tokens, token_lens = (
-                    torch.cat([x, x]) for x in (feats, lens, tokens, token_lens)
-                )
-            feats = self.augment.mask(feats, lens, generator, strength)
-        losses = self.model.loss(feats, lens, tokens, token_lens, config)
-        self._count(losses, batch)
-        return losses.total
+    def training_step(self, batches: list[Batch], index: int) -> None:
+        """A step of the optimizer over this process's part of it, pass by pass."""
+        losses = self.backward_within_memory(batches)
+        norm = self._clip()
+        if self._sound(losses, norm, batches):
+            self._set_rate()
+            self.optimizers().step()  # type: ignore[union-attr]
+            self._follow()
+            self.losses += losses.nan_to_num().sum(0)
+        self.optimizers().zero_grad()  # type: ignore[union-attr]
+        self.steps += 1
+        self.seconds += sum(u.seconds for batch in batches for u in batch.utterances)
 
-    def optimizer_step(self, *args: object, **kwargs: object) -> None:
-        self._set_rate()
-        super().optimizer_step(*args, **kwargs)  # type: ignore[arg-type]
-        self._follow()
+    def backward_within_memory(self, batches: list[Batch]) -> Tensor:
+        """Gradients of a step; where memory does not suffice, in smaller passes. The losses of each pass (P, losses).
 
-    def configure_gradient_clipping(self, *args: object, **kwargs: object) -> None:
-        # Not Lightning's own, which refuses a fused optimizer although bf16 scales no gradients.
-        if self.recipe.train.clip:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.train.clip)
+        Raises DataError where that is not possible.
+        """
+        while True:
+            try:
+                return self._backward(batches, self._seed())
+            except torch.OutOfMemoryError:
+                self.model.zero_grad()
+            batches = smaller(batches)
+
+    @property
+    def judged(self) -> SpeechModel:
+        """What is judged and saved: the average, whole; from a validation to the end of its epoch."""
+        return self._judged[0]
 
     def on_validation_start(self) -> None:
-        self.verify()
-        self._scored = []
         for ours, theirs in zip(self.average.buffers(), self.model.buffers(), strict=True):
             ours.copy_(theirs)
+        self._judged = [parallel.whole(self.average)]
+        self._scored = []
 
     def validation_step(self, batch: Batch, index: int) -> None:
         if batch.utterances:
-            self._scored += decode(self.average, self.tokenizer, batch, self.recipe.loss, self.search)
+            self._scored += decode(self.judged, self.tokenizer, batch, self.recipe.loss, self.search)
 
     def on_validation_epoch_end(self) -> None:
-        self.validation = gather(self._scored)
+        found = [scored for part in parallel.everyone(self._scored) for scored in part]
+        self.validation = Validation(tuple(sorted(found, key=lambda s: s.row.id)))
 
-    def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         run = {"recipe": to_plain(self.recipe), "tokenizer": self.tokenizer.to_plain(), "seed": self.seed}
         checkpoint["asrattn"] = json.dumps(run)
+        here = {"steps": self.steps, "skipped": self.skipped, "epoch": self.trainer.current_epoch}
+        parts = [(losses.tolist(), s) for losses, s in parallel.everyone((self.losses.cpu(), self.seconds))]
+        checkpoint["epoch_so_far"] = json.dumps({**here, "parts": parts})
 
-    def verify(self) -> None:
-        """Raise DataError if a loss was no number; the checkpoint on disk is older than that."""
-        unseen, self._unseen = self._unseen, []
-        for loss, batch in unseen:
-            if not math.isfinite(loss):
-                ids = ", ".join(u.id for u in batch.utterances)
-                raise DataError(
-                    f"the loss became {float(loss)} in epoch {self.trainer.current_epoch + 1} on the utterances {ids}; "
-                    "look at their audio and texts, or lower train.learning_rate"
-                )
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        so_far = json.loads(checkpoint["epoch_so_far"])
+        self.steps, self.skipped = so_far["steps"], so_far["skipped"]
+        losses, self.seconds = so_far["parts"][self.global_rank % len(so_far["parts"])]
+        self.losses = torch.tensor(losses, device=self.device)
+        self.trainer.datamodule.start = (so_far["epoch"], self.steps)  # type: ignore[attr-defined]
 
-    def _warped(self, batch: Batch, generator: torch.Generator, strength: float) -> tuple[Tensor, Tensor]:
-        wave, wave_lens = self.augment.wave(batch.wave, batch.wave_lens, generator)
-        feats, lens = self.model.frontend(wave, wave_lens)
-        return self.augment.warp(feats, lens, generator, batch.stretch, strength)
-
-    def _count(self, losses: Losses, batch: Batch) -> None:
-        self._unseen.append((losses.total.detach(), batch))
-        if self.device.type == "cpu" or len(self._unseen) == UNSEEN:
-            self.verify()
-        self.losses += torch.stack(losses).detach()
-        self.batches += 1
-        self.seconds += sum(u.seconds for u in batch.utterances)
+    def mean_losses(self) -> Losses:
+        """Of this epoch so far, over all processes; each of them must call this."""
+        return Losses(*(parallel.total(self.losses) / max(self.steps, 1)).unbind())
 
     def progress(self, steps: float = 0.0) -> float:
-        """The share of all batches that is done, between 0 and 1; `steps` adds to those of this epoch."""
-        epoch = (self.batches + steps) / self.trainer.num_training_batches
+        """The share of all steps that is done, between 0 and 1; `steps` adds to those of this epoch."""
+        epoch = (self.steps + steps) / self.trainer.num_training_batches
         return (self.trainer.current_epoch + epoch) / self.recipe.train.epochs
+
+    def _backward(self, batches: list[Batch], generator: torch.Generator) -> Tensor:
+        found = []
+        for number, batch in enumerate(batches):
+            parallel.exchange(self.trainer.model, last=number + 1 == len(batches))  # type: ignore[arg-type]
+            losses = self._loss(batch, generator)
+            # The exchange takes the mean over processes, of losses that are parts of one sum.
+            self.manual_backward(losses.total * (self.trainer.world_size * bool(batch.utterances)))
+            found.append(torch.stack(losses).detach() * bool(batch.utterances))
+        return torch.stack(found)
+
+    def _loss(self, batch: Batch, generator: torch.Generator) -> Losses:
+        config, strength = self.recipe.loss, self.recipe.augment.strength(self.progress())
+        whole, parts = batch.whole, (batch.tokens, batch.token_lens)
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            wave, lens = self.augment.wave(batch.wave, batch.wave_lens, generator)
+            feats, lens = self.model.frontend(wave, lens)
+            feats, lens = self.augment.warp(feats, lens, generator, batch.stretch, strength)
+            if config.consistency:
+                feats, lens, *parts = (torch.cat([x, x]) for x in (feats, lens, *parts))  # type: ignore[assignment]
+                whole = Whole(2 * whole.utterances, 2 * whole.tokens)
+            feats = self.augment.mask(feats, lens, generator, strength)
+        return self.model.loss(feats, lens, *parts, config, whole)
+
+    def _clip(self) -> Tensor:
+        """The norm of the gradient before it is clipped. With fp16 the gradients are still scaled, so the bound is."""
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = getattr(norm, "full_tensor", lambda: norm)()
+        if self.recipe.train.clip:
+            scaler = self._scaler()
+            bound = self.recipe.train.clip * (scaler.get_scale() if scaler else 1.0)
+            torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), bound, norm)
+        return norm
+
+    def _scaler(self) -> torch.amp.grad_scaler.GradScaler | None:
+        return getattr(self.trainer.precision_plugin, "scaler", None)
+
+    def _sound(self, losses: Tensor, norm: Tensor, batches: list[Batch]) -> bool:
+        """Whether the step can be taken: all processes agree, since they have the same gradient.
+
+        Raises DataError where too many steps would have to be left out. With fp16 a gradient that overflows is usual,
+        and the scaler's business; only the loss is looked at then.
+        """
+        wrong = [b for b, good in zip(batches, losses.isfinite().all(1).tolist(), strict=True) if not good]
+        scaled = self._scaler() is not None
+        if not wrong if scaled else bool(norm.isfinite()):
+            return True
+        self.skipped += 1
+        mine = [u.id for batch in wrong for u in batch.utterances]
+        ids = mine if scaled else [i for part in parallel.everyone(mine) for i in part]
+        what = f"the loss became no number in epoch {self.trainer.current_epoch + 1} on the utterances "
+        what = what + ", ".join(ids) if ids else f"the gradient became no number in step {self.steps + 1}"
+        if self.skipped > self.recipe.train.skip:
+            raise DataError(
+                f"{what}; look at their audio and texts, lower the learning rate, or allow train.skip steps"
+            )
+        log.warning("%s; left out (%d of at most %d)", what, self.skipped, self.recipe.train.skip)
+        return scaled  # the scaler leaves it out by itself, and is the smaller for it
 
     def _set_rate(self) -> None:
         config = self.recipe.train
@@ -142,11 +212,27 @@ class Training(L.LightningModule):
         pairs = list(self.average.parameters()), list(self.model.parameters())
         torch._foreach_lerp_(*pairs, 1 - decay)  # type: ignore[arg-type]
 
-    def _seed(self, index: int) -> torch.Generator:
+    def _seed(self) -> torch.Generator:
         """All randomness of a step follows from seed, epoch, step and process: nothing has to be restored when a
         run is resumed. The generator is for augmentation, torch's own for the model."""
-        here = seed_of("step", self.seed, self.trainer.current_epoch, index, self.global_rank)
+        here = seed_of("step", self.seed, self.trainer.current_epoch, self.steps, self.global_rank)
         torch.default_generator.manual_seed(here)  # torch.manual_seed would note down a stack each time
         if self.device.type == "cuda":
             torch.cuda.manual_seed(here)
         return torch.Generator().manual_seed(here)
+
+
+def smaller(batches: list[Batch]) -> list[Batch]:
+    """The same work in twice the passes. Raises DataError where processes would fall out of step, or one utterance
+    alone is too long."""
+    most = max(batches, key=lambda b: len(b.utterances))
+    seconds = sum(u.seconds for u in most.utterances)
+    if parallel.processes() > 1 or len(most.utterances) < 2:
+        raise DataError(
+            f"out of memory with {seconds:.0f} s of audio on the device; lower data.device_seconds "
+            "(or data.max_seconds, where a single utterance is too long)"
+        )
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    log.warning("out of memory with %.0f s of audio on the device: done again in halves", seconds)
+    return [half for b in batches for half in (b.halves() if len(b.utterances) > 1 else (b,))]

@@ -23,7 +23,8 @@ Precision = Literal["fp32", "bf16", "fp16"]
 class DataConfig:
     """What is read, and how it is put into batches.
 
-    batch_seconds   most audio in a batch, padding included
+    batch_seconds   most audio in a step, padding included, of all processes together
+    device_seconds  most audio on a device at once: a step with more takes several passes; 0 knows no bound
     max_seconds     longer training utterances are dropped (and reported), shorter than min_seconds likewise
     workers         processes that read audio; 0 reads in the training process, best where the cache holds everything
     cache           gigabytes of decoded audio to keep in memory; a corpus that does not fit is read from disk
@@ -31,6 +32,7 @@ class DataConfig:
 
     tokens: TokenizerConfig = field(default_factory=CharConfig)
     batch_seconds: float = 25.0
+    device_seconds: float = 0.0
     max_seconds: float = 30.0
     min_seconds: float = 0.1
     workers: int = 0
@@ -42,6 +44,7 @@ class DataConfig:
             0 < self.min_seconds < self.max_seconds,
             "data.min_seconds must lie between 0 and data.max_seconds",
         )
+        check(self.device_seconds >= 0, "data.device_seconds must not be negative")
         check(self.workers >= 0, "data.workers must not be negative")
         check(self.cache >= 0, "data.cache must not be negative")
 
@@ -54,7 +57,8 @@ class TrainConfig:
     floor            share of the full learning rate that is left at the end
     clip             largest norm of the gradient; 0 leaves it alone
     ema              decay of the moving average of the weights, which is judged, and saved where it is best; 0 is off
-    accumulate       batches for one step
+    skip             steps in all that may be left out because something is no number; one more ends the run
+    save_minutes     between two checkpoints within an epoch
     validate_every   epochs
     validate_beam    beam of the decoding on dev
     patience         stop after so many validations without a better WER; 0 never stops early
@@ -71,7 +75,8 @@ class TrainConfig:
     clip: float = 5.0
     ema: float = 0.998
     precision: Precision = "bf16"
-    accumulate: int = 1
+    skip: int = 0
+    save_minutes: float = 10.0
     validate_every: int = 1
     validate_beam: int = 4
     patience: int = 0
@@ -87,9 +92,9 @@ class TrainConfig:
         for name in ("warmup", "ema"):
             check(0 <= getattr(self, name) < 1, f"train.{name} must lie in [0, 1)")
         check(0 <= self.floor <= 1, "train.floor must lie in [0, 1]")
-        for name in ("epochs", "accumulate", "validate_every", "validate_beam"):
+        for name in ("epochs", "validate_every", "validate_beam"):
             check(getattr(self, name) >= 1, f"train.{name} must be at least 1")
-        for name in ("weight_decay", "clip", "patience", "patience_start", "samples"):
+        for name in ("weight_decay", "clip", "skip", "save_minutes", "patience", "patience_start", "samples"):
             check(getattr(self, name) >= 0, f"train.{name} must not be negative")
 
 

@@ -1,5 +1,6 @@
-"""last.ckpt: written whole or not at all, read without executing anything."""
+"""last.ckpt: written whole or not at all, read without executing anything; the one before it is kept."""
 
+import logging
 import os
 import pickle
 from pathlib import Path
@@ -10,7 +11,10 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from asrattn.errors import CheckpointError
 
+log = logging.getLogger(__name__)
+
 LAST = "last.ckpt"
+EARLIER = "last.earlier.ckpt"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -25,6 +29,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 torch.save(checkpoint, out)
                 out.flush()
                 os.fsync(out.fileno())
+            if target.is_file():
+                target.replace(target.with_name(EARLIER))
             draft.replace(target)
         except (OSError, RuntimeError) as error:  # RuntimeError: torch's zip writer, on a full disk
             draft.unlink(missing_ok=True)
@@ -33,6 +39,22 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise CheckpointError(
                 f"{target}: cannot be written ({reason}){kept}; make room and --resume"
             ) from None
+
+
+def latest(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The last good checkpoint of a run and its content: last.ckpt, or the one before it where that is damaged.
+
+    Raises CheckpointError, about last.ckpt, where neither can be read.
+    """
+    last, earlier = folder / LAST, folder / EARLIER
+    try:
+        return last, read(last)
+    except CheckpointError as error:
+        if not earlier.is_file():
+            raise
+        found = read(earlier)
+        log.warning("%s; resumed from %s, which is older", str(error).partition(";")[0], earlier)
+        return earlier, found
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import torch.distributed
-
 from asrattn import scoring
 from asrattn.model import LossConfig, SpeechModel
 from asrattn.scoring import ErrorCounts, Row, SetResult
@@ -68,12 +66,3 @@ def decode(
         ctc = scoring.count_words(utterance.text, tokenizer.decode(greedy.tokens))
         scored.append(Scored(row, ctc, nats))
     return scored
-
-
-def gather(scored: list[Scored]) -> Validation:
-    """The results of all processes, on each of them."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        parts: list[list[Scored]] = [[] for _ in range(torch.distributed.get_world_size())]
-        torch.distributed.all_gather_object(parts, scored)
-        scored = [s for part in parts for s in part]
-    return Validation(tuple(sorted(scored, key=lambda s: s.row.id)))

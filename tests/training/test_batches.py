@@ -5,8 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asrattn.errors import DataError
-from asrattn.training.batches import JITTER, Batch, cut, epoch_batches, level, padding, seed_of
+from asrattn.manifest import Utterance
+from asrattn.model import Whole
+from asrattn.training.batches import JITTER, Batch, cut, epoch_batches, padding, portions, seed_of
 
 lengths = st.lists(st.floats(0.1, 30.0), min_size=1, max_size=60)
 
@@ -16,60 +17,54 @@ def flat(batches: list[list[int]]) -> list[int]:
 
 
 @given(lengths, st.floats(1.0, 60.0), st.integers(0, 5))
-def test_every_utterance_is_in_exactly_one_batch(seconds: list[float], bound: float, epoch: int) -> None:
-    for world in (1, 2, 3):
-        if world <= len(seconds):
-            batches = epoch_batches(seconds, bound, world, seed=1, epoch=epoch)
-            assert flat(batches) == list(range(len(seconds)))
+def test_every_utterance_is_in_exactly_one_step(seconds: list[float], bound: float, epoch: int) -> None:
+    assert flat(epoch_batches(seconds, bound, seed=1, epoch=epoch)) == list(range(len(seconds)))
 
 
 @given(lengths, st.floats(1.0, 60.0))
-def test_padded_batches_keep_to_the_bound_unless_one_utterance_passes_it(
+def test_padded_steps_keep_to_the_bound_unless_one_utterance_passes_it(
     seconds: list[float], bound: float
 ) -> None:
-    for batch in epoch_batches(seconds, bound, world=1, seed=0, epoch=0):
+    for batch in epoch_batches(seconds, bound, seed=0, epoch=0):
         padded = len(batch) * max(seconds[i] for i in batch)
         assert padded <= bound * (1 + 1e-9) or len(batch) == 1
 
 
-@given(lengths, st.floats(1.0, 60.0), st.integers(1, 4))
-def test_all_processes_take_equally_many_steps(seconds: list[float], bound: float, world: int) -> None:
-    if world <= len(seconds):
-        batches = epoch_batches(seconds, bound, world, seed=0, epoch=3)
-        assert len({len(batches[rank::world]) for rank in range(world)}) == 1
-        assert all(batches)
+@given(lengths, st.floats(0.5, 60.0), st.integers(1, 5))
+def test_processes_share_a_step_in_equally_many_passes_within_the_bound(
+    seconds: list[float], bound: float, world: int
+) -> None:
+    step = list(range(len(seconds)))
+    parts = [portions(step, seconds, bound, world, rank) for rank in range(world)]
+    assert flat([p for part in parts for p in part]) == step
+    assert len({len(part) for part in parts}) == 1
+    assert parts[0][0]  # the first process always has something to do
+    longest = max(seconds)
+    for portion in (p for part in parts for p in part):
+        assert len(portion) * longest <= bound + longest or len(portion) == 1
 
 
-def test_too_few_utterances_for_the_processes_are_told() -> None:
-    with pytest.raises(DataError, match="2 utterances cannot feed 3 processes; use fewer devices"):
-        level([[0], [1]], 3)
-
-
-def test_levelling_halves_the_fullest_batch_and_joins_only_where_nothing_can_be_halved() -> None:
-    assert sorted(level([[0, 1, 2, 3], [4], [5, 6]], 2), key=min) == [[0, 1], [2, 3], [4], [5, 6]]
-    assert sorted(map(len, level([[0], [1], [2], [3]], 3))) == [1, 1, 2]
+def test_a_step_that_fits_is_one_pass_and_sizes_differ_by_one_at_most() -> None:
+    step, seconds = [5, 3, 0, 1, 2], [1.0] * 6
+    assert portions(step, seconds, 5.0, 1, 0) == [step]
+    assert [portions(step, seconds, 5.0, 2, rank) for rank in (0, 1)] == [[[5, 0, 2]], [[3, 1]]]
+    assert portions(step, seconds, 2.5, 1, 0) == [[5, 0, 2], [3, 1]]
+    assert [portions([4], seconds, 5.0, 2, rank) for rank in (0, 1)] == [[[4]], [[]]]
 
 
 def test_the_same_epoch_gives_the_same_batches_and_another_epoch_others() -> None:
     seconds = [1 + i / 10 for i in range(80)]
-    first = epoch_batches(seconds, 20, 1, seed=5, epoch=0)
-    assert first == epoch_batches(seconds, 20, 1, seed=5, epoch=0)
-    for other in (epoch_batches(seconds, 20, 1, 5, 1), epoch_batches(seconds, 20, 1, 6, 0)):
+    first = epoch_batches(seconds, 20, seed=5, epoch=0)
+    assert first == epoch_batches(seconds, 20, seed=5, epoch=0)
+    for other in (epoch_batches(seconds, 20, 5, 1), epoch_batches(seconds, 20, 6, 0)):
         assert other != first
         assert {frozenset(b) for b in other} != {frozenset(b) for b in first}  # not only shuffled
-
-
-def test_two_processes_see_the_batches_of_one_when_their_number_is_even() -> None:
-    seconds = [2.0] * 40
-    alone = epoch_batches(seconds, 20, 1, seed=0, epoch=2)
-    assert len(alone) % 2 == 0
-    assert alone == epoch_batches(seconds, 20, 2, seed=0, epoch=2)
 
 
 def test_like_lengths_stand_together_and_little_is_padding() -> None:
     draw = torch.Generator().manual_seed(0)
     seconds = (torch.rand(1000, generator=draw) * 6 + 0.5).tolist()
-    assert padding(seconds, epoch_batches(seconds, 25, 1, seed=0, epoch=0)) < 0.04 + JITTER
+    assert padding(seconds, epoch_batches(seconds, 25, seed=0, epoch=0)) < 0.04 + JITTER
     assert padding(seconds, cut(seconds, 25)) < 0.02
     assert padding([1.0, 3.0], [[0, 1]]) == pytest.approx(2 / 6)
     assert padding([], []) == 0
@@ -81,10 +76,23 @@ def test_seeds_are_stable_and_differ_by_purpose() -> None:
     assert 0 <= seed_of("x") < 2**63
 
 
+def batch(n: int) -> Batch:
+    ids = tuple(Utterance(f"u{i}", "x.wav", "a", 1.0) for i in range(n))
+    lens = torch.arange(n)
+    return Batch(torch.zeros(n, 4), lens, torch.zeros(n, 2), lens, torch.ones(n), ids, Whole(n, 9))
+
+
 def test_a_batch_moves_its_tensors_and_keeps_its_utterances() -> None:
-    batch = Batch(
-        torch.zeros(1, 4), torch.tensor([4]), torch.zeros(1, 2), torch.tensor([2]), torch.ones(1), ()
-    )
-    moved = batch.to("meta")
+    here = batch(1)
+    moved = here.to("meta")
     assert moved.wave.device.type == moved.token_lens.device.type == "meta"
-    assert batch.wave.device.type == "cpu"
+    assert here.wave.device.type == "cpu"
+    assert moved.utterances == here.utterances
+
+
+def test_halves_are_parts_of_the_same_whole() -> None:
+    first, second = batch(5).halves()
+    assert [len(first.wave), len(second.wave)] == [2, 3]
+    assert [u.id for u in first.utterances + second.utterances] == [f"u{i}" for i in range(5)]
+    assert torch.cat((first.wave_lens, second.wave_lens)).tolist() == list(range(5))
+    assert first.whole == second.whole == Whole(5, 9)

@@ -1,60 +1,95 @@
-"""Two processes do what one does."""
+"""Two processes do what one does; a run that dies is taken up again to the bit; a dead process ends the others."""
 
-import csv
 import os
-import subprocess
-import sys
-from dataclasses import replace
+import signal
+import time
 from pathlib import Path
 
+import launch
 import pytest
-import tones
 
 from asrattn import checkpoint
-from asrattn.training.fit import fit
 
-SCRIPT = """
-import sys
-from dataclasses import replace
-from pathlib import Path
-import torch
-sys.path.insert(0, {tests!r})
-import tones
-from asrattn.training.fit import fit
-torch.set_num_threads(1)
-recipe = tones.recipe(epochs=1, learning_rate=1e-9, ema=0.0)
-recipe = replace(recipe, data=replace(recipe.data, batch_seconds={seconds}))
-fit(recipe, Path(sys.argv[1]), Path(sys.argv[2]), devices=int(sys.argv[3]), accelerator="cpu")
-"""
+pytestmark = pytest.mark.multi
+LOSSES = ("train_total", "train_attention", "train_ctc", "dev_loss")
+RATES = ("dev_wer", "dev_cer", "dev_ctc_wer")
 
 
-def run(folder: Path, corpus: Path, devices: int, seconds: float) -> dict[str, str]:
-    script = folder / "run.py"
-    script.write_text(SCRIPT.format(tests=str(Path(__file__).parent), seconds=seconds), encoding="utf-8")
-    out = folder / f"out{devices}"
-    words = [sys.executable, str(script), str(corpus), str(out), str(devices)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(words, capture_output=True, text=True, timeout=500, check=False, env=environment)
-    assert done.returncode == 0, done.stderr
-    return result(out)
+@pytest.fixture(scope="module")
+def whole(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """An uninterrupted run, on one and on two processes."""
+    folder = tmp_path_factory.mktemp("whole")
+    for devices in (1, 2):
+        status, told = launch.run(folder, corpus, str(devices), devices=devices)
+        assert status == 0, told
+    return {devices: folder / str(devices) for devices in (1, 2)}
 
 
-def result(out: Path) -> dict[str, str]:
-    with (out / "metrics.csv").open(encoding="utf-8") as table:
-        (row,) = csv.DictReader(table)
-    return row | {"utterances": str(checkpoint.load(out / "model.safetensors").card["dev_utterances"])}
+@pytest.mark.parametrize("sharing", ["ddp", "fsdp"])
+def test_two_processes_lose_and_hear_what_one_does(corpus: Path, tmp_path: Path, sharing: str) -> None:
+    """Also where one process has nothing to decode: 100 s is all of dev."""
+    for name, devices, words in (("one", 1, ()), ("two", 2, ("--sharing", sharing))):
+        status, told = launch.run(
+            tmp_path, corpus, name, *words, "--set", "data.batch_seconds=100", devices=devices, still=True
+        )
+        assert status == 0, told
+    one, two = launch.rows(tmp_path / "one"), launch.rows(tmp_path / "two")
+    assert len(one) == len(two) == 3
+    for ours, theirs in zip(one, two, strict=True):
+        assert ours["step"] == theirs["step"]
+        for name in LOSSES:
+            assert float(ours[name]) == pytest.approx(float(theirs[name]), rel=1e-4), name
+        for name in RATES:
+            assert ours[name] == theirs[name]
+    saved = [checkpoint.load(tmp_path / run / "model.safetensors").card for run in ("one", "two")]
+    assert saved[0]["dev_utterances"] == saved[1]["dev_utterances"] == 7
 
 
-@pytest.mark.multi
-@pytest.mark.parametrize("seconds", [4.0, 100.0])
-def test_two_processes_count_every_dev_utterance_once(corpus: Path, tmp_path: Path, seconds: float) -> None:
-    """Also where one process has nothing to decode: in 100 s there is only one batch of dev."""
-    recipe = tones.recipe(epochs=1, learning_rate=1e-9, ema=0.0)
-    recipe = replace(recipe, data=replace(recipe.data, batch_seconds=seconds))
-    alone = result(fit(recipe, corpus, tmp_path / "out1", accelerator="cpu").parent)
-    both = run(tmp_path, corpus, 2, seconds)
-    assert alone["utterances"] == both["utterances"] == "7"
-    for name in ("dev_wer", "dev_cer", "dev_ctc_wer"):
-        assert alone[name] == both[name]
-    assert float(alone["dev_loss"]) == pytest.approx(float(both["dev_loss"]), rel=1e-4)
-    assert int(both["step"]) == -(-int(alone["step"]) // 2)
+@pytest.mark.parametrize(("devices", "rank"), [(1, 0), (2, 0), (2, 1)])
+def test_after_a_kill_in_the_middle_of_an_epoch_resuming_is_exact(
+    corpus: Path, tmp_path: Path, whole: dict[int, Path], devices: int, rank: int
+) -> None:
+    status, _ = launch.run(tmp_path, corpus, "parts", devices=devices, fault=f"{rank} 1 3 SIGKILL")
+    assert status != 0
+    status, told = launch.run(tmp_path, corpus, "parts", "--resume", devices=devices)
+    assert status == 0, told
+    assert launch.same(tmp_path / "parts", whole[devices])
+
+
+@pytest.mark.parametrize(
+    ("devices", "rank", "name"), [(1, 0, "SIGTERM"), (2, 1, "SIGTERM"), (2, 0, "SIGUSR1")]
+)
+def test_preemption_saves_the_step_and_leaves_in_one_line(
+    corpus: Path, tmp_path: Path, whole: dict[int, Path], devices: int, rank: int, name: str
+) -> None:
+    """One process is told, all stop after the same step; nothing of the epoch is done twice."""
+    words = ("--set", "train.save_minutes=60")
+    status, told = launch.run(tmp_path, corpus, "parts", *words, devices=devices, fault=f"{rank} 1 2 {name}")
+    assert status == 130, told
+    assert told.strip().splitlines()[-1].startswith("asrattn: stopped by ")
+    assert "Traceback" not in told
+    content = launch.storage.read(tmp_path / "parts" / "last.ckpt")
+    assert '"steps": 3' in content["epoch_so_far"]
+    status, told = launch.run(tmp_path, corpus, "parts", *words, "--resume", devices=devices)
+    assert status == 0, told
+    assert launch.same(tmp_path / "parts", whole[devices])
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_dead_process_ends_the_run_with_its_reason(corpus: Path, tmp_path: Path, rank: int) -> None:
+    start = time.monotonic()
+    status, told = launch.run(tmp_path, corpus, "out", devices=2, fault=f"{rank} 0 2 SIGKILL")
+    assert status != 0
+    assert time.monotonic() - start < 120
+    if rank == 1:  # the first one is there to say so
+        assert "asrattn: another process of the run is gone" in told
+        assert "--resume" in told
+
+
+def test_a_second_signal_stops_at_once(corpus: Path, tmp_path: Path) -> None:
+    process = launch.start(tmp_path, corpus, "out", "--set", "train.epochs=500")
+    launch.wait_for(tmp_path / "out" / "metrics.csv")
+    os.kill(process.pid, signal.SIGTERM)
+    status, told = launch.finish(process)
+    assert status == 130
+    assert "stopped by SIGTERM" in told
