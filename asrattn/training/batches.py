@@ -90,8 +90,8 @@ def portions(
 
     All processes take equally many; a portion is empty where there are more of them than utterances.
     """
-    padded = len(batch) * max(seconds[i] for i in batch)
-    passes = min(math.ceil(padded / world / bound), math.ceil(len(batch) / world))
+    fitting = max(1, int(bound / max(seconds[i] for i in batch)))
+    passes = math.ceil(len(batch) / world / fitting)
     return [list(batch[i :: world * passes]) for i in range(rank, world * passes, world)]
 
 

@@ -66,6 +66,27 @@ class Training(L.LightningModule):
     def configure_optimizers(self) -> Optimizer:
         return schedule.optimizer(self.model, self.recipe.train)
 
+    def on_fit_start(self) -> None:
+        if self.device.type == "cuda":
+            self.find_bound()
+
+    def find_bound(self) -> None:
+        """Before the first step, halve the audio on a device at once until the costliest pass fits into its memory.
+
+        Raises DataError where not even a single utterance fits.
+        """
+        served = self.trainer.datamodule  # type: ignore[attr-defined]
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        held = [torch.empty_like(p) for p in trained for _ in range(2)]  # as the optimizer will
+        while not self._fits(served.largest().to(self.device)):
+            if 2 * max(served.seconds) > served.bound:
+                raise DataError(
+                    f"out of memory with one utterance of {max(served.seconds):.0f} s; lower data.max_seconds"
+                )
+            served.bound /= 2
+            log.warning("out of memory: at most %.0f s of audio on a device at once", served.bound)
+        del held
+
     def on_train_epoch_start(self) -> None:
         self.validation, self._judged = None, []
         self.losses = torch.zeros(len(Losses._fields), device=self.device)
@@ -74,7 +95,7 @@ class Training(L.LightningModule):
 
     def training_step(self, batches: list[Batch], index: int) -> None:
         """A step of the optimizer over this process's part of it, pass by pass."""
-        losses = self.backward_within_memory(batches)
+        losses, batches = self.backward_within_memory(batches)
         norm = self._clip()
         if self._sound(losses, norm, batches):
             self._set_rate()
@@ -85,14 +106,15 @@ class Training(L.LightningModule):
         self.steps += 1
         self.seconds += sum(u.seconds for batch in batches for u in batch.utterances)
 
-    def backward_within_memory(self, batches: list[Batch]) -> Tensor:
-        """Gradients of a step; where memory does not suffice, in smaller passes. The losses of each pass (P, losses).
+    def backward_within_memory(self, batches: list[Batch]) -> tuple[Tensor, list[Batch]]:
+        """Gradients of a step; where memory does not suffice, in smaller passes. The losses of each pass (P, losses),
+        and the passes.
 
         Raises DataError where that is not possible.
         """
         while True:
             try:
-                return self._backward(batches, self._seed())
+                return self._backward(batches, self._seed()), batches
             except torch.OutOfMemoryError:
                 self.model.zero_grad()
             batches = smaller(batches)
@@ -138,6 +160,18 @@ class Training(L.LightningModule):
         """The share of all steps that is done, between 0 and 1; `steps` adds to those of this epoch."""
         epoch = (self.steps + steps) / self.trainer.num_training_batches
         return (self.trainer.current_epoch + epoch) / self.recipe.train.epochs
+
+    def _fits(self, batch: Batch) -> bool:
+        """Whether all processes have the memory for a forward and backward pass over the batch."""
+        enough = True
+        parallel.exchange(self.trainer.model, last=False)  # type: ignore[arg-type]
+        try:
+            with self.trainer.precision_plugin.train_step_context():
+                self.manual_backward(self._loss(batch, self._seed()).total)
+        except torch.OutOfMemoryError:
+            enough = False
+        self.model.zero_grad()
+        return not parallel.any_of((not enough,), self.device)[0]
 
     def _backward(self, batches: list[Batch], generator: torch.Generator) -> Tensor:
         found = []

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import tones
 import torch
 
 from asrattn import checkpoint
+from asrattn.augment import AugmentConfig
 from asrattn.errors import CheckpointError, ConfigError, DataError
 from asrattn.model import LossConfig, Losses, SpeechModel
 from asrattn.training import callbacks, storage
@@ -111,6 +113,96 @@ def test_a_loss_that_is_no_number_names_its_utterances(
     monkeypatch.setattr(SpeechModel, "loss", loss)
     with pytest.raises(DataError, match=r"the loss became no number in epoch 1 on the utterances train-\d+"):
         fit(tones.recipe(), corpus, tmp_path / "run")
+
+
+def sometimes_wrong(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
+    """In one step of each epoch, all losses are multiplied."""
+    right = SpeechModel.loss
+
+    def loss(self: SpeechModel, feats: torch.Tensor, *args: Any) -> Losses:
+        losses = right(self, feats, *args)
+        wrong = self.training and len(feats) == 3
+        return Losses(*(x * factor for x in losses)) if wrong else losses
+
+    monkeypatch.setattr(SpeechModel, "loss", loss)
+
+
+def test_steps_that_are_no_number_are_left_out_within_the_limit(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe = tones.recipe(epochs=1)
+    fit(recipe, corpus, tmp_path / "right")
+    sometimes_wrong(monkeypatch, float("nan"))
+    fit(tones.recipe(epochs=1, skip=3), corpus, tmp_path / "skipped")
+    left_out = [r.message for r in caplog.records if "left out" in r.message]
+    assert left_out
+    assert all("the loss became no number in epoch 1 on the utterances train-" in m for m in left_out)
+    (right,), (skipped,) = rows(tmp_path / "right"), rows(tmp_path / "skipped")
+    assert int(skipped["step"]) == int(right["step"]) - len(left_out)
+    assert math.isfinite(float(skipped["train_total"]))
+    assert all(
+        p.isfinite().all()
+        for p in checkpoint.load(tmp_path / "skipped" / "model.safetensors").model.parameters()
+    )
+    with pytest.raises(DataError, match=r"allow train\.skip steps"):
+        fit(tones.recipe(epochs=1, skip=len(left_out) - 1), corpus, tmp_path / "over")
+
+
+def out_of_memory(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
+    """Memory suffices for so many frames, padding included; the sizes that were tried in training."""
+    right, tried = SpeechModel.loss, []
+
+    def loss(self: SpeechModel, feats: torch.Tensor, *args: Any) -> Losses:
+        size = feats.shape[0] * feats.shape[1]
+        if self.training:
+            tried.append(size)
+        if self.training and size > most:
+            raise torch.OutOfMemoryError("no more")
+        return right(self, feats, *args)
+
+    monkeypatch.setattr(SpeechModel, "loss", loss)
+    return tried
+
+
+def test_a_step_that_memory_does_not_hold_is_done_in_halves_with_the_same_losses(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    still = AugmentConfig(noise=0, stretch=0, warp=0, equalizer=0, frequency_masks=0, time_masks=0)
+    recipe = replace(tones.recipe(epochs=2), augment=still)
+    fit(recipe, corpus, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        out_of_memory(patch, 210)
+        fit(recipe, corpus, tmp_path / "halves")
+        assert "out of memory with" in caplog.text
+    with monkeypatch.context() as patch:
+        tried = out_of_memory(patch, 210)
+        patch.setattr(Training, "on_fit_start", Training.find_bound)
+        caplog.clear()
+        fit(recipe, corpus, tmp_path / "found")
+        assert "s of audio on a device at once" in caplog.text
+        first = next(i for i, size in enumerate(tried) if size <= 210)
+        assert first > 0
+        assert max(tried[first:]) <= 210  # found before the first step, not in it
+    passes = replace(recipe, data=replace(recipe.data, device_seconds=1.5))
+    fit(passes, corpus, tmp_path / "passes")
+    for name in ("halves", "found", "passes"):
+        for ours, theirs in zip(rows(tmp_path / "whole"), rows(tmp_path / name), strict=True):
+            assert ours["step"] == theirs["step"]
+            assert float(ours["train_total"]) == pytest.approx(float(theirs["train_total"]), rel=1e-4)
+            assert float(ours["dev_loss"]) == pytest.approx(float(theirs["dev_loss"]), rel=1e-4)
+
+
+def test_an_utterance_that_memory_does_not_hold_is_told(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out_of_memory(monkeypatch, 0)
+    with pytest.raises(
+        DataError, match=r"out of memory with .* s of audio on the device; lower data\.device_seconds"
+    ):
+        fit(tones.recipe(), corpus, tmp_path / "step")
+    monkeypatch.setattr(Training, "on_fit_start", Training.find_bound)
+    with pytest.raises(DataError, match=r"out of memory with one utterance of .* lower data\.max_seconds"):
+        fit(tones.recipe(), corpus, tmp_path / "start")
 
 
 def test_a_folder_with_a_run_is_left_alone(corpus: Path, tmp_path: Path) -> None:
