@@ -15,8 +15,8 @@ RECIPE = Recipe(
         decoder=LSTMDecoderConfig(dim=256, attention=LocationConfig(dim=256), dropout=0.3),
     ),
     data=DataConfig(batch_seconds=20),
-    augment=AugmentConfig(time_fraction=0.3),
+    augment=AugmentConfig(time_fraction=0.3, ramp=0.2),
     loss=LossConfig(ctc=0.3, consistency=0.2),
-    train=TrainConfig(epochs=110, learning_rate=1.2e-3, ema=0.999, validate_every=10),
+    train=TrainConfig(epochs=80, learning_rate=1.2e-3, floor=0.1, ema=0.999, validate_every=5),
     search=SearchConfig(beam=10, ctc=0.3),
 )
