@@ -17,7 +17,7 @@ from torch import Tensor
 
 from asrattn.augment import Augment
 from asrattn.model import SpeechModel
-from asrattn.training import schedule
+from asrattn.training import optimizers
 from asrattn.training.batches import cut
 from asrattn.training.recipe import Recipe
 
@@ -63,7 +63,8 @@ class Step:
     def __init__(self, recipe: Recipe, model: SpeechModel, device: str) -> None:
         self.recipe, self.model, self.device = recipe, model.train(), device
         self.augment = Augment(recipe.augment, recipe.model.frontend.rate).to(device)
-        self.optimizer = schedule.optimizer(model, recipe.train)
+        fused = recipe.train.precision != "fp16"
+        self.optimizer = optimizers.build(recipe.train.optimizer, model, fused)
         self.generator = torch.Generator().manual_seed(0)
 
     def __call__(self, seconds: Sequence[float]) -> None:

@@ -9,6 +9,7 @@ import torch
 from asrattn.config import from_plain, to_plain
 from asrattn.model import SpeechModel
 from asrattn.search import beam_search
+from asrattn.training import optimizers
 from asrattn.training.recipe import Recipe
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
@@ -33,7 +34,7 @@ def test_recipe_is_built_stepped_and_decoded_once(path):
     assert loss.isfinite()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
     before = [p.detach().clone() for p in model.parameters()]
-    torch.optim.AdamW(model.parameters(), lr=recipe.train.learning_rate).step()
+    optimizers.build(recipe.train.optimizer, model, fused=True).step()
     assert all(not torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))
     enc = model.eval().encode(wave, lens)
     search = replace(recipe.search, beam=2, max_length=0.2)

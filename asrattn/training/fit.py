@@ -24,6 +24,7 @@ from asrattn.model import SpeechModel
 from asrattn.text import Tokenizer
 from asrattn.training import corpus as corpora
 from asrattn.training import parallel, storage
+from asrattn.training.average import Averager
 from asrattn.training.batches import seed_of
 from asrattn.training.callbacks import MODEL, Bar, Keeper, Saver
 from asrattn.training.data import SpeechData
@@ -52,8 +53,9 @@ def fit(
 ) -> Path:
     """Train on data/train.jsonl, judge on data/dev.jsonl; the path of the model file, out/model.safetensors.
 
-    In `out` there are also last.ckpt (to resume), metrics.csv, tensorboard/, recipe.json and dropped.tsv. The same
-    seed, devices and machine give the same losses, also when a run is stopped and resumed.
+    In `out` there are also last.ckpt (to resume), metrics.csv, tensorboard/, recipe.json and dropped.tsv, and kept/
+    where models are averaged. The same seed, devices and machine give the same losses, also when a run is stopped
+    and resumed.
 
     Raises ConfigError where `out` holds a run and `resume` is not set, or what is resumed was another model;
     DataError for a corpus that cannot be trained on and for a loss that is no number; CheckpointError where a
@@ -82,14 +84,14 @@ def fit(
     sharded = sharing == "fsdp" and devices * nodes > 1
     module = Training(recipe, model, corpus.tokenizer, seed, sharded)
     keeper = Keeper(out, lambda progress, found: _card(recipe, model, seed, devices * nodes, progress, found))
-    trainer = _trainer(
-        recipe,
-        devices,
-        nodes,
-        accelerator,
-        parallel.strategy(sharing, devices * nodes, recipe.loss),
-        [Bar(), keeper, Journal(out, lambda: keeper.progress), Saver(keeper)],
-    )
+    callbacks: list[Callback] = [Bar(), keeper, Journal(out, lambda: keeper.progress), Saver(keeper)]
+    if (recipe.train.average, recipe.train.average_of) != (1, "best"):  # this one the keeper keeps
+        averager = Averager(
+            out, served, lambda m, found: _card(recipe, m, seed, devices * nodes, keeper.progress, found)
+        )
+        callbacks.insert(0, averager)  # before the saver, who writes down the state of all
+    shared = parallel.strategy(sharing, devices * nodes, recipe.loss)
+    trainer = _trainer(recipe, devices, nodes, accelerator, shared, callbacks)
     with warnings.catch_warnings():
         _quieten()
         try:

@@ -16,7 +16,7 @@ from asrattn.config import to_plain
 from asrattn.errors import DataError
 from asrattn.model import Losses, SpeechModel, Whole
 from asrattn.text import Tokenizer
-from asrattn.training import parallel, schedule
+from asrattn.training import optimizers, parallel, schedule
 from asrattn.training.batches import Batch, seed_of
 from asrattn.training.recipe import Recipe
 from asrattn.training.validation import Scored, Validation, decode
@@ -33,6 +33,7 @@ class Training(L.LightningModule):
     seconds      of audio trained on in this epoch, by this process
     skipped      steps left out because something was no number, in all epochs
     validation   the last one of this epoch, or None
+    history      all validations so far, for the schedule
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Training(L.LightningModule):
         self.seconds = 0.0
         self.skipped = 0
         self.validation: Validation | None = None
+        self.history: list[schedule.Judged] = []
         self._judged: list[SpeechModel] = []  # in a list, since it is no part of the module
         self._scored: list[Scored] = []
 
@@ -64,7 +66,8 @@ class Training(L.LightningModule):
             self.sharded = False  # Lightning may ask again
 
     def configure_optimizers(self) -> Optimizer:
-        return schedule.optimizer(self.model, self.recipe.train)
+        config = self.recipe.train
+        return optimizers.build(config.optimizer, self.model, fused=config.precision != "fp16")
 
     def on_fit_start(self) -> None:
         if self.device.type == "cuda":
@@ -136,16 +139,18 @@ class Training(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         found = [scored for part in parallel.everyone(self._scored) for scored in part]
-        self.validation = Validation(tuple(sorted(found, key=lambda s: s.row.id)))
+        self.validation = judged = Validation(tuple(sorted(found, key=lambda s: s.row.id)))
+        self.history.append(schedule.Judged(self.progress(), judged.loss, judged.wer))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         run = {"recipe": to_plain(self.recipe), "tokenizer": self.tokenizer.to_plain(), "seed": self.seed}
-        checkpoint["asrattn"] = json.dumps(run)
+        checkpoint["asrattn"] = json.dumps({**run, "history": self.history})
         here = {"steps": self.steps, "skipped": self.skipped, "epoch": self.trainer.current_epoch}
         parts = [(losses.tolist(), s) for losses, s in parallel.everyone((self.losses.cpu(), self.seconds))]
         checkpoint["epoch_so_far"] = json.dumps({**here, "parts": parts})
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.history = [schedule.Judged(*each) for each in json.loads(checkpoint["asrattn"])["history"]]
         so_far = json.loads(checkpoint["epoch_so_far"])
         self.steps, self.skipped = so_far["steps"], so_far["skipped"]
         losses, self.seconds = so_far["parts"][self.global_rank % len(so_far["parts"])]
@@ -234,9 +239,9 @@ class Training(L.LightningModule):
 
     def _set_rate(self) -> None:
         config = self.recipe.train
-        rate = config.learning_rate * schedule.factor(self.progress(0.5), config.warmup, config.floor)
+        share = schedule.factor(config.schedule, self.progress(0.5), self.history)
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = rate
+            group["lr"] = share * config.optimizer.learning_rate
 
     @torch.no_grad()
     def _follow(self) -> None:

@@ -15,6 +15,8 @@ from asrattn.errors import ConfigError
 from asrattn.model import LossConfig, ModelConfig
 from asrattn.search import SearchConfig
 from asrattn.text import CharConfig, TokenizerConfig
+from asrattn.training.optimizers import AdamWConfig, OptimizerConfig
+from asrattn.training.schedule import CosineConfig, ScheduleConfig
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -51,12 +53,14 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How the weights are found: AdamW, a linear warm-up, then a cosine down to the floor at the last step.
+    """How the weights are found.
 
-    warmup           share of all steps
-    floor            share of the full learning rate that is left at the end
+    optimizer        with the full learning rate
+    schedule         what share of it is taken along the run
     clip             largest norm of the gradient; 0 leaves it alone
     ema              decay of the moving average of the weights, which is judged, and saved where it is best; 0 is off
+    average          judged models whose mean the run leaves; 1 leaves one of them as it is
+    average_of       the ones with the best WER, or the last
     skip             steps in all that may be left out because something is no number; one more ends the run
     save_minutes     between two checkpoints within an epoch
     validate_every   epochs
@@ -67,13 +71,12 @@ class TrainConfig:
     """
 
     epochs: int = 100
-    learning_rate: float = 1.2e-3
-    betas: tuple[float, float] = (0.9, 0.98)
-    weight_decay: float = 0.02
-    warmup: float = 0.08
-    floor: float = 0.0
+    optimizer: OptimizerConfig = field(default_factory=AdamWConfig)
+    schedule: ScheduleConfig = field(default_factory=CosineConfig)
     clip: float = 5.0
     ema: float = 0.998
+    average: int = 1
+    average_of: Literal["best", "last"] = "best"
     precision: Precision = "bf16"
     skip: int = 0
     save_minutes: float = 10.0
@@ -84,17 +87,10 @@ class TrainConfig:
     samples: int = 3
 
     def __post_init__(self) -> None:
-        check(self.learning_rate > 0, "train.learning_rate must be above 0")
-        check(
-            len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas),
-            "train.betas are two numbers in [0, 1)",
-        )
-        for name in ("warmup", "ema"):
-            check(0 <= getattr(self, name) < 1, f"train.{name} must lie in [0, 1)")
-        check(0 <= self.floor <= 1, "train.floor must lie in [0, 1]")
-        for name in ("epochs", "validate_every", "validate_beam"):
+        check(0 <= self.ema < 1, "train.ema must lie in [0, 1)")
+        for name in ("epochs", "average", "validate_every", "validate_beam"):
             check(getattr(self, name) >= 1, f"train.{name} must be at least 1")
-        for name in ("weight_decay", "clip", "skip", "save_minutes", "patience", "patience_start", "samples"):
+        for name in ("clip", "skip", "save_minutes", "patience", "patience_start", "samples"):
             check(getattr(self, name) >= 0, f"train.{name} must not be negative")
 
 

@@ -1,29 +1,159 @@
-"""Learning rate, optimiser and what is not to decay."""
+"""Schedules: the share of the full learning rate along a run.
+
+Functions of progress, and of what the validations found: nothing else has to be restored when a run is resumed.
+Adding one: write its config, then name it in `ScheduleConfig` and `factor`.
+"""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
-import torch
-from torch import nn
-
-from asrattn.training.recipe import TrainConfig
-
-
-def factor(progress: float, warmup: float, floor: float = 0.0) -> float:
-    """The share of the full learning rate at `progress` (0 at the first step, 1 after the last): linear up, then a
-    half cosine down to `floor`. A function of progress alone: nothing has to be restored when a run is resumed."""
-    if progress < warmup:
-        return progress / warmup
-    fall = 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / (1 - warmup))))
-    return floor + (1 - floor) * fall
+from asrattn.config import check
 
 
-def optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter, 2019); only matrices decay, not biases, gains and other vectors."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    # The fused step is three times as fast; with fp16 it would unscale the gradients only after they are clipped.
-    fused = config.precision != "fp16"
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=fused)
+class Judged(NamedTuple):
+    """What a validation found, and at which progress; the WER is a share."""
+
+    progress: float
+    loss: float
+    wer: float
+
+
+@dataclass(frozen=True)
+class CosineConfig:
+    """Linear up, then a half cosine down to the floor (Loshchilov & Hutter 2017).
+
+    warmup   share of all steps, as everywhere below
+    floor    share of the full learning rate, as everywhere below
+    """
+
+    kind: Literal["cosine"] = "cosine"
+    warmup: float = 0.08
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_shares(warmup=self.warmup)
+        _check_floor(self.floor)
+
+
+@dataclass(frozen=True)
+class NoamConfig:
+    """Linear up, then falling with the square root of the steps (Vaswani et al. 2017); its peak is the full rate."""
+
+    kind: Literal["noam"] = "noam"
+    warmup: float = 0.08
+
+    def __post_init__(self) -> None:
+        _check_shares(warmup=self.warmup)
+        check(self.warmup > 0, "schedule.warmup must be above 0; the rate falls from there on")
+
+
+@dataclass(frozen=True)
+class OneCycleConfig:
+    """A half cosine up from `start`, then one down to the floor (Smith 2018); the momentum stays as it is."""
+
+    kind: Literal["one-cycle"] = "one-cycle"
+    warmup: float = 0.3
+    start: float = 0.04
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_shares(warmup=self.warmup)
+        _check_floor(self.floor)
+        check(0 <= self.start <= 1, "schedule.start must lie in [0, 1]")
+
+
+@dataclass(frozen=True)
+class StableConfig:
+    """Linear up, constant, and in the last part, `decay`, linear down to the floor (Hu et al. 2024: WSD)."""
+
+    kind: Literal["stable"] = "stable"
+    warmup: float = 0.08
+    decay: float = 0.2
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_shares(warmup=self.warmup, decay=self.decay)
+        _check_floor(self.floor)
+        check(self.warmup + self.decay <= 1, "schedule.warmup and decay must not exceed 1 together")
+
+
+@dataclass(frozen=True)
+class PlateauConfig:
+    """Linear up, then less whenever dev no longer improves.
+
+    watch      of dev: its loss, or its word error rate
+    patience   validations without a better value before the rate is multiplied by `shrink`; those within the
+               warm-up do not count
+    """
+
+    kind: Literal["plateau"] = "plateau"
+    warmup: float = 0.08
+    watch: Literal["loss", "wer"] = "loss"
+    patience: int = 3
+    shrink: float = 0.5
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_shares(warmup=self.warmup)
+        _check_floor(self.floor)
+        check(self.patience >= 1, "schedule.patience must be at least 1")
+        check(0 < self.shrink < 1, "schedule.shrink must lie between 0 and 1")
+
+
+ScheduleConfig = CosineConfig | NoamConfig | OneCycleConfig | StableConfig | PlateauConfig
+
+
+def factor(config: ScheduleConfig, progress: float, judged: Sequence[Judged] = ()) -> float:
+    """The share of the full learning rate, in [0, 1], at `progress`: 0 before the first step, 1 after the last.
+
+    judged: the validations so far; only a plateau asks for them.
+    """
+    if progress < config.warmup:
+        return _rise(config, progress / config.warmup)
+    match config:
+        case CosineConfig() | OneCycleConfig():
+            return _swing(1.0, config.floor, (progress - config.warmup) / (1 - config.warmup))
+        case NoamConfig():
+            return math.sqrt(config.warmup / progress)
+        case StableConfig():
+            left = (1 - progress) / config.decay if config.decay else 1.0
+            return config.floor + (1 - config.floor) * min(1.0, max(0.0, left))
+        case PlateauConfig():
+            return max(config.floor, config.shrink ** plateaus(config, judged))
+
+
+def plateaus(config: PlateauConfig, judged: Sequence[Judged]) -> int:
+    """How often dev stopped improving."""
+    best, worse, count = math.inf, 0, 0
+    for each in judged:
+        value = each.loss if config.watch == "loss" else each.wer
+        if each.progress <= config.warmup:
+            continue
+        if value < best:
+            best, worse = value, 0
+        else:
+            worse += 1
+        if worse == config.patience:
+            count, worse = count + 1, 0
+    return count
+
+
+def _rise(config: ScheduleConfig, share: float) -> float:
+    """Within the warm-up, of which `share` is over."""
+    return _swing(config.start, 1.0, share) if isinstance(config, OneCycleConfig) else share
+
+
+def _swing(start: float, end: float, share: float) -> float:
+    """A half cosine from start to end."""
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+def _check_shares(**shares: float) -> None:
+    for name, share in shares.items():
+        check(0 <= share < 1, f"schedule.{name} must lie in [0, 1)")
+
+
+def _check_floor(floor: float) -> None:
+    check(0 <= floor <= 1, "schedule.floor must lie in [0, 1]")

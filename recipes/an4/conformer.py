@@ -5,7 +5,9 @@ from asrattn.decoders import TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig
 from asrattn.model import LossConfig, ModelConfig
 from asrattn.search import SearchConfig
+from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
+from asrattn.training.schedule import CosineConfig
 
 RECIPE = Recipe(
     name="an4-conformer",
@@ -18,6 +20,12 @@ RECIPE = Recipe(
         noise=0.3, warp=0.12, frequency_width=22, time_masks=8, time_fraction=0.35, ramp=0.25
     ),
     loss=LossConfig(ctc=0.4, inter_ctc=0.3, consistency=0.3),
-    train=TrainConfig(epochs=90, learning_rate=1.5e-3, floor=0.1, ema=0.999, validate_every=5),
+    train=TrainConfig(
+        epochs=90,
+        optimizer=AdamWConfig(learning_rate=1.5e-3),
+        schedule=CosineConfig(floor=0.1),
+        ema=0.999,
+        validate_every=5,
+    ),
     search=SearchConfig(beam=10, ctc=0.5),
 )

@@ -7,6 +7,7 @@ from asrattn.encoders import LSTMEncoderConfig
 from asrattn.model import LossConfig, ModelConfig
 from asrattn.search import SearchConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
+from asrattn.training.schedule import CosineConfig
 
 RECIPE = Recipe(
     name="an4-lstm",
@@ -17,6 +18,6 @@ RECIPE = Recipe(
     data=DataConfig(batch_seconds=20),
     augment=AugmentConfig(time_fraction=0.3, ramp=0.2),
     loss=LossConfig(ctc=0.3, consistency=0.2),
-    train=TrainConfig(epochs=80, learning_rate=1.2e-3, floor=0.1, ema=0.999, validate_every=5),
+    train=TrainConfig(epochs=80, schedule=CosineConfig(floor=0.1), ema=0.999, validate_every=5),
     search=SearchConfig(beam=10, ctc=0.3),
 )

@@ -5,6 +5,7 @@ from asrattn.decoders import LSTMDecoderConfig
 from asrattn.encoders import LSTMEncoderConfig
 from asrattn.model import LossConfig, ModelConfig
 from asrattn.search import SearchConfig
+from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
 
 RECIPE = Recipe(
@@ -15,6 +16,6 @@ RECIPE = Recipe(
     ),
     data=DataConfig(batch_seconds=20),
     loss=LossConfig(ctc=0.4),
-    train=TrainConfig(epochs=20, learning_rate=2e-3, ema=0.99, validate_every=4),
+    train=TrainConfig(epochs=20, optimizer=AdamWConfig(learning_rate=2e-3), ema=0.99, validate_every=4),
     search=SearchConfig(beam=8, ctc=0.4),
 )

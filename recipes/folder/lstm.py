@@ -21,6 +21,6 @@ RECIPE = Recipe(
     data=DataConfig(batch_seconds=20),
     augment=AugmentConfig(time_fraction=0.3),
     loss=LossConfig(ctc=0.3, consistency=0.2),
-    train=TrainConfig(epochs=120, learning_rate=1.2e-3, ema=0.998, validate_every=5),
+    train=TrainConfig(epochs=120, ema=0.998, validate_every=5),
     search=SearchConfig(beam=10, ctc=0.3),
 )

@@ -6,7 +6,9 @@ import pytest
 
 from asrattn.config import override
 from asrattn.errors import ConfigError
+from asrattn.training.optimizers import AdamWConfig, SGDConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
+from asrattn.training.schedule import PlateauConfig
 
 HEAD = "from asrattn.model import ModelConfig\nfrom asrattn.training.recipe import Recipe, TrainConfig\n"
 
@@ -22,6 +24,20 @@ def test_a_recipe_is_the_variable_of_a_file(tmp_path: Path) -> None:
     recipe = Recipe.load(path)
     assert (recipe.name, recipe.train.epochs) == ("mine", 7)
     assert override(recipe, ["train.epochs=3", "data.batch_seconds=9"]).train.epochs == 3
+
+
+def test_optimizer_and_schedule_are_switched_by_their_kinds(tmp_path: Path) -> None:
+    recipe = Recipe.load(write(tmp_path, HEAD + "RECIPE = Recipe('mine', ModelConfig())\n"))
+    words = ["train.optimizer.kind=sgd", "train.optimizer.learning_rate=0.5", "train.schedule.kind=plateau"]
+    train = override(recipe, [*words, "train.schedule.watch=wer"]).train
+    assert train.optimizer == SGDConfig(learning_rate=0.5, weight_decay=AdamWConfig().weight_decay)
+    assert train.schedule == PlateauConfig(watch="wer")
+    with pytest.raises(
+        ConfigError, match=r"train\.learning_rate.*did you mean train\.optimizer\.learning_rate\?"
+    ):
+        override(recipe, ["train.learning_rate=0.5"])
+    with pytest.raises(ConfigError, match=r"^train\.optimizer\.learning_rate must be above 0"):
+        override(recipe, ["train.optimizer.learning_rate=0"])
 
 
 @pytest.mark.parametrize(
@@ -68,9 +84,8 @@ def test_a_missing_recipe_is_told(tmp_path: Path) -> None:
     ("config", "settings", "message"),
     [
         (TrainConfig, {"ema": 1.0}, "train.ema must lie in"),
-        (TrainConfig, {"betas": (0.9, 1.0)}, "train.betas"),
+        (TrainConfig, {"average": 0}, "train.average must be at least 1"),
         (TrainConfig, {"patience": -1}, "train.patience must not be negative"),
-        (TrainConfig, {"learning_rate": 0.0}, "train.learning_rate must be above 0"),
         (DataConfig, {"batch_seconds": 0.0}, "data.batch_seconds must be above 0"),
         (DataConfig, {"min_seconds": 9.0, "max_seconds": 1.0}, "data.min_seconds must lie between"),
     ],

@@ -1,6 +1,7 @@
 """A language of tones: each letter has a pitch. Learnt in seconds, it stands in for speech."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from asrattn.frontend import FrontendConfig
 from asrattn.manifest import Utterance
 from asrattn.model import ModelConfig
 from asrattn.search import SearchConfig
+from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
 
 RATE = 8000
@@ -44,7 +46,7 @@ def write_corpus(folder: Path, train: int = 24, dev: int = 7) -> Path:
     return folder
 
 
-def recipe(**train: object) -> Recipe:
+def recipe(learning_rate: float = 5e-3, **train: Any) -> Recipe:
     """The smallest that learns tones."""
     return Recipe(
         name="tones",
@@ -55,6 +57,13 @@ def recipe(**train: object) -> Recipe:
         ),
         data=DataConfig(batch_seconds=4.0),
         augment=AugmentConfig(frequency_width=2, time_width=4),
-        train=TrainConfig(**{"epochs": 2, "precision": "fp32", "learning_rate": 5e-3, **train}),
+        train=TrainConfig(
+            **{
+                "epochs": 2,
+                "precision": "fp32",
+                "optimizer": AdamWConfig(learning_rate=learning_rate),
+                **train,
+            }
+        ),
         search=SearchConfig(beam=2),
     )
