@@ -35,6 +35,9 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], help="default: the recipe's")
     parser.add_argument("--accelerator", choices=["auto", "cpu", "gpu"], default="auto", help="default: auto")
     parser.add_argument(
+        "--init", type=Path, metavar="MODEL", help="go on from a model file: fine-tuning (see docs/guides)"
+    )
+    parser.add_argument(
         "--resume", action="store_true", help="continue the run in OUT where it was saved last"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
@@ -71,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             accelerator=args.accelerator,
             sharing=args.sharing,
+            init=args.init,
         )
     except StoppedError as stopped:
         if not first_process():

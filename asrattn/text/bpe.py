@@ -84,6 +84,10 @@ class BpeTokenizer:
     def size(self) -> int:
         return int(self._pieces.get_piece_size())
 
+    @property
+    def tokens(self) -> list[str]:
+        return [self._pieces.id_to_piece(i).replace(_SPACE, " ") for i in range(RESERVED, self.size)]
+
     def encode(self, text: str) -> list[int]:
         text = clean(text)
         if strange := set(text) - self._known:

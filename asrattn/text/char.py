@@ -37,6 +37,10 @@ class CharTokenizer:
     def size(self) -> int:
         return RESERVED + len(self.characters)
 
+    @property
+    def tokens(self) -> list[str]:
+        return list(self.characters)
+
     @cached_property
     def _ids(self) -> dict[str, int]:
         return {c: i for i, c in enumerate(self.characters, RESERVED)}

@@ -21,6 +21,10 @@ class Tokenizer(Protocol):
     def size(self) -> int:
         """V, the reserved ids included."""
 
+    @property
+    def tokens(self) -> list[str]:
+        """What the ids RESERVED … V-1 write, a space where a word begins; no two are the same."""
+
     def encode(self, text: str) -> list[int]:
         """(U,) ids of `clean(text)`. Raises TextError naming the unknown characters and the text."""
 

@@ -21,6 +21,7 @@ from asrattn.manifest import Utterance
 from asrattn.model import SpeechModel
 from asrattn.text import Tokenizer
 from asrattn.training.recipe import DataConfig
+from asrattn.training.vocabulary import extend
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +61,18 @@ def first_process() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
-def load(folder: Path, config: DataConfig, rate: int, tokenizer: Tokenizer | None = None) -> Corpus:
+def load(
+    folder: Path,
+    config: DataConfig,
+    rate: int,
+    tokenizer: Tokenizer | None = None,
+    known: Tokenizer | None = None,
+) -> Corpus:
     """train.jsonl and dev.jsonl of a folder. Training utterances that cannot serve are dropped and listed; dev
     utterances never are, since the references say what is counted.
 
-    The tokenizer is trained on the train texts unless one is given. Audio is decoded once, and kept where the whole
+    The tokenizer is trained on the train texts unless one is given; one that is `known`, from a model to go on from,
+    is extended. Audio is decoded once, and kept where the whole
     corpus fits into `config.cache`. Raises DataError where dev holds what cannot be read, or nothing is left to
     train on; ManifestError for a bad manifest.
     """
@@ -78,7 +86,9 @@ def load(folder: Path, config: DataConfig, rate: int, tokenizer: Tokenizer | Non
             f"dev.jsonl: {broken[0].id}: {broken[0].detail}; mend it or take it out ({len(broken)} such)"
         )
     if kept:
-        tokenizer = tokenizer or text.train(config.tokens, [i.utterance.text for i in kept])
+        texts = [i.utterance.text for i in kept]
+        made = extend(known, config.tokens, texts) if known and not tokenizer else None
+        tokenizer = tokenizer or made or text.train(config.tokens, texts)
         kept, unknown = _tokenised(kept, tokenizer)
         dropped += unknown
     _check_left(kept, train, dropped, folder)

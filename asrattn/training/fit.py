@@ -5,6 +5,7 @@ import logging
 import platform
 import subprocess
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from asrattn.errors import CheckpointError, ConfigError, LostError
 from asrattn.model import SpeechModel
 from asrattn.text import Tokenizer
 from asrattn.training import corpus as corpora
-from asrattn.training import parallel, storage
+from asrattn.training import finetune, parallel, storage
 from asrattn.training.average import Averager
 from asrattn.training.batches import seed_of
 from asrattn.training.callbacks import MODEL, Bar, Keeper, Saver
@@ -50,16 +51,17 @@ def fit(
     seed: int = 0,
     accelerator: str = "auto",
     sharing: parallel.Sharing = "ddp",
+    init: Path | None = None,
 ) -> Path:
     """Train on data/train.jsonl, judge on data/dev.jsonl; the path of the model file, out/model.safetensors.
 
     In `out` there are also last.ckpt (to resume), metrics.csv, tensorboard/, recipe.json and dropped.tsv, and kept/
-    where models are averaged. The same seed, devices and machine give the same losses, also when a run is stopped
-    and resumed.
+    where models are averaged. The same seed, devices and machine give the same losses, also when a run is resumed.
+    init: a model file to go on from, of the same architecture. What is resumed has taken it over already.
 
-    Raises ConfigError where `out` holds a run and `resume` is not set, or what is resumed was another model;
-    DataError for a corpus that cannot be trained on and for a loss that is no number; CheckpointError where a
-    file cannot be read or written; StoppedError on Ctrl-C; LostError where another process of the run is gone.
+    Raises ConfigError where `out` holds a run and `resume` is not set, or what is resumed or gone on from was another
+    model; DataError for a corpus that cannot be trained on and for a loss that is no number; CheckpointError for a file
+    that cannot be read or written; StoppedError on Ctrl-C; LostError where another process of the run is gone.
     """
     if precision:
         recipe = replace(recipe, train=replace(recipe.train, precision=precision))
@@ -71,27 +73,49 @@ def fit(
     last = found[0] if found else None
     del found  # as large as the model
     rate = recipe.model.frontend.rate
-    corpus = corpora.load(data, recipe.data, rate, earlier)
+    begun = finetune.load(init, recipe.model) if init and not resume else None
+    corpus = corpora.load(data, recipe.data, rate, earlier, begun.tokenizer if begun else None)
     torch.manual_seed(seed_of("model", seed))
     model = SpeechModel(replace(recipe.model, vocabulary=corpus.tokenizer.size))
     corpus = corpora.fitting(corpus, model, _shortest(recipe.augment))
     served = SpeechData(corpus, recipe.data, rate, recipe.augment.stretch, seed)
-    if not resume:
+    if init and begun:
+        finetune.adopt(model, corpus.tokenizer, begun, init)
+    elif not resume:
         model.frontend.fit(served.waves())
+    finetune.freeze(model, recipe.train.freeze)
     if corpora.first_process():
         corpora.report(corpus, out / "dropped.tsv")
         _describe(recipe, model, served, out)
     sharded = sharing == "fsdp" and devices * nodes > 1
     module = Training(recipe, model, corpus.tokenizer, seed, sharded)
-    keeper = Keeper(out, lambda progress, found: _card(recipe, model, seed, devices * nodes, progress, found))
-    callbacks: list[Callback] = [Bar(), keeper, Journal(out, lambda: keeper.progress), Saver(keeper)]
+    trainer = _trainer(
+        recipe,
+        devices,
+        nodes,
+        accelerator,
+        parallel.strategy(sharing, devices * nodes, recipe.loss),
+        _callbacks(recipe, out, module, served, devices * nodes),
+    )
+    _run(trainer, module, served, last)
+    return out / MODEL
+
+
+def _callbacks(
+    recipe: Recipe, out: Path, module: Training, served: SpeechData, processes: int
+) -> list[Callback]:
+    def card(model: SpeechModel, progress: Progress, found: Validation) -> dict[str, Plain]:
+        return _card(recipe, model, module.seed, processes, progress, found)
+
+    keeper = Keeper(out, lambda progress, found: card(module.model, progress, found))
+    callbacks: list[Callback] = [Bar(), keeper, Journal(out, lambda: keeper.progress)]
     if (recipe.train.average, recipe.train.average_of) != (1, "best"):  # this one the keeper keeps
-        averager = Averager(
-            out, served, lambda m, found: _card(recipe, m, seed, devices * nodes, keeper.progress, found)
-        )
-        callbacks.insert(0, averager)  # before the saver, who writes down the state of all
-    shared = parallel.strategy(sharing, devices * nodes, recipe.loss)
-    trainer = _trainer(recipe, devices, nodes, accelerator, shared, callbacks)
+        callbacks.append(Averager(out, served, lambda model, found: card(model, keeper.progress, found)))
+    return [*callbacks, Saver(keeper)]  # the last, since it writes down the state of all
+
+
+def _run(trainer: L.Trainer, module: Training, served: SpeechData, last: Path | None) -> None:
+    """Train, from the checkpoint `last` on if there is one."""
     with warnings.catch_warnings():
         _quieten()
         try:
@@ -103,7 +127,6 @@ def fit(
                 f"another process of the run is gone, or did not answer ({_first(error)}); see what it said last, "
                 "and continue with --resume"
             ) from None
-    return out / MODEL
 
 
 def _trainer(
@@ -161,6 +184,7 @@ def _earlier(last: Path, content: dict[str, Any], recipe: Recipe) -> Tokenizer:
     try:
         run = json.loads(content["asrattn"])
         same = run["recipe"]["model"] == to_plain(recipe.model)
+        changed = _changed(run["recipe"]["train"], recipe)
         tokenizer = text.from_plain(run["tokenizer"])
     except (KeyError, TypeError, ValueError):
         raise CheckpointError(f"{last}: was not written by asrattn train; name the folder of a run") from None
@@ -168,7 +192,23 @@ def _earlier(last: Path, content: dict[str, Any], recipe: Recipe) -> Tokenizer:
         raise ConfigError(
             f"{last}: belongs to another model than the recipe {recipe.name!r}; name another folder"
         )
+    if changed:
+        name, before, now = changed
+        raise ConfigError(
+            f"{last}: was run with {name}={before}, and now it is {now}; what is resumed keeps it: "
+            f"--set {name}={before}, or name another folder"
+        )
     return tokenizer
+
+
+def _changed(before: Mapping[str, Plain], recipe: Recipe) -> tuple[str, str, str] | None:
+    """The first setting that differs among those which the optimizer's state depends on, or brings along."""
+    for name in ("optimizer", "freeze"):
+        now = to_plain(getattr(recipe.train, name))
+        found = finetune.difference(before[name], now, f"train.{name}", free=("learning_rate",))
+        if found:
+            return found[0], finetune.written(found[1]), finetune.written(found[2])
+    return None
 
 
 def _shortest(config: AugmentConfig) -> float:
@@ -180,10 +220,12 @@ def _describe(recipe: Recipe, model: SpeechModel, served: SpeechData, out: Path)
     plain = json.dumps(to_plain(recipe), indent=2, ensure_ascii=False)
     (out / "recipe.json").write_text(plain + "\n", encoding="utf-8")
     parameters = sum(p.numel() for p in model.parameters())
+    frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad)
     log.info(
-        "%s: %.2f M parameters, %d tokens; %d batches an epoch, %.1f %% padding",
+        "%s: %.2f M parameters%s, %d tokens; %d batches an epoch, %.1f %% padding",
         recipe.name,
         parameters / 1e6,
+        f" ({frozen / 1e6:.2f} M frozen)" if frozen else "",
         model.config.vocabulary,
         len(served.train_batches(0)),
         100 * served.padding(),

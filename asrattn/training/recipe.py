@@ -59,6 +59,7 @@ class TrainConfig:
     schedule         what share of it is taken along the run
     clip             largest norm of the gradient; 0 leaves it alone
     ema              decay of the moving average of the weights, which is judged, and saved where it is best; 0 is off
+    freeze           weights that stay as they are: names, or what names begin with, such as encoder.layers.0
     average          judged models whose mean the run leaves; 1 leaves one of them as it is
     average_of       the ones with the best WER, or the last
     skip             steps in all that may be left out because something is no number; one more ends the run
@@ -75,6 +76,7 @@ class TrainConfig:
     schedule: ScheduleConfig = field(default_factory=CosineConfig)
     clip: float = 5.0
     ema: float = 0.998
+    freeze: tuple[str, ...] = ()
     average: int = 1
     average_of: Literal["best", "last"] = "best"
     precision: Precision = "bf16"

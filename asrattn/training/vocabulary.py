@@ -1,10 +1,22 @@
-"""Which weights have a row for each token."""
+"""Vocabularies of two models: which weights have a row for each token, and which token stands where."""
+
+from collections.abc import Iterable
 
 import torch
 from torch import nn
 
-from asrattn import decoders
+from asrattn import decoders, text
+from asrattn.errors import TextError
 from asrattn.model import SpeechModel
+from asrattn.text import (
+    RESERVED,
+    BpeConfig,
+    BpeTokenizer,
+    CharConfig,
+    CharTokenizer,
+    Tokenizer,
+    TokenizerConfig,
+)
 
 
 def token_weights(model: nn.Module) -> frozenset[str]:
@@ -22,3 +34,34 @@ def token_weights(model: nn.Module) -> frozenset[str]:
     own = dict(model.decoder.named_parameters())
     changed = {name for name, p in larger.named_parameters() if p.shape != own[name].shape}
     return frozenset({f"decoder.{name}" for name in changed} | {"ctc.weight", "ctc.bias"})
+
+
+def extend(known: Tokenizer, config: TokenizerConfig, texts: list[str]) -> Tokenizer:
+    """The tokenizer of a model that is to go on with these texts, as near to the one it knows as can be.
+
+    Characters: the known ones, and after them the new ones. Byte pairs: the known tokenizer, if it has the size that
+    is asked for and can write every text. Else one trained on the texts alone. Raises TextError as `text.train`.
+    """
+    match known, config:
+        case CharTokenizer(characters=old), CharConfig():
+            new = CharTokenizer.train(texts).characters
+            return CharTokenizer(old + "".join(c for c in new if c not in old))
+        case BpeTokenizer(size=size), BpeConfig(size=wanted) if size == wanted and _writes(known, texts):
+            return known
+    return text.train(config, texts)
+
+
+def shared(ours: Tokenizer, theirs: Tokenizer) -> dict[int, int]:
+    """Our id -> their id, for every token that both have; the reserved ones are always among them."""
+    places = {token: id_ for id_, token in enumerate(theirs.tokens, RESERVED)}
+    both = {id_: places[token] for id_, token in enumerate(ours.tokens, RESERVED) if token in places}
+    return {id_: id_ for id_ in range(RESERVED)} | both
+
+
+def _writes(known: Tokenizer, texts: Iterable[str]) -> bool:
+    try:
+        for each in texts:
+            known.encode(each)
+    except TextError:
+        return False
+    return True

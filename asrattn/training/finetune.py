@@ -1,0 +1,133 @@
+"""Going on from a trained model: what is taken from it, and what is left alone."""
+
+import difflib
+import logging
+from collections.abc import Container
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from asrattn import checkpoint
+from asrattn.checkpoint import Saved
+from asrattn.config import Plain, to_plain
+from asrattn.errors import ConfigError
+from asrattn.model import ModelConfig, SpeechModel
+from asrattn.text import Tokenizer
+from asrattn.training.vocabulary import shared, token_weights
+
+log = logging.getLogger(__name__)
+
+FREE = {"dropout", "scheduled_sampling", "vocabulary"}  # settings that do not change what a weight means
+SHOWN = 20  # tokens named in a line of the log
+
+
+def load(path: Path, wanted: ModelConfig) -> Saved:
+    """A model to go on from. Raises CheckpointError as `checkpoint.load`, and ConfigError where it is not of the
+    architecture that is wanted, for the first setting that differs."""
+    saved = checkpoint.load(path)
+    found = difference(to_plain(saved.model.config), to_plain(wanted), "model", FREE)
+    if found:
+        name, theirs, ours = found
+        raise ConfigError(
+            f"--init {path}: its {name} is {written(theirs)}, the recipe's {written(ours)}; weights fit the same "
+            f"model only: --set {name}={written(theirs)}, or train without --init"
+        )
+    return saved
+
+
+@torch.no_grad()
+def adopt(model: SpeechModel, tokenizer: Tokenizer, saved: Saved, path: Path) -> None:
+    """Put the saved weights into a model of the same architecture, the front-end's normaliser among them.
+
+    Rows of tokens go where the token stands in our tokenizer; those of tokens that only we have stay as they are.
+    """
+    own, theirs = model.state_dict(), saved.model.state_dict()
+    rows = shared(tokenizer, saved.tokenizer)
+    ours_at, theirs_at = torch.tensor(list(rows)), torch.tensor(list(rows.values()))
+    by_token = token_weights(model)
+    for name, weight in own.items():
+        if name in by_token:
+            weight[ours_at] = theirs[name][theirs_at].to(weight.dtype)
+        else:
+            weight.copy_(theirs[name])
+    _report(path, own, by_token, rows, tokenizer, saved.tokenizer)
+
+
+def freeze(model: nn.Module, prefixes: tuple[str, ...]) -> None:
+    """Take the weights below these names out of the training.
+
+    Raises ConfigError for a name that no weight has, with what was meant, and where nothing is left to train.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    for prefix in prefixes:
+        if not any(_below(name, prefix) for name in names):
+            raise ConfigError(f"train.freeze: {_unknown(prefix, names)}")
+    frozen = [p for name, p in model.named_parameters() if any(_below(name, prefix) for prefix in prefixes)]
+    if len(frozen) == len(names):
+        raise ConfigError("train.freeze: leaves nothing to train; name less")
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+
+
+def difference(
+    theirs: Plain, ours: Plain, where: str, free: Container[str] = ()
+) -> tuple[str, Plain, Plain] | None:
+    """Name and both values of the first setting that differs, but for the free ones."""
+    if not (isinstance(theirs, dict) and isinstance(ours, dict)):
+        return None if theirs == ours else (where, theirs, ours)
+    names = [*theirs, *(name for name in ours if name not in theirs)]
+    for name in sorted(names, key=lambda n: n != "kind"):  # another kind has other settings
+        if name not in free:
+            found = difference(theirs.get(name), ours.get(name), f"{where}.{name}", free)
+            if found:
+                return found
+    return None
+
+
+def _report(
+    path: Path,
+    weights: dict[str, Tensor],
+    by_token: frozenset[str],
+    rows: dict[int, int],
+    ours: Tokenizer,
+    theirs: Tokenizer,
+) -> None:
+    taken = sum(w.numel() for name, w in weights.items() if name not in by_token)
+    log.info("%s: %.2f M numbers taken, the front-end's mean and deviation among them", path, taken / 1e6)
+    fresh = [token for token in ours.tokens if token not in set(theirs.tokens)]
+    lost = [token for token in theirs.tokens if token not in set(ours.tokens)]
+    log.info(
+        "%s: %d of %d tokens mapped in %d weights; new: %s; left behind: %s",
+        path,
+        len(rows),
+        ours.size,
+        len(by_token),
+        _listed(fresh),
+        _listed(lost),
+    )
+
+
+def _listed(tokens: list[str]) -> str:
+    shown = ", ".join(map(repr, tokens[:SHOWN])) or "none"
+    return shown + (f" and {len(tokens) - SHOWN} more" if len(tokens) > SHOWN else "")
+
+
+def _below(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(f"{prefix}.")
+
+
+def _unknown(prefix: str, names: list[str]) -> str:
+    """The nearest among all names and what stands above them."""
+    above = {".".join(name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
+    close = difflib.get_close_matches(prefix, sorted(above), n=1, cutoff=0.5)
+    top = ", ".join(dict.fromkeys(name.split(".")[0] for name in names))
+    hint = f"did you mean {close[0]}?" if close else f"the model has {top}"
+    return f"no weight is called {prefix!r}, or stands below it; {hint}"
+
+
+def written(value: Plain) -> str:
+    """As `--set` takes it."""
+    if isinstance(value, list):
+        return ",".join(map(written, value))
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
