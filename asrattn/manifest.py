@@ -73,6 +73,12 @@ def read(path: Path) -> list[Utterance]:
     return utterances
 
 
+def parse(line: str, where: str, folder: Path) -> Utterance:
+    """The utterance of one line of a manifest in this folder. Raises ManifestError as `read` does, from `where`."""
+    utterance = _utterance(_object(line, where, "utterance"), where)
+    return replace(utterance, audio=str(folder.absolute() / utterance.audio))
+
+
 def write(path: Path, utterances: Iterable[Utterance]) -> None:
     """Write a manifest whole or not at all; absolute audio paths below its folder become relative.
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [  # lm, align and server have their places already
     {"errors", "lengths"},
-    {"config", "audio", "manifest", "segments", "text"},
+    {"config", "audio", "lines", "manifest", "segments", "shards", "text"},
     {"attention", "layers", "frontend", "augment"},
     {"encoders", "decoders", "lm"},
     {"model", "search", "align"},

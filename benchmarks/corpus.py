@@ -1,0 +1,93 @@
+"""What a large corpus costs before its first step: python -m benchmarks.corpus --help.
+
+A made manifest of millions of lines (no sound files: none is opened) is opened for the first time, which scans it, and
+again, which maps its index; then lines are read at random. Memory is what the process has for itself (anonymous pages);
+mapped pages of the index can be given back by the system at any time.
+"""
+
+import argparse
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from asrattn.lines import Lines
+
+T = TypeVar("T")
+WORDS = (
+    "the",
+    "of",
+    "and",
+    "to",
+    "in",
+    "that",
+    "is",
+    "was",
+    "he",
+    "for",
+    "it",
+    "with",
+    "as",
+    "his",
+    "on",
+    "be",
+)
+READ = 1000
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print a line for each measurement."""
+    parser = argparse.ArgumentParser(
+        description="opening a manifest of millions of lines: seconds and memory"
+    )
+    parser.add_argument("--lines", type=int, default=10_000_000)
+    parser.add_argument(
+        "--folder", type=Path, help="where to write it (default: a passing one); 170 bytes a line"
+    )
+    args = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+        path = write(Path(folder) / "train.jsonl", args.lines)
+        print(f"{args.lines:,} lines, {path.stat().st_size / 1e9:.2f} GB")
+        lines = measured("opened for the first time", lambda: Lines(path))
+        lines = measured("opened again", lambda: Lines(path))
+        measured("hours summed up", lambda: float(lines.seconds.sum(dtype=float)) / 3600)
+        draw = random.Random(0)
+        measured(f"{READ} read at random", lambda: [lines[draw.randrange(len(lines))] for _ in range(READ)])
+
+
+def write(path: Path, count: int) -> Path:
+    """A manifest of sentences of the lengths of read speech, log-normal around 8 s; the same for every call."""
+    with path.open("w", encoding="utf-8") as out:
+        out.writelines(made(count))
+    return path
+
+
+def made(count: int) -> Iterator[str]:
+    draw = random.Random(0)
+    texts = [" ".join(draw.choices(WORDS, k=draw.randint(4, 30))) for _ in range(1000)]
+    for i in range(count):
+        seconds = min(max(draw.lognormvariate(2.1, 0.5), 0.6), 30.0)
+        yield (
+            f'{{"id": "speaker-{i % 4999:04}-{i:08}", "audio": "audio/{i % 4999:04}/{i:08}.flac", '
+            f'"text": "{texts[i % 997]}", "seconds": {seconds:.4f}, "speaker": "{i % 4999:04}"}}\n'
+        )
+
+
+def measured(name: str, work: Callable[[], T]) -> T:
+    before, wall, cpu = anonymous(), time.perf_counter(), time.process_time()
+    found = work()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(f"{name:28} {wall:8.2f} s   {cpu:8.2f} CPU-s   {anonymous() - before:+8.1f} MB", flush=True)
+    return found
+
+
+def anonymous() -> float:
+    """Megabytes of memory that are this process's own."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) / 1000 for line in status.splitlines() if line.startswith("RssAnon"))
+
+
+if __name__ == "__main__":
+    main()
