@@ -9,6 +9,7 @@ import os
 import re
 import struct
 import tempfile
+import uuid
 import weakref
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -132,7 +133,7 @@ def _kept(kept: Path, known: Known) -> Index | None:
 def _built(kept: Path, known: Known, file: IO[bytes], path: Path) -> Index:
     """Write the index, check the ids, and map it; in the folder for passing files where its own is not writable."""
     folder = kept.parent if os.access(kept.parent, os.W_OK) else Path(tempfile.gettempdir())
-    draft = folder / f"{kept.name}.{os.getpid()}.part"
+    draft = folder / f"{kept.name}.{uuid.uuid4().hex}.part"
     try:
         with draft.open("wb") as out, tempfile.TemporaryFile(dir=folder) as ids:
             out.write(_HEADER.pack(*known))

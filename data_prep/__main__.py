@@ -4,25 +4,25 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from asrattn.errors import AsrattnError
-from data_prep import an4, commonvoice, demo, folder, kaldi, librispeech, speechocean762, summary
+from asrattn.shards import Part
+from data_prep import an4, commonvoice, demo, folder, kaldi, librispeech, shards, speechocean762, summary
 from data_prep.build import Options
 
 Prepare = Callable[[argparse.Namespace, Options], dict[str, Path]]
+Run = Callable[[argparse.Namespace], Iterable[str]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 a told error; argparse ends with 2 for wrong usage."""
     args = _parser().parse_args(argv)
     logging.basicConfig(format="%(message)s")
-    names = ("lower", "upper", "strip_punctuation", "quick", "jobs", "seed")
-    options = Options(**{name: getattr(args, name) for name in names})
-    prepare: Prepare = args.prepare
+    run: Run = args.run
     try:
-        for line in summary.lines(prepare(args, options), args.dest):
+        for line in run(args):
             print(line)
     except AsrattnError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -34,6 +34,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted; run it again to finish", file=sys.stderr)
         return 130
     return 0
+
+
+def _prepared(prepare: Prepare) -> Run:
+    def run(args: argparse.Namespace) -> Iterable[str]:
+        names = ("lower", "upper", "strip_punctuation", "quick", "jobs", "seed")
+        options = Options(**{name: getattr(args, name) for name in names})
+        return summary.lines(prepare(args, options), args.dest)
+
+    return run
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         None,
         lambda args, options: demo.prepare(args.dest, options),
     )
+    _add_shards(corpora)
     return parser
 
 
@@ -80,7 +90,7 @@ def _add(
 ) -> argparse.ArgumentParser:
     """A corpus with the options that all of them have."""
     parser: argparse.ArgumentParser = corpora.add_parser(name, help=description, description=description)
-    parser.set_defaults(prepare=prepare)
+    parser.set_defaults(run=_prepared(prepare))
     if source:
         parser.add_argument("source", metavar="SOURCE", type=Path, help=source)
     parser.add_argument(
@@ -98,6 +108,11 @@ def _add(
     parser.add_argument(
         "--quick", action="store_true", help="read only headers: faster, but truncated and NaN audio may pass"
     )
+    _add_work(parser)
+    return parser
+
+
+def _add_work(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs",
         metavar="N",
@@ -106,7 +121,31 @@ def _add(
         help="files opened at once (%(default)s)",
     )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of whatever is drawn (%(default)s)")
-    return parser
+
+
+def _add_shards(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    description = (
+        "a manifest -> shards: archives of flac in a shuffled order, for a corpus larger than memory"
+    )
+    parser = corpora.add_parser("shards", help=description, description=description)
+    parser.set_defaults(
+        run=lambda args: shards.lines(
+            shards.make(args.source, args.dest, args.hours, args.rate, args.seed, args.jobs, args.shard),
+            args.dest,
+        )
+    )
+    parser.add_argument("source", metavar="MANIFEST", type=Path, help="such as data/corpus/train.jsonl")
+    parser.add_argument("dest", metavar="DEST", type=Path, help="a folder, such as data/corpus/train")
+    parser.add_argument("--hours", metavar="X", type=_hours, default=0.5, help="in a shard (%(default)s)")
+    parser.add_argument("--rate", metavar="HZ", type=_count, help="of the sound (default: each file's own)")
+    _add_work(parser)
+    parser.add_argument(
+        "--shard",
+        metavar="I/N",
+        type=Part.parse,
+        default=Part(),
+        help="write every N-th shard only (default: all)",
+    )
 
 
 def _add_an4(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -207,6 +246,13 @@ def _count(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def _hours(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError("must be above 0")
     return value
 
 

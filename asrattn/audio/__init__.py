@@ -50,17 +50,24 @@ def info(path: Path) -> AudioInfo:
         return AudioInfo(sound.rate, sound.channels, sound.frames / sound.rate)
 
 
-def read(path: Path, rate: int, start: float | None = None, seconds: float | None = None) -> Wave:
+def read(
+    path: Path,
+    rate: int,
+    start: float | None = None,
+    seconds: float | None = None,
+    data: bytes | None = None,
+) -> Wave:
     """(S,) float32, the mean of the channels, resampled to `rate` Hz.
 
-    start, seconds: a segment of the file; found by seeking, so that memory follows the segment and not the file. An end
-    up to 10 ms past the end of the file is clipped.
+    start, seconds   a segment of the file; found by seeking, so that memory follows the segment and not the file. An
+                     end up to 10 ms past the end of the file is clipped
+    data             the bytes of the file, where it lies in an archive; the path is for the messages then
 
     Raises AudioError for: missing, unreadable, a folder, empty, truncated, no sound, zero length, NaN or infinite
     samples, a rate of 0, a segment outside of the file, a container that needs PyAV where it is not installed.
     """
     _check_rate(rate, f"{path}: cannot be read at {rate} Hz")
-    with _open(path) as sound:
+    with _open(path, data) as sound:
         begin, count = _segment(path, sound, start, seconds)
         blocks = list(sound.blocks(begin, count))
         wave = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0, np.float32), *blocks])
@@ -74,9 +81,26 @@ def read(path: Path, rate: int, start: float | None = None, seconds: float | Non
 
 
 def write(path: Path, wave: NDArray[Any], rate: int) -> None:
-    """Write a wave (S,) in the format of the suffix, whole or not at all; PCM is 16 bit, what passes ±1 is clipped.
+    """Write a wave (S,) in the format of the suffix, whole or not at all.
 
-    Raises AudioError for a suffix or rate that cannot be written, an empty or unfinished wave, a full disk.
+    Raises AudioError for a full disk, and as `encode` does.
+    """
+    data = encode(path, wave, rate)
+    draft = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(data)
+        draft.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
+        raise AudioError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def encode(path: Path, wave: NDArray[Any], rate: int) -> memoryview:
+    """The bytes of a file of this name for a wave (S,); PCM is 16 bit, what passes ±1 is clipped.
+
+    Raises AudioError for a suffix or rate that cannot be written, an empty or unfinished wave.
     """
     if path.suffix.lower() not in _CODECS:
         raise AudioError(
@@ -88,16 +112,7 @@ def write(path: Path, wave: NDArray[Any], rate: int) -> None:
             f"{path}: a wave of shape {wave.shape} cannot be written; give one channel (S,), S > 0"
         )
     _check_finite(wave, rate, f"{path}: cannot be written, it would hold")
-    data = _encode(path, wave, rate)
-    draft = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(data)
-        draft.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
-        raise AudioError(f"{path}: cannot be written ({error.strerror})") from None
+    return _encode(path, wave, rate)
 
 
 def _encode(path: Path, wave: NDArray[Any], rate: int) -> memoryview:
@@ -116,9 +131,9 @@ def _encode(path: Path, wave: NDArray[Any], rate: int) -> memoryview:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Sound]:
+def _open(path: Path, data: bytes | None = None) -> Iterator[Sound]:
     """The file, its header checked."""
-    with _file(path) as file:
+    with _file(path) if data is None else io.BytesIO(data) as file:
         head = file.read(1024)
         file.seek(0)
         if not head:

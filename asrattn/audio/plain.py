@@ -1,5 +1,6 @@
 """wav, flac, mp3, ogg, aiff and NIST sphere through soundfile."""
 
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -53,7 +54,9 @@ class _Plain:
 
     def _check_end(self, at: int, end: int) -> None:
         """A guessed length may be too long, or too short, and then sound would be lost in silence."""
-        rest = os.fstat(self.file.fileno()).st_size - self.file.tell()
+        position = self.file.tell()
+        rest = self.file.seek(0, os.SEEK_END) - position
+        self.file.seek(position)
         if at < end - self.slack or (self.guessed and end >= self.frames and rest > _MP3_TAIL):
             raise AudioError(
                 f"{self.path}: is an mp3 that ends after {at / self.rate:.2f} s with {rest} bytes left, where "
@@ -68,8 +71,9 @@ def open_plain(path: Path, file: IO[bytes], head: bytes) -> Iterator[Sound]:
     import soundfile
 
     try:
-        # By descriptor: given a name, libsndfile takes any bytes called .au or .raw for sound.
-        with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
+        # By descriptor, or from memory: given a name, libsndfile takes any bytes called .au or .raw for sound.
+        source = file if isinstance(file, io.BytesIO) else file.fileno()
+        with soundfile.SoundFile(source, closefd=False) as sound:
             _refuse_cut(path, sound, head)
             yield _Plain(path, file, sound, head)
     except soundfile.LibsndfileError as error:

@@ -1,0 +1,165 @@
+"""A manifest and its sound files -> shards: archives of flac, shuffled, with a manifest beside each."""
+
+import hashlib
+import io
+import json
+import sys
+import tarfile
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from asrattn import audio, manifest
+from asrattn.errors import AudioError, DataError, ManifestError
+from asrattn.lines import Lines
+from asrattn.manifest import Utterance
+from asrattn.shards import ABOUT, Part
+from data_prep.build import DROPPED, writing
+from data_prep.summary import NAMED
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a folder of shards is made from and how, as shards.json holds it: other shards are not put beside them."""
+
+    manifest: str  # a digest of its bytes
+    hours: float
+    rate: int | None
+    seed: int
+    shards: int
+
+
+class Made(NamedTuple):
+    """A shard: how many utterances it holds, and those left out, with the reason."""
+
+    archive: Path
+    utterances: int
+    dropped: list[tuple[str, str]]
+
+
+def make(
+    path: Path,
+    dest: Path,
+    hours: float = 0.5,
+    rate: int | None = None,
+    seed: int = 0,
+    jobs: int = 1,
+    part: Part = Part(),  # noqa: B008 (a frozen value)
+) -> Iterator[Made]:
+    """Write shards of so many hours, or those of one part, each whole or not at all; those that are there are left.
+
+    rate   in Hz; None: each file at its own
+    Segments are cut out of their files. What cannot be read is left out, and told. Raises ManifestError for a bad
+    manifest; DataError where `dest` holds other shards or cannot be written, and where a whole shard is unreadable.
+    """
+    source = Lines(path)
+    order = np.random.default_rng(seed).permutation(len(source))
+    shard_of = (np.cumsum(source.seconds[order], dtype=np.float64) - 1e-6) // (3600 * hours)
+    _, starts = np.unique(shard_of, return_index=True)
+    pieces = np.split(order, starts[1:])
+    with writing(dest):
+        dest.mkdir(parents=True, exist_ok=True)
+        _claim(dest, Plan(_digest(path), hours, rate, seed, len(pieces)))
+    stems = part.of([dest.resolve() / f"shard-{number:05}" for number in range(len(pieces))])
+    todo = [
+        (stem, piece)
+        for stem, piece in zip(stems, part.of(pieces), strict=True)
+        if not _manifest(stem).exists()
+    ]
+    bar = tqdm(
+        total=sum(len(piece) for _, piece in todo),
+        desc="writing",
+        unit=" files",
+        file=sys.stderr,
+        disable=None,
+        leave=False,
+    )
+    with bar, ThreadPoolExecutor(max(1, jobs)) as pool:  # threads: coding happens outside of Python's lock
+        yield from pool.map(lambda job: _write(job[0], job[1], source, rate, bar), todo)
+
+
+def lines(made: Iterator[Made], dest: Path) -> Iterator[str]:
+    """What was made, in a few lines."""
+    shards = list(made)
+    dropped = [each for shard in shards for each in shard.dropped]
+    yield f"{len(shards)} shards written, {sum(s.utterances for s in shards)} utterances  {dest}"
+    yield f"dropped  {len(dropped)}" + (f"  reasons in {dest}/*.{DROPPED}" if dropped else "")
+    yield from (f"  {id_}: {reason}" for id_, reason in dropped[:NAMED])
+    if len(dropped) > NAMED:
+        yield f"  … and {len(dropped) - NAMED} more"
+
+
+def _claim(dest: Path, plan: Plan) -> None:
+    about = dest / ABOUT
+    text = json.dumps(asdict(plan), indent=2) + "\n"
+    if about.is_file():
+        if about.read_text(encoding="utf-8") != text:
+            raise DataError(
+                f"{dest}: holds shards of another manifest or with other settings ({ABOUT}); name another DEST"
+            )
+    elif any(dest.glob("*.jsonl")):
+        raise DataError(f"{dest}: holds manifests that are no shards; name another DEST")
+    else:
+        draft = about.with_name(f"{ABOUT}.{uuid.uuid4().hex}.part")  # several jobs may begin at once
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(about)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def _write(stem: Path, piece: NDArray[np.int64], source: Lines, rate: int | None, bar: tqdm) -> Made:
+    """The archive first: where there is a manifest, the shard is whole."""
+    archive, utterances, dropped = stem.with_suffix(".tar"), [], []
+    with writing(stem.parent):
+        draft = archive.with_name(archive.name + ".part")
+        with tarfile.open(draft, "w") as tar:
+            for i, number in enumerate(piece.tolist()):
+                made = _coded(source, number, archive / f"{i:06}.flac", rate)
+                if isinstance(made, tuple):
+                    utterance, data = made
+                    member = tarfile.TarInfo(f"{i:06}.flac")
+                    member.size = len(data)
+                    tar.addfile(member, io.BytesIO(data))
+                    utterances.append(utterance)
+                else:
+                    dropped.append((f"line {number + 1}", made))
+                bar.update()
+        if not utterances:
+            raise DataError(f"{archive}: none of its {len(dropped)} utterances can be read: {dropped[0][1]}")
+        draft.replace(archive)
+        if dropped:
+            rows = [
+                "utterance\treason\n",
+                *("\t".join(" ".join(f.split()) for f in row) + "\n" for row in dropped),
+            ]
+            stem.with_suffix("." + DROPPED).write_text("".join(rows), encoding="utf-8")
+        manifest.write(_manifest(stem), utterances)
+    return Made(archive, len(utterances), dropped)
+
+
+def _manifest(stem: Path) -> Path:
+    return stem.with_suffix(".jsonl")
+
+
+def _coded(source: Lines, number: int, place: Path, rate: int | None) -> tuple[Utterance, bytes] | str:
+    """The utterance as it stands in the shard, and its sound; or why it cannot be used."""
+    try:
+        utterance = source[number]
+        path = Path(utterance.audio)
+        seconds = None if utterance.start is None else utterance.seconds
+        at = rate or audio.info(path).rate
+        wave = audio.read(path, at, utterance.start, seconds)
+        data = bytes(audio.encode(place, wave, at))
+    except (AudioError, ManifestError) as error:
+        return str(error)
+    return replace(utterance, audio=str(place), seconds=round(len(wave) / at, 4), start=None), data
