@@ -89,6 +89,19 @@ def test_every_format_gives_back_the_wave(tmp_path, suffix, codec, subtype, tole
     assert audio.info(path) == (RATE, 1, 2.0)
 
 
+@pytest.mark.parametrize(("suffix", "codec", "subtype"), [f[:3] for f in FORMATS])
+def test_bytes_in_memory_are_read_as_a_file_is(tmp_path, suffix, codec, subtype):
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, glide(2.0), RATE, format=codec, subtype=subtype)
+    data = path.read_bytes()
+    whole, part = audio.read(path, RATE), audio.read(path, RATE, 0.5, 1.0)
+    path.unlink()
+    assert np.array_equal(audio.read(path, RATE, data=data), whole)
+    assert np.array_equal(audio.read(path, RATE, 0.5, 1.0, data), part)
+    with pytest.raises(AudioError, match=path.name):
+        audio.read(path, RATE, data=data[: len(data) // 2])
+
+
 @pytest.mark.parametrize(("suffix", "container", "codec"), TRACKS)
 def test_the_sound_track_of_a_container_is_read(tmp_path, suffix, container, codec):
     path = tmp_path / f"a.{suffix}"
