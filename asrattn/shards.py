@@ -5,13 +5,12 @@ name archive and member: `shard-00000.tar/000017.flac`. Nothing is unpacked to d
 there are to be.
 """
 
-import argparse
 import json
 import tarfile
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,32 +19,9 @@ from asrattn.errors import AudioError, ManifestError
 from asrattn.lines import Lines
 from asrattn.manifest import Utterance
 
-T = TypeVar("T")
 ABOUT = "shards.json"
+_MANIFESTS = "shard-*.jsonl"
 _ARCHIVE = ".tar/"
-
-
-class Part(NamedTuple):
-    """One of several equal parts of a work, for job arrays: number 1, 2 … of total."""
-
-    number: int = 1
-    total: int = 1
-
-    @staticmethod
-    def parse(text: str) -> "Part":
-        """From "2/8"."""
-        number, _, total = text.partition("/")
-        if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
-            raise argparse.ArgumentTypeError(f"{text!r} is no part; give for example 1/8, 2/8, … 8/8")
-        return Part(int(number), int(total))
-
-    def of(self, items: Sequence[T]) -> Sequence[T]:
-        """Every total-th of the items."""
-        return items[self.number - 1 :: self.total]
-
-    @property
-    def name(self) -> str:
-        return f"{self.number}-of-{self.total}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +40,7 @@ class Shards:
     @staticmethod
     def open(folder: Path) -> "Shards":
         """Raises ManifestError where there are none, or some are missing; and for their manifests as Lines does."""
-        paths = tuple(sorted(folder.glob("*.jsonl")))
+        paths = tuple(sorted(folder.glob(_MANIFESTS)))
         if not paths:
             raise ManifestError(f"{folder}: holds no shard; make some with python -m data_prep shards")
         _check_all(folder, len(paths))
@@ -80,7 +56,18 @@ class Shards:
     def __getitem__(self, number: int) -> Utterance:
         """Raises ManifestError for a bad line."""
         shard, line = self.place(number)
-        return Lines(self.paths[shard])[line]
+        return _lines(self.paths[shard])[line]
+
+
+def are_in(folder: Path) -> bool:
+    """Whether a folder holds shards, or is to hold some."""
+    return (folder / ABOUT).is_file() or any(folder.glob(_MANIFESTS))
+
+
+@lru_cache(maxsize=64)
+def _lines(path: Path) -> Lines:
+    """Those of a window, which are asked for by turns."""
+    return Lines(path)
 
 
 class Reader:

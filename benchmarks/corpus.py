@@ -1,8 +1,8 @@
 """What a large corpus costs before its first step: python -m benchmarks.corpus --help.
 
 A made manifest of millions of lines (no sound files: none is opened) is opened for the first time, which scans it, and
-again, which maps its index; then lines are read at random. Memory is what the process has for itself (anonymous pages);
-mapped pages of the index can be given back by the system at any time.
+again, which maps its index; lines are read at random; the batches of an epoch are planned. Memory is what the process
+has for itself (anonymous pages); mapped pages of the index can be given back by the system at any time.
 """
 
 import argparse
@@ -13,7 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from asrattn.lines import Lines
+from asrattn.training.batches import Plan, padding, shard_batches
+from asrattn.training.recipe import DataConfig
 
 T = TypeVar("T")
 WORDS = (
@@ -35,6 +40,7 @@ WORDS = (
     "be",
 )
 READ = 1000
+BATCH = 100.0  # seconds of audio in a batch
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -55,6 +61,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         measured("hours summed up", lambda: float(lines.seconds.sum(dtype=float)) / 3600)
         draw = random.Random(0)
         measured(f"{READ} read at random", lambda: [lines[draw.randrange(len(lines))] for _ in range(READ)])
+        seconds = np.array(lines.seconds)
+    plan = measured("an epoch planned", lambda: planned(seconds))
+    print(f"{len(plan):,} steps of {BATCH:g} s, padding {100 * padding(seconds, plan):.2f} %")
+
+
+def planned(seconds: NDArray[np.float32]) -> Plan:
+    """An epoch of shards of half an hour, as recipes have it unless they say otherwise."""
+    starts = np.searchsorted(np.cumsum(seconds, dtype=float), np.arange(0, seconds.sum(dtype=float), 1800))
+    starts = np.append(starts, len(seconds))
+    return shard_batches(seconds, starts, BATCH, 0, 0, DataConfig().window)
 
 
 def write(path: Path, count: int) -> Path:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from asrattn.errors import AsrattnError
-from asrattn.shards import Part
+from asrattn.part import WHOLE, Part
 from data_prep import an4, commonvoice, demo, folder, kaldi, librispeech, shards, speechocean762, summary
-from data_prep.build import Options
+from data_prep.build import Options, PartDone
 
 Prepare = Callable[[argparse.Namespace, Options], dict[str, Path]]
 Run = Callable[[argparse.Namespace], Iterable[str]]
@@ -24,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for line in run(args):
             print(line)
+    except PartDone as done:
+        print(done)
     except AsrattnError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -38,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _prepared(prepare: Prepare) -> Run:
     def run(args: argparse.Namespace) -> Iterable[str]:
-        names = ("lower", "upper", "strip_punctuation", "quick", "jobs", "seed")
+        names = ("lower", "upper", "strip_punctuation", "quick", "jobs", "seed", "part")
         options = Options(**{name: getattr(args, name) for name in names})
         return summary.lines(prepare(args, options), args.dest)
 
@@ -108,11 +110,11 @@ def _add(
     parser.add_argument(
         "--quick", action="store_true", help="read only headers: faster, but truncated and NaN audio may pass"
     )
-    _add_work(parser)
+    _add_work(parser, "open every N-th sound file only, and end; the run without it then opens no other")
     return parser
 
 
-def _add_work(parser: argparse.ArgumentParser) -> None:
+def _add_work(parser: argparse.ArgumentParser, part: str) -> None:
     parser.add_argument(
         "--jobs",
         metavar="N",
@@ -121,6 +123,9 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
         help="files opened at once (%(default)s)",
     )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of whatever is drawn (%(default)s)")
+    parser.add_argument(
+        "--shard", metavar="I/N", type=Part.parse, default=WHOLE, dest="part", help=f"{part} (default: all)"
+    )
 
 
 def _add_shards(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -130,7 +135,7 @@ def _add_shards(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = corpora.add_parser("shards", help=description, description=description)
     parser.set_defaults(
         run=lambda args: shards.lines(
-            shards.make(args.source, args.dest, args.hours, args.rate, args.seed, args.jobs, args.shard),
+            shards.make(args.source, args.dest, args.hours, args.rate, args.seed, args.jobs, args.part),
             args.dest,
         )
     )
@@ -138,14 +143,7 @@ def _add_shards(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("dest", metavar="DEST", type=Path, help="a folder, such as data/corpus/train")
     parser.add_argument("--hours", metavar="X", type=_hours, default=0.5, help="in a shard (%(default)s)")
     parser.add_argument("--rate", metavar="HZ", type=_count, help="of the sound (default: each file's own)")
-    _add_work(parser)
-    parser.add_argument(
-        "--shard",
-        metavar="I/N",
-        type=Part.parse,
-        default=Part(),
-        help="write every N-th shard only (default: all)",
-    )
+    _add_work(parser, "write every N-th shard only")
 
 
 def _add_an4(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -1,24 +1,20 @@
 """Entries -> checked utterances -> manifests: every file is opened, what cannot be used is dropped with its reason."""
 
 import logging
-import math
 import os
-import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
-from asrattn import audio, manifest
+from asrattn import manifest
 from asrattn.audio import AudioInfo
-from asrattn.errors import AudioError, DataError, ManifestError
+from asrattn.errors import DataError, ManifestError
 from asrattn.manifest import Utterance
+from asrattn.part import WHOLE, Part
+from data_prep import opened
 from data_prep.entries import SPLITS, Entry
 
 log = logging.getLogger(__name__)
@@ -27,7 +23,6 @@ DROPPED = "dropped.tsv"
 OVERSHOOT = (
     0.5  # seconds a segment may end behind its file: rounding in published lists, as Kaldi tolerates it
 )
-BLOCK = 600.0  # seconds decoded at once: hours in one file must not fill the memory
 
 Splits = dict[str, list[Utterance]]
 
@@ -40,6 +35,7 @@ class Options:
     quick   read only the headers of sound files: quicker, but truncated and NaN audio may pass
     jobs    files opened at the same time
     seed    of everything drawn: held-out speakers, made speech
+    part    of the files to be opened now, and nothing else; WHOLE prepares the corpus
     """
 
     lower: bool = False
@@ -48,9 +44,14 @@ class Options:
     quick: bool = False
     jobs: int = os.cpu_count() or 1
     seed: int = 0
+    part: Part = WHOLE
 
 
 AS_PUBLISHED = Options()
+
+
+class PartDone(Exception):  # noqa: N818 (no error)
+    """A part of the files was opened, which ends this run; a later one prepares the corpus."""
 
 
 class Dropped(NamedTuple):
@@ -88,11 +89,16 @@ def open_dest(dest: Path) -> Path:
 def check(dest: Path, listed: Mapping[str, Sequence[Entry]], options: Options) -> Splits:
     """Open every sound once, in parallel: utterances in the order of the lists; DEST/dropped.tsv says what is left out.
 
-    Raises ManifestError where an id stands twice, in one split or in two, and DataError where nothing can be used.
+    Raises ManifestError where an id stands twice, in one split or in two, and DataError where nothing can be used;
+    PartDone where only a part of the files is to be opened.
     """
     _check_ids(listed)
     files = dict.fromkeys(e.audio for entries in listed.values() for e in entries if not e.fault)
-    sounds = _open_all(list(files), options)
+    if options.part != WHOLE:
+        with writing(dest):
+            count = opened.some(dest, list(files), options.quick, options.jobs, options.part)
+        raise PartDone(f"{count} of {len(files)} files opened; after all parts, run it again without --shard")
+    sounds = opened.everything(dest, list(files), options.quick, options.jobs)
     splits: Splits = {name: [] for name in listed}
     dropped = []
     for name, entries in listed.items():
@@ -158,25 +164,6 @@ def _check_ids(listed: Mapping[str, Sequence[Entry]]) -> None:
                     "ids must differ, so rename or remove one"
                 )
             seen[entry.id] = name, entry
-
-
-def _open_all(files: Sequence[Path], options: Options) -> dict[Path, AudioInfo | str]:
-    """What each file holds, or why it cannot be used. Threads: decoding happens outside of Python's lock."""
-    with ThreadPoolExecutor(max(1, options.jobs)) as pool:
-        sounds = pool.map(partial(_open, quick=options.quick), files)
-        bar = tqdm(sounds, "opening", len(files), unit=" files", file=sys.stderr, disable=None, leave=False)
-        return dict(zip(files, bar, strict=True))
-
-
-def _open(path: Path, quick: bool) -> AudioInfo | str:
-    try:
-        info = audio.info(path)
-        blocks = 0 if quick else math.ceil(info.seconds / BLOCK)
-        for at in range(blocks):
-            audio.read(path, info.rate, at * info.seconds / blocks, info.seconds / blocks)
-    except AudioError as error:
-        return str(error)
-    return info
 
 
 def _utterance(entry: Entry, sounds: Mapping[Path, AudioInfo | str], options: Options) -> Utterance | str:

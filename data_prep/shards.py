@@ -20,7 +20,8 @@ from asrattn import audio, manifest
 from asrattn.errors import AudioError, DataError, ManifestError
 from asrattn.lines import Lines
 from asrattn.manifest import Utterance
-from asrattn.shards import ABOUT, Part
+from asrattn.part import WHOLE, Part
+from asrattn.shards import ABOUT
 from data_prep.build import DROPPED, writing
 from data_prep.summary import NAMED
 
@@ -51,7 +52,7 @@ def make(
     rate: int | None = None,
     seed: int = 0,
     jobs: int = 1,
-    part: Part = Part(),  # noqa: B008 (a frozen value)
+    part: Part = WHOLE,
 ) -> Iterator[Made]:
     """Write shards of so many hours, or those of one part, each whole or not at all; those that are there are left.
 

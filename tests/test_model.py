@@ -11,7 +11,7 @@ from asrattn.decoders import LSTMDecoderConfig, TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig, LSTMEncoderConfig, TransformerEncoderConfig
 from asrattn.errors import ConfigError
 from asrattn.frontend import FrontendConfig
-from asrattn.model import LossConfig, ModelConfig, SpeechModel, consistency_loss, ctc_loss
+from asrattn.model import LossConfig, ModelConfig, SpeechModel, Whole, consistency_loss, ctc_loss
 from asrattn.text import EOS
 
 V = 8
@@ -88,6 +88,17 @@ def test_ctc_loss_is_infinite_where_the_tokens_do_not_fit():
         torch.zeros(1, 2, 4).log_softmax(-1), torch.tensor([2]), torch.tensor([[3, 3]]), torch.tensor([2])
     )
     assert loss.item() == math.inf
+
+
+@pytest.mark.parametrize(("encoder", "decoder"), MODELS)
+def test_silence_without_a_text_has_a_loss(encoder, decoder):
+    lens, nothing = torch.tensor([60, 60]), torch.zeros(2, 0, dtype=torch.int64)
+    config, step = LossConfig(ctc=0.3, consistency=0.2), Whole(2, 1)
+    losses = small(encoder, decoder).loss(
+        torch.zeros(2, 60, 20), lens, nothing, torch.zeros_like(lens), config, step
+    )
+    assert torch.stack(losses).isfinite().all()
+    assert losses.ctc.detach() > 0
 
 
 def test_consistency_is_zero_for_equal_halves_and_counts_real_frames_only():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from asrattn import manifest, shards
 from asrattn.errors import AudioError, ManifestError
 from asrattn.manifest import Utterance
-from asrattn.shards import Part, Reader, Shards
+from asrattn.shards import Reader, Shards
 
 
 def shard(folder: Path, number: int, sounds: dict[str, bytes], listed: list[str] | None = None) -> Path:
@@ -158,10 +158,3 @@ def test_too_few_shards_are_told(tmp_path: Path) -> None:
     (tmp_path / shards.ABOUT).write_text("[]")
     with pytest.raises(ManifestError, match=r"shards\.json: is damaged"):
         Shards.open(tmp_path)
-
-
-@given(st.lists(st.integers()), st.integers(1, 9))
-def test_parts_are_everything_once(items: list[int], total: int) -> None:
-    parts = [Part.parse(f"{number}/{total}").of(items) for number in range(1, total + 1)]
-    assert sorted(i for part in parts for i in part) == sorted(items)
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from asrattn.cli import options
 from asrattn.cli.score import NORMALIZE, aligned_lines
 from asrattn.errors import ConfigError
+from asrattn.part import WHOLE, Part
 
 if TYPE_CHECKING:
     from asrattn.manifest import Utterance
@@ -54,11 +55,19 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "--worst", type=options.positive, metavar="N", help="show the N worst utterances, in the report too"
     )
+    options.add_shard(
+        parser,
+        "decode every N-th utterance only, from the I-th on, to NAME.hypotheses.I-of-N.jsonl under --out",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    sets = _read(args.manifests)
+    if args.shard != WHOLE and not args.out:
+        raise ConfigError(
+            "--shard writes what is heard in a part of the utterances; say where, with --out DIR"
+        )
+    sets = _read(args.manifests, args.shard)
     recognizer, search = options.recognizer(args)
     heard, failed = [], 0
     for name, utterances in sets.items():
@@ -66,21 +75,24 @@ def run(args: argparse.Namespace) -> int:
         heard.append(_Heard(name, utterances, recognizer.evaluate(utterances, search, progress=progress)))
         failed += _tell(heard[-1])
         if args.out:
-            _write_hypotheses(args.out, heard[-1])
-        _print_results(heard[-1], args.normalize)
+            written = _write_hypotheses(args.out, heard[-1], args.shard)
+        if args.shard == WHOLE:
+            _print_results(heard[-1], args.normalize)
+        else:
+            print(written)  # the rates of a part are no result
     rows = [row for each in heard for row in _rows(each, args.normalize or "none", prefix=len(heard) > 1)]
     if args.worst:
         _print_worst(rows, args.worst)
-    if args.out:
+    if args.out and args.shard == WHOLE:
         _write_report(args, recognizer, heard, rows)
     return 1 if failed else 0
 
 
-def _read(manifests: Sequence[Path]) -> dict[str, list["Utterance"]]:
+def _read(manifests: Sequence[Path], part: Part) -> dict[str, list["Utterance"]]:
     """All sets, before the first is begun: a fault in the last one shows at once."""
     from asrattn import manifest
 
-    sets = {path.stem: manifest.read(path) for path in manifests}
+    sets = {path.stem: list(part.of(manifest.read(path))) for path in manifests}
     if len(sets) < len(manifests):
         raise ConfigError("two of the manifests have the same name; evaluate them one after the other")
     return sets
@@ -134,7 +146,7 @@ def _print_worst(rows: Sequence["Row"], n: int) -> None:
         print("\n".join(aligned_lines(row)))
 
 
-def _write_hypotheses(folder: Path, heard: _Heard) -> None:
+def _write_hypotheses(folder: Path, heard: _Heard, part: Part) -> Path:
     from asrattn.recognizer import Transcript
     from asrattn.scoring import hypotheses
 
@@ -143,7 +155,10 @@ def _write_hypotheses(folder: Path, heard: _Heard) -> None:
         for o in heard.evaluation.outcomes
         if isinstance(o, Transcript)
     ]
-    hypotheses.write(folder / f"{heard.name}.hypotheses.jsonl", lines)
+    middle = "hypotheses" if part == WHOLE else f"hypotheses.{part.name}"
+    path = folder / f"{heard.name}.{middle}.jsonl"
+    hypotheses.write(path, lines)
+    return path
 
 
 def _write_report(

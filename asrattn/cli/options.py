@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from asrattn.part import WHOLE, Part
+
 if TYPE_CHECKING:
     from asrattn.config import Plain
     from asrattn.recognizer import Recognizer
@@ -26,6 +28,16 @@ def add_recognition(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     add_threads(parser)
+
+
+def add_shard(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--shard",
+        type=Part.parse,
+        default=WHOLE,
+        metavar="I/N",
+        help=f"{what}; for job arrays (default: all)",
+    )
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:

@@ -32,6 +32,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="txt: the text, after path and tab where files are many; json: one object a line",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="one file for each sound, instead of stdout")
+    options.add_shard(parser, "every N-th file only, from the I-th on")
     parser.set_defaults(run=run)
 
 
@@ -39,7 +40,9 @@ def run(args: argparse.Namespace) -> int:
     from asrattn.recognizer import Failure
 
     paths, failed = _expand(args.audio)
-    targets = _targets(paths, args.out, args.format)
+    targets = _targets(paths, args.out, args.format)  # of all files: parts must not write over each other's
+    many = len(paths) > 1
+    paths = list(args.shard.of(paths))
     recognizer, search = options.recognizer(args)
     outcomes = options.bar(recognizer.transcribe(paths, search), len(paths), "file")
     for path, outcome in zip(paths, outcomes, strict=True):
@@ -49,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         elif args.out:
             _write(targets[path], _line(outcome, args.format, many=False))
         else:
-            _say(_line(outcome, args.format, many=len(paths) > 1))
+            _say(_line(outcome, args.format, many=many))
     if failed and len(paths) > 1:
         _tell(f"{failed} of {len(paths)} could not be transcribed")
     return 1 if failed else 0

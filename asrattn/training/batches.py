@@ -2,16 +2,21 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeAlias, overload
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from asrattn.manifest import Utterance
 from asrattn.model import Whole
 
+Indices: TypeAlias = NDArray[Any]
+Lengths: TypeAlias = Sequence[float] | NDArray[Any]
+_CHUNK = 100_000  # lengths that are Python numbers at a time
 JITTER = (
     0.03  # how far, relatively, lengths are shaken before sorting, so that neighbours change between epochs
 )
@@ -24,6 +29,7 @@ class Batch:
     stretch (B,): by how much augmentation is to lengthen each; drawn first, so that batches fit the new lengths.
     whole: the step this is a part of. Where a process has no part, it gets an utterance of another's that is not
     to count, and `utterances` is empty.
+    lost: what should have been in it and could not be used: id, reason, detail.
     """
 
     wave: Tensor
@@ -33,6 +39,7 @@ class Batch:
     stretch: Tensor
     utterances: tuple[Utterance, ...]
     whole: Whole
+    lost: tuple[tuple[str, str, str], ...] = ()
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         return self._each(lambda x: x.to(device, non_blocking=non_blocking))
@@ -55,36 +62,101 @@ def seed_of(*parts: int | str) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-def cut(seconds: Sequence[float], bound: float, order: Sequence[int] | None = None) -> list[list[int]]:
+class Plan(Sequence[list[int]]):
+    """The steps of an epoch, held in two arrays: millions of lists would fill the memory, and every worker's too."""
+
+    def __init__(self, steps: Iterable[Sequence[int] | Indices]) -> None:
+        found = [np.asarray(step, np.int32) for step in steps]
+        self._indices = np.concatenate([np.zeros(0, np.int32), *found])
+        self._starts = np.cumsum([0, *map(len, found)])
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    @overload
+    def __getitem__(self, number: int) -> list[int]: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[list[int]]: ...
+    def __getitem__(self, number: int | slice) -> list[int] | list[list[int]]:
+        if isinstance(number, slice):
+            return [self[n] for n in range(*number.indices(len(self)))]
+        number = range(len(self))[number]
+        step: list[int] = self._indices[self._starts[number] : self._starts[number + 1]].tolist()
+        return step
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Plan) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def among(self, numbers: range, world: int, rank: int) -> Indices:
+        """The indices that a process takes in the steps with these numbers, see `portions`."""
+        chosen = np.zeros(len(self), bool)
+        chosen[numbers.start : numbers.stop : numbers.step] = True
+        sizes = np.diff(self._starts)
+        places = np.arange(len(self._indices)) - np.repeat(self._starts[:-1], sizes)
+        found: Indices = self._indices[np.repeat(chosen, sizes) & (places % world == rank)]
+        return found
+
+
+def cut(seconds: Lengths, bound: float, order: Sequence[int] | None = None) -> list[list[int]]:
     """Indices into `seconds`, in the given order (default: by length), cut where the longest times the count
     would pass the bound. An utterance that is longer by itself stands alone."""
-    batches: list[list[int]] = []
-    longest = 0.0
-    for i in order if order is not None else sorted(range(len(seconds)), key=seconds.__getitem__):
-        longest = max(longest, seconds[i])
-        if batches and longest * (len(batches[-1]) + 1) <= bound:
-            batches[-1].append(i)
-        else:
-            batches.append([i])
-            longest = seconds[i]
-    return batches
+    lengths = np.asarray(seconds, np.float64)
+    indices = np.argsort(lengths, kind="stable") if order is None else np.asarray(order, np.int64)
+    return [batch.tolist() for batch in _cut(indices, lengths[indices], bound)]
 
 
-def epoch_batches(seconds: Sequence[float], bound: float, seed: int, epoch: int) -> list[list[int]]:
+def _cut(indices: Indices, lengths: Indices, bound: float) -> list[Indices]:
+    """Parts of the indices; the lengths are in their order."""
+    starts: list[int] = []
+    count, longest = 0, 0.0
+    for at in range(0, len(lengths), _CHUNK):
+        for i, length in enumerate(lengths[at : at + _CHUNK].tolist(), at):
+            longest = max(longest, length)
+            if count and longest * (count + 1) <= bound:
+                count += 1
+            else:
+                starts.append(i)
+                count, longest = 1, length
+    return np.split(indices, starts[1:]) if starts else []
+
+
+def epoch_batches(seconds: Lengths, bound: float, seed: int, epoch: int) -> Plan:
     """The steps of an epoch, for all processes together; each takes its `portions`.
 
     Lengths are shaken a little, sorted and cut; then the steps are shuffled. The same for the same seed and epoch.
     """
     generator = torch.Generator().manual_seed(seed_of("batches", seed, epoch))
-    shaken = torch.rand(len(seconds), generator=generator).mul_(2 * JITTER).add_(1 - JITTER)
-    keys = (shaken * torch.tensor(seconds)).tolist()
-    order = sorted(range(len(seconds)), key=keys.__getitem__)
-    batches = cut(seconds, bound, order)
-    return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
+    lengths = np.asarray(seconds)
+    return Plan(_drawn(np.arange(len(lengths)), lengths, bound, generator))
+
+
+def shard_batches(
+    seconds: Lengths, starts: Indices, bound: float, seed: int, epoch: int, window: int
+) -> Plan:
+    """As `epoch_batches`, for utterances that are read shard by shard; those of shard i are starts[i]:starts[i + 1].
+
+    The shards are shuffled; so many of them at a time, a window, are put into steps, which are shuffled. So nobody
+    needs to keep more than a window in memory.
+    """
+    generator = torch.Generator().manual_seed(seed_of("shards", seed, epoch))
+    lengths = np.asarray(seconds)
+    order = torch.randperm(len(starts) - 1, generator=generator).tolist()
+    windows = (order[at : at + window] for at in range(0, len(order), window))
+    members = (np.concatenate([np.arange(*starts[i : i + 2]) for i in shards]) for shards in windows)
+    return Plan(step for m in members for step in _drawn(m, lengths[m], bound, generator))
+
+
+def _drawn(indices: Indices, lengths: Indices, bound: float, generator: torch.Generator) -> list[Indices]:
+    shaken = torch.rand(len(indices), generator=generator).mul_(2 * JITTER).add_(1 - JITTER)
+    order = torch.argsort(shaken * torch.as_tensor(lengths, dtype=torch.float32), stable=True).numpy()
+    steps = _cut(indices[order], lengths[order], bound)
+    return [steps[i] for i in torch.randperm(len(steps), generator=generator).tolist()]
 
 
 def portions(
-    batch: Sequence[int], seconds: Sequence[float], bound: float, world: int, rank: int
+    batch: Sequence[int], seconds: Lengths | Mapping[int, float], bound: float, world: int, rank: int
 ) -> list[list[int]]:
     """What a process takes of a step, in as many passes as keep each within `bound` seconds, padding included.
 
@@ -95,14 +167,14 @@ def portions(
     return [list(batch[i :: world * passes]) for i in range(rank, world * passes, world)]
 
 
-def stretches(count: int, amount: float, seed: int, epoch: int) -> list[float]:
-    """A factor for the length of each utterance in this epoch, uniform in 1 ± amount."""
+def stretches(count: int, amount: float, seed: int, epoch: int) -> NDArray[np.float32]:
+    """(count,) a factor for the length of each utterance in this epoch, uniform in 1 ± amount."""
     generator = torch.Generator().manual_seed(seed_of("stretch", seed, epoch))
-    factors: list[float] = (1 + amount * (2 * torch.rand(count, generator=generator) - 1)).tolist()
+    factors: NDArray[np.float32] = (1 + amount * (2 * torch.rand(count, generator=generator) - 1)).numpy()
     return factors
 
 
-def padding(seconds: Sequence[float], batches: Sequence[Sequence[int]]) -> float:
+def padding(seconds: Lengths, batches: Sequence[Sequence[int]]) -> float:
     """The share of padding in the batches, between 0 and 1."""
     used = sum(seconds[i] for batch in batches for i in batch)
     taken = sum(len(batch) * max(seconds[i] for i in batch) for batch in batches if batch)

@@ -1,57 +1,59 @@
 """A corpus for training: read, checked and tokenised; what cannot serve is told."""
 
-import itertools
+import contextlib
 import logging
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
+import numpy as np
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
+from numpy.typing import NDArray
 
-from asrattn import audio, manifest, text
-from asrattn.audio.sound import Wave
-from asrattn.errors import AudioError, DataError, TextError
+from asrattn import audio, manifest, shards, text
+from asrattn.errors import AudioError, DataError, ManifestError
+from asrattn.lines import Lines
 from asrattn.manifest import Utterance
 from asrattn.model import SpeechModel
+from asrattn.shards import Shards
 from asrattn.text import Tokenizer
 from asrattn.training.recipe import DataConfig
+from asrattn.training.sources import (
+    GRAIN,
+    Dropped,
+    Item,
+    Kept,
+    Outcome,
+    Rules,
+    Source,
+    Streamed,
+    fitted,
+    parted,
+    read,
+    spoken,
+    tokenised,
+    within,
+)
 from asrattn.training.vocabulary import extend
 
 log = logging.getLogger(__name__)
 
 BYTES = 4  # of a sample in memory
-
-
-class Dropped(NamedTuple):
-    """A training utterance left out, why (one of a few words, for counting), and what exactly."""
-
-    id: str
-    reason: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class Item:
-    """An utterance with its tokens, the stretch of this epoch, and its samples (S,) where they are kept in memory."""
-
-    utterance: Utterance
-    tokens: tuple[int, ...] = ()
-    stretch: float = 1.0
-    wave: Wave | None = field(default=None, repr=False, compare=False)
+TEXTS = 500_000  # most texts that a tokenizer learns from, where they are not in memory
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """What is trained on and judged on, all of it checked."""
+    """What is trained on and judged on."""
 
-    train: list[Item]
-    dev: list[Item]
+    train: Source
+    dev: Kept
     dropped: list[Dropped]
     tokenizer: Tokenizer
 
@@ -68,72 +70,115 @@ def load(
     tokenizer: Tokenizer | None = None,
     known: Tokenizer | None = None,
 ) -> Corpus:
-    """train.jsonl and dev.jsonl of a folder. Training utterances that cannot serve are dropped and listed; dev
-    utterances never are, since the references say what is counted.
+    """The train and dev utterances of a folder: train.jsonl, or shards in train/, and dev.jsonl.
 
-    The tokenizer is trained on the train texts unless one is given; one that is `known`, from a model to go on from,
-    is extended. Audio is decoded once, and kept where the whole
-    corpus fits into `config.cache`. Raises DataError where dev holds what cannot be read, or nothing is left to
-    train on; ManifestError for a bad manifest.
+    Training utterances that cannot serve are dropped and listed; dev utterances never are, since the references say
+    what is counted. The tokenizer is trained on the train texts unless one is given; one that is `known`, from a model
+    to go on from, is extended by them. Audio is decoded once, and kept, where the whole corpus fits into
+    `config.cache`. Otherwise, and from shards, it is read and checked when it is needed; what is dropped then is told
+    then.
+
+    Raises DataError where dev holds what cannot be read, or nothing is left to train on; ManifestError for a bad
+    manifest.
     """
-    train, dev = (manifest.read(folder / f"{split}.jsonl") for split in ("train", "dev"))
-    seconds = sum(u.seconds for u in (*train, *dev))
-    keep = seconds * rate * BYTES <= config.cache * 1e9
-    kept, dropped = _readable(train, config, rate, keep)
-    judged, broken = _opened(dev, rate, keep)
+    source = folder / "train" if shards.are_in(folder / "train") else folder / "train.jsonl"
+    store = Shards.open(source) if source.is_dir() else Lines(source)
+    dev = manifest.read(folder / "dev.jsonl")
+    room = config.cache * 1e9 / BYTES / rate - sum(u.seconds for u in dev)
+    judged, broken = parted(_opened(dev, rate, keep=room >= 0))
     if broken:
         raise DataError(
             f"dev.jsonl: {broken[0].id}: {broken[0].detail}; mend it or take it out ({len(broken)} such)"
         )
-    if kept:
-        texts = [i.utterance.text for i in kept]
-        made = extend(known, config.tokens, texts) if known and not tokenizer else None
-        tokenizer = tokenizer or made or text.train(config.tokens, texts)
-        kept, unknown = _tokenised(kept, tokenizer)
-        dropped += unknown
-    _check_left(kept, train, dropped, folder)
-    assert tokenizer is not None
-    judged = [replace(i, tokens=tuple(tokenizer.encode_lossy(i.utterance.text))) for i in judged]
-    return Corpus(kept, judged, dropped, tokenizer)
+
+    def learn(texts: Iterable[str]) -> Tokenizer:
+        if tokenizer:
+            return tokenizer
+        return extend(known, config.tokens, list(texts)) if known else text.train(config.tokens, list(texts))
+
+    whole = isinstance(store, Lines) and store.seconds.sum(dtype=float) <= room
+    train, dropped, learnt = (_kept if whole else _streamed)(source, store, config, rate, learn)
+    judged = [replace(i, tokens=tuple(learnt.encode_lossy(i.utterance.text))) for i in judged]
+    return Corpus(train, Kept(judged, rate), dropped, learnt)
+
+
+Learn = Callable[[Iterable[str]], Tokenizer]
+
+
+def _kept(
+    source: Path, store: Lines | Shards, config: DataConfig, rate: int, learn: Learn
+) -> tuple[Source, list[Dropped], Tokenizer]:
+    """All of it read, checked and tokenised."""
+    items, dropped = parted(spoken(Item(u)) for u in manifest.read(source))
+    items, broken = parted(_opened([i.utterance for i in items], rate, keep=True))
+    items, outside = parted(within(i, config) for i in items)
+    dropped += outside + broken
+    _check_left(items, dropped, source)
+    tokenizer = learn(i.utterance.text for i in items)
+    items, unknown = parted(tokenised(i, tokenizer) for i in items)
+    dropped += unknown
+    _check_left(items, dropped, source)
+    return Kept(items, rate), dropped, tokenizer
+
+
+def _streamed(
+    source: Path, store: Lines | Shards, config: DataConfig, rate: int, learn: Learn
+) -> tuple[Source, list[Dropped], Tokenizer]:
+    """Only the lengths are looked at, as the manifest gives them; and texts, to learn the tokens."""
+    seconds = np.asarray(store.seconds)
+    bad = (seconds < config.min_seconds) | (seconds > config.max_seconds)
+    _, dropped = parted(within(Item(store[i]), config) for i in np.flatnonzero(bad).tolist())
+    usable = np.flatnonzero(~bad)
+    _check_left(usable, dropped, source)
+    tokenizer = learn(_texts(store, usable[:: -(-len(usable) // TEXTS)]))
+    log.info("%s: larger than the cache, or in shards: read and checked as it is trained on", source)
+    return Streamed(store, usable, Rules(config, rate, tokenizer)), dropped, tokenizer
+
+
+def _texts(store: Lines | Shards, numbers: NDArray[np.int64]) -> Iterator[str]:
+    for i in numbers.tolist():
+        with contextlib.suppress(ManifestError):  # a bad line is told when it is its turn
+            yield store[i].text
 
 
 def fitting(corpus: Corpus, model: SpeechModel, shortest: float) -> Corpus:
-    """The corpus without the training utterances whose tokens may not fit the encoder's frames: CTC needs a frame
-    for each token and one more between two equal ones. shortest: the factor by which augmentation may shorten.
+    """The corpus without the training utterances whose tokens may not fit the encoder's frames.
+    shortest: the factor by which augmentation may shorten.
 
-    Raises DataError where nothing is left, or a dev utterance is too short for the model.
+    Of a corpus that is read when it is needed, they are dropped then. Raises DataError where nothing is left, or a dev
+    utterance is too short for the model.
     """
-    kept, dropped = [], []
-    for item, available in zip(corpus.train, _frames(model, corpus.train, shortest), strict=True):
-        needed = len(item.tokens) + sum(a == b for a, b in itertools.pairwise(item.tokens))
-        if max(needed, 1) <= available:
-            kept.append(item)
-        else:
-            detail = f"{available} encoder frames for {needed} tokens; a wrong transcript or a hasty speaker"
-            dropped.append(Dropped(item.utterance.id, "too short for CTC", detail))
-    if not kept:
-        raise DataError(
-            f"no training utterance is long enough for CTC ({dropped[0].id}: {dropped[0].detail})"
-        )
-    for item, available in zip(corpus.dev, _frames(model, corpus.dev, 1.0), strict=True):
+    for item, available in zip(corpus.dev, _frames(model, corpus.dev.seconds, 1.0), strict=True):
         if not available:
             seconds = item.utterance.seconds
             raise DataError(
                 f"dev.jsonl: {item.utterance.id}: {seconds:.3f} s are too short for the model; take it out"
             )
-    return replace(corpus, train=kept, dropped=corpus.dropped + dropped)
+    train = corpus.train
+    if isinstance(train, Streamed):
+        lengths = np.arange(0, train.rules.config.max_seconds + 1, GRAIN)
+        rules = replace(train.rules, frames=np.array(_frames(model, lengths, shortest)))
+        return replace(corpus, train=replace(train, rules=rules))
+    assert isinstance(train, Kept)
+    pairs = zip(train, _frames(model, train.seconds, shortest), strict=True)
+    items, dropped = parted(fitted(item, available) for item, available in pairs)
+    if not items:
+        raise DataError(
+            f"no training utterance is long enough for CTC ({dropped[0].id}: {dropped[0].detail})"
+        )
+    return replace(corpus, train=replace(train, items=items), dropped=corpus.dropped + dropped)
 
 
-def _frames(model: SpeechModel, items: list[Item], factor: float) -> list[int]:
-    """Encoder frames of each, shortened by the factor."""
-    samples = torch.tensor([int(i.utterance.seconds * model.config.frontend.rate) for i in items])
+def _frames(model: SpeechModel, seconds: NDArray[Any], factor: float) -> list[int]:
+    """Encoder frames of each length, shortened by the factor."""
+    samples = torch.tensor([int(s * model.config.frontend.rate) for s in seconds.tolist()])
     frames: list[int] = model.encoder.lens((model.frontend.lens(samples) * factor).long()).tolist()
     return frames
 
 
 def report(corpus: Corpus, path: Path) -> None:
     """Log what was dropped, by reason, and list each in a tab-separated file."""
-    hours = sum(i.utterance.seconds for i in corpus.train) / 3600
+    hours = corpus.train.seconds.sum(dtype=float) / 3600
     log.info("train: %d utterances, %.2f h; dev: %d utterances", len(corpus.train), hours, len(corpus.dev))
     lines = ["id\treason\tdetail", *("\t".join(d) for d in corpus.dropped)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -142,72 +187,22 @@ def report(corpus: Corpus, path: Path) -> None:
         log.warning("dropped %d: %s (the first: %s: %s)", count, reason, first.id, first.detail)
 
 
-def read(utterance: Utterance, rate: int) -> Wave:
-    """The samples (S,) of an utterance. Raises AudioError."""
-    seconds = None if utterance.start is None else utterance.seconds
-    return audio.read(Path(utterance.audio), rate, utterance.start, seconds)
+def _opened(utterances: list[Utterance], rate: int, keep: bool) -> Iterable[Outcome]:
+    """Items with their true lengths: decoded (and kept) where memory allows, else judged by their headers.
 
+    In threads, since decoding does not hold Python's lock; with a bar where there is a terminal.
+    """
+    from tqdm import tqdm
 
-def _readable(
-    utterances: list[Utterance], config: DataConfig, rate: int, keep: bool
-) -> tuple[list[Item], list[Dropped]]:
-    """The training utterances with a text, readable audio and a length within bounds."""
-    spoken = [u for u in utterances if u.text.strip()]
-    dropped = [Dropped(u.id, "empty transcript", u.audio) for u in utterances if not u.text.strip()]
-    items, broken = _opened(spoken, rate, keep)
-    kept = []
-    for item in items:
-        seconds = item.utterance.seconds
-        if seconds < config.min_seconds:
-            dropped.append(
-                Dropped(item.utterance.id, "too short", f"{seconds:.3f} s, below {config.min_seconds:g} s")
-            )
-        elif seconds > config.max_seconds:
-            dropped.append(
-                Dropped(item.utterance.id, "too long", f"{seconds:.1f} s, above {config.max_seconds:g} s")
-            )
-        else:
-            kept.append(item)
-    return kept, dropped + broken
-
-
-def _opened(utterances: list[Utterance], rate: int, keep: bool) -> tuple[list[Item], list[Dropped]]:
-    """Items with their true lengths: decoded (and kept) where memory allows, else judged by their headers."""
-
-    def one(utterance: Utterance) -> Item | Dropped:
+    def one(utterance: Utterance) -> Outcome:
         try:
             return _decoded(utterance, rate) if keep else _measured(utterance)
         except AudioError as error:
             return Dropped(utterance.id, "audio", str(error))
 
-    outcomes = list(_parallel(one, utterances))
-    return [o for o in outcomes if isinstance(o, Item)], [o for o in outcomes if isinstance(o, Dropped)]
-
-
-def _decoded(utterance: Utterance, rate: int) -> Item:
-    wave = read(utterance, rate)
-    return Item(_with_seconds(utterance, len(wave) / rate), wave=wave)
-
-
-def _measured(utterance: Utterance) -> Item:
-    found = audio.info(Path(utterance.audio)).seconds
-    return Item(utterance if utterance.start is not None else _with_seconds(utterance, found))
-
-
-def _with_seconds(utterance: Utterance, seconds: float) -> Utterance:
-    return replace(utterance, seconds=seconds)
-
-
-def _parallel(
-    work: Callable[[Utterance], Item | Dropped], utterances: list[Utterance]
-) -> Iterable[Item | Dropped]:
-    """In threads, since decoding does not hold Python's lock; with a bar where there is a terminal."""
-    from tqdm import tqdm
-
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        outcomes = pool.map(work, utterances)
         yield from tqdm(
-            outcomes,
+            pool.map(one, utterances),
             "reading audio",
             len(utterances),
             leave=False,
@@ -216,22 +211,20 @@ def _parallel(
         )
 
 
-def _tokenised(items: list[Item], tokenizer: Tokenizer) -> tuple[list[Item], list[Dropped]]:
-    kept, dropped = [], []
-    for item in items:
-        try:
-            tokens = tuple(tokenizer.encode(item.utterance.text))
-        except TextError as error:
-            dropped.append(Dropped(item.utterance.id, "unknown characters", str(error)))
-            continue
-        kept.append(replace(item, tokens=tokens))
-    return kept, dropped
+def _decoded(utterance: Utterance, rate: int) -> Item:
+    wave = read(utterance, rate)
+    return Item(replace(utterance, seconds=len(wave) / rate), wave=wave)
 
 
-def _check_left(kept: list[Item], train: list[Utterance], dropped: list[Dropped], folder: Path) -> None:
-    if not kept:
+def _measured(utterance: Utterance) -> Item:
+    found = audio.info(Path(utterance.audio)).seconds
+    return Item(utterance if utterance.start is not None else replace(utterance, seconds=found))
+
+
+def _check_left(kept: Sized, dropped: list[Dropped], source: Path) -> None:
+    if not len(kept):
         reasons = ", ".join(f"{n} {reason}" for reason, n in Counter(d.reason for d in dropped).most_common())
         raise DataError(
-            f"{folder / 'train.jsonl'}: none of {len(train)} utterances can be trained on ({reasons}; "
+            f"{source}: none of {len(dropped)} utterances can be trained on ({reasons}; "
             f"the first: {dropped[0].id}: {dropped[0].detail})"
         )

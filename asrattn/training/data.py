@@ -1,20 +1,39 @@
 """A corpus in steps: what each process takes of each, from any step on."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
+from asrattn.errors import DataError
+from asrattn.manifest import Utterance
 from asrattn.model import Whole
-from asrattn.text import BLANK
-from asrattn.training.batches import Batch, cut, epoch_batches, padding, portions, stretches
-from asrattn.training.corpus import Corpus, Item, read
+from asrattn.text import BLANK, UNKNOWN
+from asrattn.training.batches import (
+    Batch,
+    Plan,
+    cut,
+    epoch_batches,
+    padding,
+    portions,
+    shard_batches,
+    stretches,
+)
+from asrattn.training.corpus import Corpus
 from asrattn.training.recipe import DataConfig
+from asrattn.training.sources import Dropped, Item, Kept, Read, Source, parted
+
+log = logging.getLogger(__name__)
 
 FITTED = 2000  # utterances the front-end's normalisation is taken from
+MISHAPS = 200  # utterances that may be lost before it is asked whether more is lost than left
 
 
 class SpeechData(L.LightningDataModule):
@@ -28,23 +47,26 @@ class SpeechData(L.LightningDataModule):
         self.stretch = stretch
         self.seed = seed
         self.bound = min(config.batch_seconds, config.device_seconds or config.batch_seconds)
-        self.seconds = [i.utterance.seconds for i in corpus.train]
+        self.seconds = corpus.train.seconds
         self.start = (0, 0)  # the epoch and the step of it that training begins with
+        self._planned: tuple[int, Plan] | None = None
+        self._told: set[str] = set()
+        self._lost = self._used = 0
 
-    def train_batches(self, epoch: int) -> list[list[int]]:
+    def train_batches(self, epoch: int) -> Plan:
         """All steps of an epoch, for all processes together; their lengths are those after the stretch."""
-        return epoch_batches(self._stretched(epoch), self.config.batch_seconds, self.seed, epoch)
+        if self._planned is None or self._planned[0] != epoch:
+            self._planned = epoch, self._plan(epoch)
+        return self._planned[1]
 
     def train_dataloader(self) -> "DataLoader[list[Batch]]":
         """The steps of the current epoch: what this process takes of each, pass by pass."""
         assert self.trainer is not None
         epoch, world, rank = self.trainer.current_epoch, self.trainer.world_size, self.trainer.global_rank
-        factors, seconds = self._factors(epoch), self._stretched(epoch)
-        items = [replace(item, stretch=f) for item, f in zip(self.corpus.train, factors, strict=True)]
-        plan = [(b, portions(b, seconds, self.bound, world, rank)) for b in self.train_batches(epoch)]
+        plan = self.train_batches(epoch)
         done = self.start[1] if self.start[0] == epoch else 0
         return DataLoader(
-            Steps(Items(items, self.rate), plan),
+            Steps(self.corpus.train, plan, self._factors(epoch), self.bound, world, rank, done),
             batch_size=None,
             sampler=From(done, len(plan)),
             num_workers=self.config.workers,
@@ -53,78 +75,137 @@ class SpeechData(L.LightningDataModule):
     def val_dataloader(self) -> "DataLoader[Batch]":
         """Each dev utterance on exactly one process; a process for which there is none gets an empty batch."""
         assert self.trainer is not None
-        batches = cut([i.utterance.seconds for i in self.corpus.dev], self.bound)
+        batches = cut(self.corpus.dev.seconds, self.bound)
         own = batches[self.trainer.global_rank :: self.trainer.world_size]
         return DataLoader(
-            Items(self.corpus.dev, self.rate),  # type: ignore[arg-type]
-            batch_sampler=own or [[]],
-            collate_fn=collate,
-            num_workers=self.config.workers,
+            Judged(self.corpus.dev, own or [[]]), batch_size=None, num_workers=self.config.workers
         )
 
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Tell what was lost of a step, each utterance once. Raises DataError when that is more than what was used."""
+        if isinstance(batch, list):
+            for each in batch:
+                self._tell(each)
+        return batch
+
     def largest(self) -> Batch:
-        """The costliest pass there can be: as much of the longest utterance as the bound allows."""
-        longest = max(range(len(self.seconds)), key=self.seconds.__getitem__)
-        item = Items(self.corpus.train, self.rate)[longest]
-        return collate([item] * max(1, int(self.bound / item.utterance.seconds)))
+        """The costliest pass there can be: silence, as much of the longest utterance as the bound allows."""
+        longest = int(self.seconds.argmax())
+        seconds = float(self.seconds[longest])
+        tokens = (UNKNOWN,) * self.corpus.train.count(longest)
+        item = Item(
+            Utterance("silence", "none", "", seconds),
+            tokens,
+            wave=np.zeros(int(seconds * self.rate), np.float32),
+        )
+        return collate([item] * max(1, int(self.bound / seconds)))
 
     def waves(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Padded train waves (B, S), (B,) for the normalisation of the front-end: all, or evenly chosen ones."""
-        step = max(1, len(self.corpus.train) // FITTED)
-        chosen = list(range(0, len(self.corpus.train), step))
-        seconds = [self.seconds[i] for i in chosen]
-        items = Items([self.corpus.train[i] for i in chosen], self.rate)
-        for batch in cut(seconds, self.config.batch_seconds):
-            collated = collate([items[i] for i in batch])
+        """Padded train waves (B, S), (B,) for the normalisation of the front-end: all, or a sample."""
+        train = self.corpus.train
+        chosen = train.sample(FITTED)
+        read = train.reader(np.array(chosen))
+        for batch in cut(self.seconds[chosen], self.config.batch_seconds):
+            items, _ = parted(read(chosen[i]) for i in batch)
+            collated = collate(items)
             yield collated.wave, collated.wave_lens
 
     def padding(self) -> float:
         """Its share in the first epoch."""
-        return padding(self._stretched(0), self.train_batches(0))
+        return padding(self.seconds * self._factors(0), self.train_batches(0))
 
-    def _factors(self, epoch: int) -> list[float]:
+    def _plan(self, epoch: int) -> Plan:
+        seconds, starts = self.seconds * self._factors(epoch), self.corpus.train.starts
+        if starts is None:
+            return epoch_batches(seconds, self.config.batch_seconds, self.seed, epoch)
+        return shard_batches(seconds, starts, self.config.batch_seconds, self.seed, epoch, self.config.window)
+
+    def _factors(self, epoch: int) -> NDArray[np.float32]:
         return stretches(len(self.seconds), self.stretch, self.seed, epoch)
 
-    def _stretched(self, epoch: int) -> list[float]:
-        return [s * f for s, f in zip(self.seconds, self._factors(epoch), strict=True)]
-
-
-class Items(Dataset[Item]):
-    """Items by index, their waves read where they are not in memory."""
-
-    def __init__(self, items: list[Item], rate: int) -> None:
-        self.items = items
-        self.rate = rate
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: int) -> Item:
-        item = self.items[index]
-        return item if item.wave is not None else replace(item, wave=read(item.utterance, self.rate))
+    def _tell(self, batch: Batch) -> None:
+        self._lost += len(batch.lost)
+        self._used += len(batch.utterances)
+        if self._lost > max(MISHAPS, self._used):
+            id_, reason, detail = batch.lost[-1]
+            raise DataError(
+                f"{self._lost} of {self._lost + self._used} utterances could not be used (the last: {id_}: {reason}: "
+                f"{detail}); mend the corpus, then --resume"
+            )
+        for id_, reason, detail in batch.lost:
+            if id_ not in self._told:
+                log.warning("dropped: %s: %s (%s)", id_, reason, detail)
+            self._told.add(id_)
 
 
 class Steps(Dataset[list[Batch]]):
-    """Steps by index: the passes of one process.
+    """Steps by number: the passes of one process. To be asked for in ascending order from `first` on, and by each of K
+    workers for every K-th, as a DataLoader does. What is passed over, or other processes take, is not read.
 
-    plan     of each step all its items, and those of each pass
+    An utterance that cannot be used is missing from its batch, which says so. It counts in `whole` all the same: no
+    process knows what another one cannot read.
     """
 
-    def __init__(self, items: Items, plan: list[tuple[list[int], list[list[int]]]]) -> None:
-        self.items = items
+    def __init__(
+        self,
+        source: Source,
+        plan: Plan,
+        factors: NDArray[np.float32],
+        bound: float,
+        world: int,
+        rank: int,
+        first: int,
+    ) -> None:
+        self.source = source
         self.plan = plan
+        self.factors = factors
+        self.bound = bound
+        self.world = world
+        self.rank = rank
+        self.first = first
+        self._read: Read | None = None
+        self._last = -1
 
     def __len__(self) -> int:
         return len(self.plan)
 
-    def __getitem__(self, index: int) -> list[Batch]:
-        step, passes = self.plan[index]
-        whole = Whole(len(step), sum(len(self.items.items[i].tokens) for i in step))
-        return [self._portion(portion, step, whole) for portion in passes]
+    def __getitem__(self, number: int) -> list[Batch]:
+        if self._read is None or number <= self._last:
+            self._read = self.source.reader(self.plan.among(self._own(), self.world, self.rank))
+        self._last = number
+        step = self.plan[number]
+        lengths = {i: self.source.seconds[i] * self.factors[i] for i in step}
+        whole = Whole(len(step), max(1, sum(map(self.source.count, step))))
+        passes = portions(step, lengths, self.bound, self.world, self.rank)
+        return [self._portion(portion, self._read, whole) for portion in passes]
 
-    def _portion(self, portion: list[int], step: list[int], whole: Whole) -> Batch:
-        batch = replace(collate([self.items[i] for i in portion or step[:1]]), whole=whole)
-        return batch if portion else replace(batch, utterances=())
+    def _portion(self, portion: list[int], read: Read, whole: Whole) -> Batch:
+        outcomes = [(i, read(i)) for i in portion]
+        items = [replace(o, stretch=float(self.factors[i])) for i, o in outcomes if isinstance(o, Item)]
+        lost = tuple(o for _, o in outcomes if isinstance(o, Dropped))
+        if items:
+            return replace(collate(items), whole=whole, lost=lost)
+        return replace(collate([SILENCE]), utterances=(), whole=whole, lost=lost)
+
+    def _own(self) -> range:
+        """The steps this worker is asked for."""
+        worker = get_worker_info()
+        id_, count = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        return range(self.first + id_, len(self.plan), count)
+
+
+class Judged(Dataset[Batch]):
+    """Batches of dev by number; every utterance of it must be there. Raises AudioError."""
+
+    def __init__(self, dev: Kept, batches: list[list[int]]) -> None:
+        self.dev = dev
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, number: int) -> Batch:
+        return collate([self.dev.read(i) for i in self.batches[number]])
 
 
 class From(Sampler[int]):
@@ -139,6 +220,11 @@ class From(Sampler[int]):
 
     def __len__(self) -> int:
         return self.count
+
+
+SILENCE = Item(
+    Utterance("silence", "none", "", 1.0), wave=np.zeros(16000, np.float32)
+)  # keeps processes in step
 
 
 def collate(items: Sequence[Item]) -> Batch:

@@ -30,6 +30,7 @@ class DataConfig:
     max_seconds     longer training utterances are dropped (and reported), shorter than min_seconds likewise
     workers         processes that read audio; 0 reads in the training process, best where the cache holds everything
     cache           gigabytes of decoded audio to keep in memory; a corpus that does not fit is read from disk
+    window          shards whose utterances are shuffled together; all processes together keep one in memory
     """
 
     tokens: TokenizerConfig = field(default_factory=CharConfig)
@@ -39,6 +40,7 @@ class DataConfig:
     min_seconds: float = 0.1
     workers: int = 0
     cache: float = 2.0
+    window: int = 8
 
     def __post_init__(self) -> None:
         check(self.batch_seconds > 0, "data.batch_seconds must be above 0")
@@ -49,6 +51,7 @@ class DataConfig:
         check(self.device_seconds >= 0, "data.device_seconds must not be negative")
         check(self.workers >= 0, "data.workers must not be negative")
         check(self.cache >= 0, "data.cache must not be negative")
+        check(self.window >= 1, "data.window must be at least 1")
 
 
 @dataclass(frozen=True)

@@ -131,3 +131,25 @@ def test_two_manifests_of_one_name(capsys, model: Path, data: Path) -> None:
     status, _, (err,) = run(capsys, model, data / "test.jsonl", data / "test.jsonl")
     assert status == 1
     assert "same name" in err
+
+
+def test_the_parts_of_a_job_array_score_as_the_whole(capsys, model: Path, data: Path, tmp_path: Path) -> None:
+    _, (line,), _ = run(capsys, model, data / "test.jsonl")
+    out = tmp_path / "out"
+    for number in range(1, 7):  # one more than there are utterances
+        status, (written,), _ = run(
+            capsys, model, data / "test.jsonl", "--out", out, "--shard", f"{number}/6"
+        )
+        assert status == 0
+        assert written == str(out / f"test.hypotheses.{number}-of-6.jsonl")
+    assert len(list(out.iterdir())) == 6
+    together = out / "test.hypotheses.jsonl"
+    together.write_text("".join(p.read_text() for p in sorted(out.glob("*-of-6.jsonl"))))
+    assert main(["score", str(data / "test.jsonl"), str(together)]) == 0
+    assert capsys.readouterr().out.strip() == line.rpartition("   RTF")[0]
+
+
+def test_a_part_needs_a_place(capsys, model: Path, data: Path) -> None:
+    status, out, err = run(capsys, model, data / "test.jsonl", "--shard", "1/2")
+    assert (status, out) == (1, [])
+    assert "say where, with --out DIR" in err[0]

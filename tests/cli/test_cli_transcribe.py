@@ -154,3 +154,33 @@ class TestWhatComesOut:
         status, _, (err,) = run(capsys, model, folder, "--device", "cuda:77")
         assert status == 1
         assert "cuda:77" in err
+
+
+class TestParts:
+    """Of a job array: together they do what one does alone, and do not write over each other."""
+
+    def test_lines_can_be_put_together(self, capsys, model: Path, folder: Path) -> None:
+        _, whole, _ = run(capsys, model, folder)
+        parts = [run(capsys, model, folder, "--shard", f"{number}/2") for number in (1, 2)]
+        assert [status for status, _, _ in parts] == [0, 0]
+        assert sorted(line for _, out, _ in parts for line in out) == sorted(whole)
+        assert [len(out) for _, out, _ in parts] == [2, 1]
+
+    def test_a_part_without_a_file_is_no_fault(self, capsys, model: Path, folder: Path) -> None:
+        assert run(capsys, model, folder, "--shard", "4/4") == (0, [], [])
+
+    def test_files_of_all_parts_differ(self, capsys, model: Path, folder: Path, tmp_path: Path) -> None:
+        for number in (1, 2, 3):
+            assert run(capsys, model, folder, "--shard", f"{number}/3", "--out", tmp_path)[0] == 0
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["a.txt", "b.txt", "c.txt"]
+        tiny.sound(tmp_path / "sounds" / "b.wav", 1.0)
+        status, _, (told,) = run(
+            capsys, model, folder, tmp_path / "sounds", "--shard", "1/4", "--out", tmp_path / "out"
+        )
+        assert status == 1
+        assert "would both be written to" in told
+
+    def test_a_part_that_cannot_be_is_wrong_usage(self, capsys, model: Path, folder: Path) -> None:
+        with pytest.raises(SystemExit) as left:
+            run(capsys, model, folder, "--shard", "3/2")
+        assert left.value.code == 2

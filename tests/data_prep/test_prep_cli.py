@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from asrattn import manifest
+from data_prep import opened as opening
 from data_prep.__main__ import main
 
 
@@ -123,3 +124,35 @@ def test_every_option_of_a_corpus_reaches_it(sound, tmp_path: Path, capsys):
     assert not (tmp_path / "out" / "test.jsonl").exists()
     assert len(manifest.read(tmp_path / "out" / "dev.jsonl")) == 2
     assert manifest.read(tmp_path / "out" / "train.jsonl")[0].text.startswith("HI ")
+
+
+def test_parts_open_every_file_once_and_the_last_run_none(
+    recordings: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+):
+    (recordings / "broken.wav").write_bytes(b"no sound")
+    (recordings / "broken.txt").write_text("x")
+    assert main(["folder", str(recordings), str(tmp_path / "one")]) == 0
+    whole = capsys.readouterr().out.replace("/one/", "/parts/")
+    opened = []
+    before = opening._open
+    monkeypatch.setattr(opening, "_open", lambda path, quick: opened.append(path) or before(path, quick))
+    for number in (1, 2, 3):
+        assert main(["folder", str(recordings), str(tmp_path / "parts"), "--shard", f"{number}/3"]) == 0
+        assert "of 11 files opened; after all parts, run it again without --shard" in capsys.readouterr().out
+    assert sorted(opened) == sorted(recordings.rglob("*.wav"))
+    assert not list((tmp_path / "parts").glob("train.jsonl"))
+    del opened[:]
+    assert main(["folder", str(recordings), str(tmp_path / "parts")]) == 0
+    assert opened == []
+    assert capsys.readouterr().out == whole
+    (recordings / "broken.wav").write_bytes(b"no sound at all")
+    assert main(["folder", str(recordings), str(tmp_path / "parts")]) == 0
+    assert opened == [recordings / "broken.wav"]  # it has changed
+
+
+def test_what_a_quick_part_found_does_not_serve_a_thorough_run(recordings: Path, tmp_path: Path, monkeypatch):
+    arguments = ["folder", str(recordings), str(tmp_path / "out")]
+    assert main([*arguments, "--quick", "--shard", "1/2"]) == 0
+    found = opening._remembered(tmp_path / "out", quick=False)
+    assert list(found) == []
+    assert len(list(opening._remembered(tmp_path / "out", quick=True))) == 5

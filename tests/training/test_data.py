@@ -18,6 +18,7 @@ from asrattn.training.batches import stretches
 from asrattn.training.corpus import Corpus
 from asrattn.training.data import SpeechData, collate
 from asrattn.training.recipe import DataConfig
+from asrattn.training.sources import Streamed
 
 CONFIG = DataConfig(batch_seconds=4, max_seconds=2.0)
 
@@ -101,10 +102,15 @@ def test_nothing_left_says_why(tmp_path: Path) -> None:
 
 def test_a_corpus_larger_than_the_cache_is_read_as_it_is_needed(corpus: Path) -> None:
     kept = corpora.load(corpus, CONFIG, tones.RATE)
-    read = corpora.load(corpus, replace(CONFIG, cache=0.0), tones.RATE)
-    assert all(i.wave is None for i in read.train)
-    assert [i.utterance for i in kept.train] == [i.utterance for i in read.train]
-    ours, theirs = (next(SpeechData(c, CONFIG, tones.RATE, 0.1, 0).waves()) for c in (kept, read))
+    streamed = corpora.load(corpus, replace(CONFIG, cache=0.0), tones.RATE)
+    assert isinstance(streamed.train, Streamed)
+    assert all(i.wave is None for i in streamed.dev)
+    assert streamed.tokenizer == kept.tokenizer
+    readers = [c.train.reader(np.arange(len(c.train))) for c in (kept, streamed)]
+    for ours, theirs in ((read(i) for read in readers) for i in range(len(kept.train))):
+        assert ours == theirs
+        assert np.array_equal(ours.wave, theirs.wave)
+    ours, theirs = (next(SpeechData(c, CONFIG, tones.RATE, 0.1, 0).waves()) for c in (kept, streamed))
     assert torch.equal(ours[0], theirs[0])
     assert torch.equal(ours[1], theirs[1])
 
