@@ -9,7 +9,18 @@ from pathlib import Path
 
 from asrattn.errors import AsrattnError
 from asrattn.part import WHOLE, Part
-from data_prep import an4, commonvoice, demo, folder, kaldi, librispeech, shards, speechocean762, summary
+from data_prep import (
+    an4,
+    commonvoice,
+    demo,
+    folder,
+    kaldi,
+    librispeech,
+    shar,
+    shards,
+    speechocean762,
+    summary,
+)
 from data_prep.build import Options, PartDone
 
 Prepare = Callable[[argparse.Namespace, Options], dict[str, Path]]
@@ -80,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         lambda args, options: demo.prepare(args.dest, options),
     )
     _add_shards(corpora)
+    _add_shar(corpora)
     return parser
 
 
@@ -245,6 +257,16 @@ def _count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return value
+
+
+def _add_shar(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    description = "Lhotse Shar -> manifests of its archives, to be trained on where they lie"
+    parser = corpora.add_parser("shar", help=description, description=description)
+    parser.set_defaults(run=lambda args: shards.lines(shar.index(args.source, args.dest), args.dest))
+    parser.add_argument(
+        "source", metavar="SOURCE", type=Path, help="the folder with cuts.000000.jsonl.gz in it"
+    )
+    parser.add_argument("dest", metavar="DEST", type=Path, help="a folder, such as data/corpus/train")
 
 
 def _hours(text: str) -> float:

@@ -6,7 +6,7 @@ import json
 import sys
 import tarfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -67,7 +67,7 @@ def make(
     pieces = np.split(order, starts[1:])
     with writing(dest):
         dest.mkdir(parents=True, exist_ok=True)
-        _claim(dest, Plan(_digest(path), hours, rate, seed, len(pieces)))
+        claim(dest, asdict(Plan(_digest(path), hours, rate, seed, len(pieces))))
     stems = part.of([dest.resolve() / f"shard-{number:05}" for number in range(len(pieces))])
     todo = [
         (stem, piece)
@@ -97,9 +97,10 @@ def lines(made: Iterator[Made], dest: Path) -> Iterator[str]:
         yield f"  … and {len(dropped) - NAMED} more"
 
 
-def _claim(dest: Path, plan: Plan) -> None:
+def claim(dest: Path, plan: Mapping[str, object]) -> None:
+    """Say in shards.json what is to be made. Raises DataError where something else was made already."""
     about = dest / ABOUT
-    text = json.dumps(asdict(plan), indent=2) + "\n"
+    text = json.dumps(plan, indent=2) + "\n"
     if about.is_file():
         if about.read_text(encoding="utf-8") != text:
             raise DataError(
@@ -138,14 +139,19 @@ def _write(stem: Path, piece: NDArray[np.int64], source: Lines, rate: int | None
         if not utterances:
             raise DataError(f"{archive}: none of its {len(dropped)} utterances can be read: {dropped[0][1]}")
         draft.replace(archive)
-        if dropped:
-            rows = [
-                "utterance\treason\n",
-                *("\t".join(" ".join(f.split()) for f in row) + "\n" for row in dropped),
-            ]
-            stem.with_suffix("." + DROPPED).write_text("".join(rows), encoding="utf-8")
-        manifest.write(_manifest(stem), utterances)
+        write_manifest(stem, utterances, dropped)
     return Made(archive, len(utterances), dropped)
+
+
+def write_manifest(stem: Path, utterances: list[Utterance], dropped: list[tuple[str, str]]) -> None:
+    """What a shard holds, and beside it what it does not."""
+    if dropped:
+        rows = [
+            "utterance\treason\n",
+            *("\t".join(" ".join(f.split()) for f in row) + "\n" for row in dropped),
+        ]
+        stem.with_suffix("." + DROPPED).write_text("".join(rows), encoding="utf-8")
+    manifest.write(_manifest(stem), utterances)
 
 
 def _manifest(stem: Path) -> Path:

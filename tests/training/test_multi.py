@@ -9,6 +9,7 @@ import launch
 import pytest
 
 from asrattn import checkpoint
+from data_prep import shards
 
 pytestmark = pytest.mark.multi
 LOSSES = ("train_total", "train_attention", "train_ctc", "dev_loss")
@@ -93,3 +94,36 @@ def test_a_second_signal_stops_at_once(corpus: Path, tmp_path: Path) -> None:
     status, told = launch.finish(process)
     assert status == 130
     assert "stopped by SIGTERM" in told
+
+
+@pytest.fixture(scope="module")
+def sharded(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same corpus, train in shards."""
+    data = tmp_path_factory.mktemp("sharded")
+    list(shards.make(corpus / "train.jsonl", data / "train", hours=0.001))
+    text = (corpus / "dev.jsonl").read_text(encoding="utf-8")
+    (data / "dev.jsonl").write_text(text.replace('"audio": "', f'"audio": "{corpus}/'), encoding="utf-8")
+    return data
+
+
+STREAM = ("--set", "data.workers=2", "--set", "data.window=2")
+
+
+def test_from_shards_two_processes_lose_what_one_does(sharded: Path, tmp_path: Path) -> None:
+    for name, devices in (("one", 1), ("two", 2)):
+        status, told = launch.run(tmp_path, sharded, name, *STREAM, devices=devices, still=True)
+        assert status == 0, told
+    for ours, theirs in zip(launch.rows(tmp_path / "one"), launch.rows(tmp_path / "two"), strict=True):
+        assert ours["step"] == theirs["step"]
+        for name in LOSSES:
+            assert float(ours[name]) == pytest.approx(float(theirs[name]), rel=1e-4), name
+
+
+def test_from_shards_resuming_is_exact(sharded: Path, tmp_path: Path) -> None:
+    status, told = launch.run(tmp_path, sharded, "whole", *STREAM)
+    assert status == 0, told
+    status, _ = launch.run(tmp_path, sharded, "parts", *STREAM, fault="0 1 3 SIGKILL")
+    assert status != 0
+    status, told = launch.run(tmp_path, sharded, "parts", *STREAM, "--resume")
+    assert status == 0, told
+    assert launch.same(tmp_path / "parts", tmp_path / "whole")
