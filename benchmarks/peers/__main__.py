@@ -1,0 +1,131 @@
+"""Ours, ESPnet's and SpeechBrain's training steps in alternation: python -m benchmarks.peers --help.
+
+T is a transformer of 12 layers of 256, 4 heads, hidden 2048, with a decoder of 6; C a conformer of 12 layers, hidden
+1024, kernel 31, with a decoder of 6; R a BLSTM of 3 layers of 320 with a location-aware LSTM decoder. CTC has 0.3 of
+the loss.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from tqdm import tqdm
+
+OURS = "asrattn"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process: a side with one of its fronts, an architecture, a precision."""
+
+    name: str
+    module: str
+    architecture: str
+    front: str = ""
+    bf16: bool = False
+
+    def command(self, python: str, args: argparse.Namespace) -> list[str]:
+        words = [python, "-m", f"benchmarks.peers.{self.module}", self.architecture]
+        words += ["--front", self.front, "--threads", str(args.threads), "--seconds", str(args.seconds)]
+        return words + (["--bf16"] if self.bf16 else [])
+
+
+Found = dict[Run, list[dict[str, Any]]]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print a table of what each side does and one of ratios: medians over the rounds."""
+    parser = argparse.ArgumentParser(
+        description="training steps side by side", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--espnet", metavar="PYTHON", help="of its environment; left out if not given")
+    parser.add_argument("--speechbrain", metavar="PYTHON", help="of its environment; left out if not given")
+    parser.add_argument("--architectures", nargs="+", choices="TCR", default=list("TCR"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of audio in a batch")
+    args = parser.parse_args(argv)
+    pythons = {"ours": sys.executable, "espnet": args.espnet, "speechbrain": args.speechbrain}
+    chosen = [run for run in runs(args.architectures) if pythons[run.module]]
+    found: Found = {run: [] for run in chosen}
+    for run in tqdm(chosen * args.rounds, disable=None, unit="run"):
+        found[run].append(measure(run.command(pythons[run.module], args)))
+    print(table(found))
+    print()
+    print(ratios(found))
+
+
+def runs(architectures: Sequence[str]) -> list[Run]:
+    """The sides beside each other, one architecture and precision after the other."""
+    found = []
+    for letter in architectures:
+        for bf16 in (False, True):
+            found += [
+                Run(OURS, "ours", letter, bf16=bf16),
+                Run("ESPnet", "espnet", letter, bf16=bf16),
+                Run("SpeechBrain", "speechbrain", letter, bf16=bf16),
+            ]
+            if letter == "R":
+                found.append(Run("SpeechBrain, light front", "speechbrain", letter, "conv", bf16))
+            else:
+                found.append(Run("asrattn, ESPnet's front", "ours", letter, "256", bf16))
+    return found
+
+
+def measure(command: Sequence[str]) -> dict[str, Any]:
+    """What a process prints of itself; nothing, with a word on stderr, if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+        return {}
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def table(found: Found) -> str:
+    lines = [
+        "| | side | precision | audio-s/CPU-s | audio-s/s | peak GB | M parameters |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for run, measured in found.items():
+        figures = [middle(measured, key) for key in ("audio_per_cpu", "audio_per_wall", "peak", "parameters")]
+        cells = [f"{figure:.{digits}f}" for figure, digits in zip(figures, (1, 1, 2, 1), strict=True)]
+        lines.append(f"| {run.architecture} | {run.name} | {precision(run)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def ratios(found: Found) -> str:
+    """Ours by each of the others, round by round, then the median: speed in CPU time and wall time, memory."""
+    lines = [
+        "| | ours | theirs | audio-s/CPU-s | audio-s/s | peak memory |",
+        "|---|---|---|---|---|---|",
+    ]
+    for ours in found:
+        for theirs in found:
+            beside = ours.architecture == theirs.architecture and (ours.bf16 or not theirs.bf16)
+            if ours.module != "ours" or theirs.module == "ours" or not beside:
+                continue
+            pairs = [pair for pair in zip(found[ours], found[theirs], strict=True) if all(pair)]
+            keys = ("audio_per_cpu", "audio_per_wall", "peak")
+            cells = [f"{middle([{key: a[key] / b[key]} for a, b in pairs], key):.2f}" for key in keys]
+            names = f"{ours.name} {precision(ours)} | {theirs.name} {precision(theirs)}"
+            lines.append(f"| {ours.architecture} | {names} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def middle(measured: Sequence[dict[str, Any]], key: str) -> float:
+    """The median of those that ran, or no number."""
+    return float(median([m[key] for m in measured if m] or [float("nan")]))
+
+
+def precision(run: Run) -> str:
+    return "bf16" if run.bf16 else "fp32"
+
+
+if __name__ == "__main__":
+    main()
