@@ -11,6 +11,7 @@ from asrattn.config import check
 from asrattn.decoders import DecoderConfig, LSTMDecoderConfig
 from asrattn.encoders import Encoded, EncoderConfig, LSTMEncoderConfig
 from asrattn.frontend import Frontend, FrontendConfig
+from asrattn.layers import Linear
 from asrattn.lengths import mask
 from asrattn.text import BLANK, EOS
 
@@ -80,7 +81,7 @@ class SpeechModel(nn.Module):
         self.frontend = Frontend(config.frontend)
         self.encoder = encoders.build(config.encoder, config.frontend.features)
         self.decoder = decoders.build(config.decoder, self.encoder.dim, config.vocabulary)
-        self.ctc = nn.Linear(self.encoder.dim, config.vocabulary)
+        self.ctc = Linear(self.encoder.dim, config.vocabulary)
 
     def encode(self, wave: Tensor, wave_lens: Tensor) -> Encoded:
         """wave (B, S), wave_lens (B,) -> frames."""

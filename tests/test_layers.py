@@ -6,7 +6,44 @@ import pytest
 import torch
 
 from asrattn.errors import ConfigError
-from asrattn.layers import Cache, Convolution, Dropout, SelfAttention, rotate, sinusoids
+from asrattn.layers import Cache, Convolution, Dropout, Linear, SelfAttention, rotate, sinusoids
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", ["rows", "batch", "transposed", "expanded", "one"])
+def test_linear_is_its_formula_and_so_is_its_gradient(shape, bias):
+    torch.manual_seed(0)
+    x = {
+        "rows": torch.randn(7, 5),
+        "batch": torch.randn(2, 3, 5),
+        "transposed": torch.randn(5, 7).T,
+        "expanded": torch.randn(1, 3, 5).expand(4, 3, 5),
+        "one": torch.randn(5),
+    }[shape]
+    layer = Linear(5, 6, bias=bias)
+    inputs = [x.detach().requires_grad_(), *layer.parameters()]
+    exact = [p.detach().double().requires_grad_() for p in inputs]
+    out = layer(inputs[0])
+    written = (exact[0][..., None, :] * exact[1]).sum(-1) + (exact[2] if bias else 0)
+    torch.testing.assert_close(out, written.float())
+    push = torch.randn(out.shape)
+    found, want = torch.autograd.grad(out, inputs, push), torch.autograd.grad(written, exact, push.double())
+    for ours, theirs in zip(found, want, strict=True):
+        torch.testing.assert_close(ours, theirs.float())
+    with torch.inference_mode():
+        torch.testing.assert_close(layer(x), written.float())
+
+
+def test_linear_of_nothing_is_nothing():
+    layer = Linear(5, 6)
+    assert layer(torch.zeros(0, 5)).shape == (0, 6)
+
+
+def test_linear_follows_autocast_and_other_types():
+    layer, x = Linear(5, 6), torch.randn(3, 5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert layer(x).dtype == torch.bfloat16
+    assert layer.double()(x.double()).dtype == torch.float64
 
 
 def test_sinusoids_are_the_written_formula():
@@ -24,6 +61,18 @@ def test_rotary_products_depend_on_the_distance_only():
     near = (rotate(q, 3) @ rotate(k, 1).T).item()
     assert (rotate(q, 43) @ rotate(k, 41).T).item() == pytest.approx(near, abs=1e-4)
     assert (rotate(q, 5) @ rotate(k, 1).T).item() != pytest.approx(near, abs=1e-3)
+
+
+def test_rotary_positions_are_the_written_formula_and_so_is_their_gradient():
+    torch.manual_seed(0)
+    x = torch.randn(2, 5, 6, requires_grad=True)
+    angles = torch.arange(3, 8)[:, None] / 10000 ** (torch.arange(3) / 3)
+    turned = torch.complex(x[..., :3], x[..., 3:]) * torch.polar(torch.ones(5, 3), angles)
+    written = torch.cat((turned.real, turned.imag), dim=-1)
+    found = rotate(x, 3)
+    torch.testing.assert_close(found, written)
+    push = torch.randn(2, 5, 6)
+    torch.testing.assert_close(torch.autograd.grad(found, x, push), torch.autograd.grad(written, x, push))
 
 
 @pytest.mark.parametrize("rotary", [False, True])
@@ -44,6 +93,27 @@ def test_self_attention_steps_as_it_runs_and_as_it_is_written(rotary):
     torch.testing.assert_close(
         layer.out((scores @ v).transpose(1, 2).flatten(2)), whole, atol=1e-5, rtol=1e-4
     )
+
+
+def test_self_attention_drops_weights_in_training():
+    torch.manual_seed(0)
+    layer = SelfAttention(8, heads=2, dropout=0.5, rotary=False)
+    x, past = torch.randn(3, 5, 8), torch.ones(5, 5, dtype=torch.bool).tril()[None]
+    torch.manual_seed(7)
+    whole = layer(x, past)
+    q, k, v = layer.qkv(x).view(3, 5, 3, 2, 4).permute(2, 0, 3, 1, 4)
+    torch.manual_seed(7)
+    weights = layer.dropout((q @ k.transpose(-1, -2) / 2).masked_fill(~past, float("-inf")).softmax(-1))
+    assert (weights == 0).sum() > 3 * 2 * 10  # the future alone
+    torch.testing.assert_close(layer.out((weights @ v).transpose(1, 2).flatten(2)), whole)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_utterance_without_a_frame_stays_a_number(dtype):
+    layer = SelfAttention(8, heads=2, dropout=0.1, rotary=True)
+    x, mask = torch.randn(2, 3, 8), torch.tensor([[[True, True, True]], [[False, False, False]]])
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
+        assert layer(x, mask).isfinite().all()
 
 
 def test_bfloat16_on_a_cpu_agrees_with_float32():
@@ -68,6 +138,30 @@ def test_dropout_keeps_the_mean_and_drops_its_share(p):
     y.sum().backward()
     torch.testing.assert_close(x.grad, y.detach())
     assert torch.equal(layer.eval()(x), x)
+
+
+def test_dropout_depends_on_the_seed_and_on_the_call():
+    layer, x = Dropout(0.3), torch.ones(40, 50)
+    torch.manual_seed(1)
+    first, second = layer(x), layer(x)
+    torch.manual_seed(1)
+    assert torch.equal(layer(x), first)
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_dropout_onto_a_residual_is_their_sum(training):
+    layer = Dropout(0.3).train(training)
+    residual, x = torch.randn(2, 40, 50)
+    torch.manual_seed(1)
+    found = layer.add(residual, x, share=0.5)
+    torch.manual_seed(1)
+    torch.testing.assert_close(found, residual + 0.5 * layer(x))
+
+
+def test_dropout_reaches_as_far_as_it_must():
+    x = torch.ones(5000, 1000)
+    assert (Dropout(0.5)(x) == 0).float().mean().item() == pytest.approx(0.5, abs=0.005)
 
 
 def test_dropout_refuses_a_share_of_one():

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from asrattn.attention.memory import Memory, softmax
 from asrattn.config import check
-from asrattn.layers import Dropout
+from asrattn.layers import Dropout, Linear
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class MultiHead(nn.Module):
         super().__init__()
         self.dim = config.dim
         self.heads = config.heads
-        self.query = nn.Linear(query, config.dim)
-        self.key_value = nn.Linear(values, 2 * config.dim)
-        self.out = nn.Linear(config.dim, config.dim)
+        self.query = Linear(query, config.dim)
+        self.key_value = Linear(values, 2 * config.dim)
+        self.out = Linear(config.dim, config.dim)
         self.dropout = Dropout(config.dropout)
 
     def prepare(self, values: Tensor, mask: Tensor) -> Memory:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from asrattn.attention import Memory, MultiHead, MultiHeadConfig
 from asrattn.config import check
 from asrattn.decoders.decoded import Decoded
-from asrattn.layers import Cache, Dropout, FeedForward, Positions, SelfAttention, sinusoids
+from asrattn.layers import Cache, Dropout, FeedForward, Linear, Positions, SelfAttention, sinusoids
 from asrattn.lengths import mask
 
 
@@ -57,7 +57,7 @@ class TransformerDecoder(nn.Module):
         nn.init.normal_(self.embed.weight, std=config.dim**-0.5)
         self.layers = nn.ModuleList(DecoderLayer(config, values) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.dim)
-        self.out = nn.Linear(config.dim, vocabulary)
+        self.out = Linear(config.dim, vocabulary)
         self.dropout = Dropout(config.dropout)
 
     def _stack(self) -> list["DecoderLayer"]:
@@ -113,7 +113,7 @@ class DecoderLayer(nn.Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, past: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        x = x + self.dropout(self.self_attention(self.norms[0](x), past))
+        x = self.dropout.add(x, self.self_attention(self.norms[0](x), past))
         B, U, _ = x.shape
         looked, weights = self._look(x.flatten(0, 1), memory)
         return self._feed(looked).view(B, U, -1), weights.view(B, U, -1)
@@ -126,8 +126,7 @@ class DecoderLayer(nn.Module):
     def _look(self, x: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         # Scaled dot products have no history, so there are no last weights to hand in.
         context, weights = self.attention(self.norms[1](x), memory, x.new_zeros(0))
-        return x + self.dropout(context), weights
+        return self.dropout.add(x, context), weights
 
     def _feed(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.dropout(self.feed_forward(self.norms[2](x)))
-        return out
+        return self.dropout.add(x, self.feed_forward(self.norms[2](x)))

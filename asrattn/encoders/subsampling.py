@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asrattn.config import check
+from asrattn.layers import Linear
 from asrattn.lengths import mask, strided
 
 
@@ -23,7 +24,7 @@ class ConvSubsampling(nn.Module):
         height = features
         for _ in inputs:
             height = (height - 3) // 2 + 1
-        self.out = nn.Linear(channels * height, dim)
+        self.out = Linear(channels * height, dim)
 
     def lens(self, feat_lens: Tensor) -> Tensor:
         """(B,) feature frames -> (B,) frames out."""

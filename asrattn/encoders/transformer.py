@@ -102,9 +102,8 @@ class TransformerLayer(nn.Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
-        x = x + self.dropout(self.attention(self.norms[0](x), real[:, None]))
-        out: Tensor = x + self.dropout(self.feed_forward(self.norms[1](x)))
-        return out
+        x = self.dropout.add(x, self.attention(self.norms[0](x), real[:, None]))
+        return self.dropout.add(x, self.feed_forward(self.norms[1](x)))
 
 
 class ConformerLayer(nn.Module):
@@ -121,9 +120,9 @@ class ConformerLayer(nn.Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
-        x = x + 0.5 * self.dropout(self.first(self.norms[0](x)))
-        x = x + self.dropout(self.attention(self.norms[1](x), real[:, None]))
-        x = x + self.dropout(self.convolution(self.norms[2](x), real))
-        x = x + 0.5 * self.dropout(self.second(self.norms[3](x)))
+        x = self.dropout.add(x, self.first(self.norms[0](x)), share=0.5)
+        x = self.dropout.add(x, self.attention(self.norms[1](x), real[:, None]))
+        x = self.dropout.add(x, self.convolution(self.norms[2](x), real))
+        x = self.dropout.add(x, self.second(self.norms[3](x)), share=0.5)
         out: Tensor = self.norms[4](x)
         return out
