@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from asrattn.config import check
 
+WORTH = 2**21  # multiplications, below which calling oneDNN takes longer than what it saves
 Positions = Literal["none", "sinusoidal", "rotary"]
 
 
@@ -57,9 +58,9 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def _onednn(x: Tensor, weight: Tensor) -> bool:
     return (
-        x.device.type == "cpu"
+        x.numel() * len(weight) >= WORTH
+        and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
-        and x.numel() > 0
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]

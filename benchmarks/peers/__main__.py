@@ -54,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     chosen = [run for run in runs(args.architectures) if pythons[run.module]]
     found: Found = {run: [] for run in chosen}
     for run in tqdm(chosen * args.rounds, disable=None, unit="run"):
-        found[run].append(measure(run.command(pythons[run.module], args)))
+        measured = measure(run.command(pythons[run.module], args))
+        found[run].append(measured)
+        tqdm.write(f"{run.architecture} {run.name} {precision(run)} {json.dumps(measured)}", file=sys.stderr)
     print(table(found))
     print()
     print(ratios(found))
