@@ -46,12 +46,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--espnet", metavar="PYTHON", help="of its environment; left out if not given")
     parser.add_argument("--speechbrain", metavar="PYTHON", help="of its environment; left out if not given")
     parser.add_argument("--architectures", nargs="+", choices="TCR", default=list("TCR"))
+    parser.add_argument("--precisions", nargs="+", choices=("fp32", "bf16"), default=["fp32", "bf16"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=60.0, help="of audio in a batch")
     args = parser.parse_args(argv)
     pythons = {"ours": sys.executable, "espnet": args.espnet, "speechbrain": args.speechbrain}
     chosen = [run for run in runs(args.architectures) if pythons[run.module]]
+    chosen = [run for run in chosen if precision(run) in args.precisions]
     found: Found = {run: [] for run in chosen}
     for run in tqdm(chosen * args.rounds, disable=None, unit="run"):
         measured = measure(run.command(pythons[run.module], args))
