@@ -9,8 +9,8 @@ from asrattn.attention import LocationConfig
 from asrattn.decoders import DecoderConfig, LSTMDecoderConfig, TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig, EncoderConfig, LSTMEncoderConfig, TransformerEncoderConfig
 from asrattn.model import LossConfig, ModelConfig, SpeechModel
-from asrattn.training import schedule
-from asrattn.training.recipe import TrainConfig
+from asrattn.training import optimizers
+from asrattn.training.optimizers import AdamWConfig
 from benchmarks.peers.batches import VOCABULARY
 from benchmarks.peers.side import Architecture, run
 
@@ -48,7 +48,7 @@ def build(architecture: Architecture, front: str) -> tuple[nn.Module, Optimizer]
     if front:
         encoder = replace(encoder, channels=int(front))
     model = SpeechModel(ModelConfig(encoder=encoder, decoder=decoder, vocabulary=VOCABULARY))
-    return Step(model), schedule.optimizer(model, TrainConfig())
+    return Step(model), optimizers.build(AdamWConfig(), model, fused=True)
 
 
 if __name__ == "__main__":
