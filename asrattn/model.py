@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -13,7 +14,7 @@ from asrattn.encoders import Encoded, EncoderConfig, LSTMEncoderConfig
 from asrattn.frontend import Frontend, FrontendConfig
 from asrattn.layers import Linear
 from asrattn.lengths import mask
-from asrattn.text import BLANK, EOS
+from asrattn.text import BLANK, EOS, UNKNOWN
 
 IGNORED = -100
 
@@ -38,6 +39,8 @@ class LossConfig:
     ctc           share of CTC in the joint loss (Kim et al. 2017)
     inter_ctc     share of the middle layer in the CTC part (Lee & Watanabe 2021)
     smoothing     of the labels in the cross-entropy (Szegedy et al. 2016)
+    token_noise   share of the tokens fed to the decoder that are replaced by random ones, so that it relies on the
+                  sound more than on its memory of texts (Xie et al. 2017)
     consistency   weight of the divergence between two masked copies of each utterance, in what CTC says of them
                   (CR-CTC, Yao et al. 2024) and in what the decoder says of them (R-Drop, Liang et al. 2021)
     """
@@ -45,10 +48,11 @@ class LossConfig:
     ctc: float = 0.3
     inter_ctc: float = 0.0
     smoothing: float = 0.1
+    token_noise: float = 0.0
     consistency: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("ctc", "inter_ctc", "smoothing"):
+        for name in ("ctc", "inter_ctc", "smoothing", "token_noise"):
             share = getattr(self, name)
             check(0 <= share <= 1, f"{name} is {share}; it must lie in [0, 1]")
         check(self.consistency >= 0, f"consistency is {self.consistency}; it must not be negative")
@@ -111,7 +115,7 @@ class SpeechModel(nn.Module):
         zero = feats.new_zeros(())
         attention = ctc = inter = consistency = zero
         if config.ctc < 1:
-            logits, targets = self._decode(encoded, tokens, token_lens)
+            logits, targets = self._decode(encoded, tokens, token_lens, config.token_noise)
             spoken = whole.tokens + whole.utterances  # EOS is a token too
             attention = cross_entropy(logits, targets, config.smoothing) / spoken
             if config.consistency:
@@ -128,13 +132,22 @@ class SpeechModel(nn.Module):
         total = (1 - config.ctc) * attention + config.ctc * mixed + config.consistency * consistency
         return Losses(total, attention, ctc, inter, consistency)
 
-    def _decode(self, encoded: Encoded, tokens: Tensor, token_lens: Tensor) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, encoded: Encoded, tokens: Tensor, token_lens: Tensor, noise: float
+    ) -> tuple[Tensor, Tensor]:
         """The decoder's logits (B, U + 1, V), float32, and their targets (B, U + 1): the tokens and EOS."""
         real = mask(token_lens, tokens.shape[1])
-        inputs = F.pad(tokens, (1, 0), value=EOS)
+        inputs = F.pad(self._disturbed(tokens, noise), (1, 0), value=EOS)
         targets = F.pad(tokens.masked_fill(~real, IGNORED), (0, 1), value=IGNORED)
         targets = targets.scatter(1, token_lens[:, None], EOS)
         return self.decoder(inputs, encoded.output, encoded.lens).logits.float(), targets
+
+    def _disturbed(self, tokens: Tensor, noise: float) -> Tensor:
+        """In training, some tokens (B, U) replaced by others, every real one equally likely."""
+        if not (self.training and noise):
+            return tokens
+        others = torch.randint_like(tokens, UNKNOWN + 1, self.config.vocabulary)
+        return torch.where(torch.rand(tokens.shape, device=tokens.device) < noise, others, tokens)
 
     def _inter_loss(self, encoded: Encoded, tokens: Tensor, token_lens: Tensor) -> Tensor:
         check(

@@ -12,7 +12,7 @@ from asrattn.encoders import ConformerConfig, LSTMEncoderConfig, TransformerEnco
 from asrattn.errors import ConfigError
 from asrattn.frontend import FrontendConfig
 from asrattn.model import LossConfig, ModelConfig, SpeechModel, Whole, consistency_loss, ctc_loss
-from asrattn.text import EOS
+from asrattn.text import EOS, UNKNOWN
 
 V = 8
 
@@ -159,3 +159,24 @@ def test_consistency_counts_what_both_heads_say():
     heads = [loss(feats, feats + 1, ctc).consistency.item() for ctc in (0.0, 1.0, 0.3)]
     assert min(heads) > 0
     assert heads[2] == pytest.approx(heads[0] + heads[1], rel=1e-4)
+
+
+def test_token_noise_disturbs_what_is_fed_in_training_and_never_what_is_wanted(batch, monkeypatch):
+    model = small()
+    fed = []
+    decode = type(model.decoder).forward
+
+    def forward(self, tokens, *rest):
+        fed.append(tokens)
+        return decode(self, tokens, *rest)
+
+    monkeypatch.setattr(type(model.decoder), "forward", forward)
+    for noise in (0.0, 0.5):
+        for training in (False, True):
+            model.train(training).loss(*batch, LossConfig(ctc=0.0, token_noise=noise))
+    plain, _, untouched, disturbed = fed
+    assert torch.equal(plain, untouched)  # in evaluation
+    assert (disturbed[:, 0] == EOS).all()
+    changed = disturbed != plain
+    assert 0 < changed[:, 1:].float().mean().item() < 1
+    assert (disturbed[changed] > UNKNOWN).all()
