@@ -48,3 +48,12 @@ def test_reverse_turns_each_within_its_own_length(counts: list[int], inner: tupl
         assert torch.equal(row[:count], expected[:count].flip(0))
         assert torch.equal(row[count:], expected[count:])
     assert torch.equal(lengths.reverse(turned, lens), x)
+
+
+def test_the_gradient_of_reverse_is_turned_around_too() -> None:
+    lens = torch.tensor([5, 3, 0])
+    x, grad = torch.randn(3, 5, 2, requires_grad=True), torch.randn(3, 5, 2)
+    lengths.reverse(x, lens).backward(grad)
+    assert torch.equal(x.grad, lengths.reverse(grad, lens))
+    double = torch.randn(3, 5, 2, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: lengths.reverse(x, lens), double)
