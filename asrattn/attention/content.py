@@ -4,10 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
-from asrattn.attention.memory import Memory, softmax, weigh
+from asrattn.attention.memory import Memory, softmax, tanh_scores, weigh
 from asrattn.config import check
 
 
@@ -64,10 +63,10 @@ class Additive(nn.Module):
         self.score = nn.Linear(config.dim, 1, bias=False)
 
     def prepare(self, values: Tensor, mask: Tensor) -> Memory:
-        return Memory(self.key(values), values, mask)
+        return Memory(2 * self.key(values), values, mask)
 
     def forward(self, query: Tensor, memory: Memory, previous: Tensor) -> tuple[Tensor, Tensor]:
         queries = self.query(query).view(memory.keys.shape[0], -1, 1, memory.keys.shape[-1])
-        scores = self.score(torch.tanh(queries + memory.keys[:, None])).squeeze(-1)
-        weights = softmax(scores, memory.mask)
+        doubled = 2 * queries + memory.keys[:, None]
+        weights = softmax(tanh_scores(doubled, self.score.weight), memory.mask)
         return weigh(weights, memory.values), weights.flatten(0, 1)

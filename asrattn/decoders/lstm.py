@@ -1,5 +1,6 @@
 """LSTM decoder with attention: listen, attend and spell."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -10,8 +11,11 @@ from asrattn import attention
 from asrattn.attention import AttentionConfig, LocationConfig, Memory
 from asrattn.config import check
 from asrattn.decoders.decoded import Decoded
+from asrattn.decoders.unrolled import UnrolledCell
 from asrattn.layers import Dropout
 from asrattn.lengths import mask
+
+Cell = Callable[[Tensor, tuple[Tensor, Tensor]], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -70,36 +74,39 @@ class LSTMDecoder(nn.Module):
     def start(self, memory: Memory) -> LSTMState:
         """All zero; the last look is spread evenly over the utterance."""
         real = memory.mask.float()
-        zeros = memory.values.new_zeros
-        state = zeros(len(real), self.config.layers, self.config.dim)
-        context = zeros(len(real), self.attention.dim)
+        state = self.embed.weight.new_zeros(len(real), self.config.layers, self.config.dim)
+        context = memory.values.new_zeros(len(real), self.attention.dim)
         return LSTMState(state, state, context, real / real.sum(-1, keepdim=True))
 
     def step(self, tokens: Tensor, state: LSTMState, memory: Memory) -> tuple[Tensor, LSTMState]:
-        state, features = self._advance(self.embed(tokens), state, memory)
+        state, features = self._advance(self.embed(tokens), state, memory, self.cells)
         return self.out(features), state
 
     def forward(self, tokens: Tensor, enc: Tensor, lens: Tensor) -> Decoded:
         memory = self.prepare(enc, lens)
         state = self.start(memory)
-        embedded = self.dropout(self.embed(tokens))
+        N, U = tokens.shape
+        dtype = memory.keys.dtype  # what autocast wants, or that of the weights
+        cells = [UnrolledCell(cell, N, U, dtype) for cell in self.cells]
+        embedded = self.dropout(self.embed(tokens).to(dtype))
         features: list[Tensor] = []
         weights: list[Tensor] = []
-        for u in range(tokens.shape[1]):
-            token = embedded[:, u]
-            if u and self.training and self.config.scheduled_sampling:
+        for token in embedded.unbind(1):
+            if features and self.training and self.config.scheduled_sampling:
                 token = self._sample(token, features[-1])
-            state, feature = self._advance(token, state, memory)
+            state, feature = self._advance(token, state, memory, cells)
             features.append(feature)
             weights.append(state.weights)
         return Decoded(self.out(torch.stack(features, dim=1)), torch.stack(weights, dim=1))
 
-    def _advance(self, embedded: Tensor, state: LSTMState, memory: Memory) -> tuple[LSTMState, Tensor]:
+    def _advance(
+        self, embedded: Tensor, state: LSTMState, memory: Memory, cells: Iterable[Cell]
+    ) -> tuple[LSTMState, Tensor]:
         """embedded (N, E) -> the next state and the features [s; c] (N, dim + D) of the next token."""
         x = torch.cat((embedded, state.context.to(embedded.dtype)), dim=-1)
         hidden, cell = [], []
-        for number, layer in enumerate(self.cells):
-            h, c = layer(x, (state.hidden[:, number], state.cell[:, number]))
+        for layer, h, c in zip(cells, state.hidden.unbind(1), state.cell.unbind(1), strict=True):
+            h, c = layer(x, (h, c))
             x = self.dropout(h)
             hidden.append(h)
             cell.append(c)
@@ -112,4 +119,4 @@ class LSTMDecoder(nn.Module):
         with torch.no_grad():
             drawn = self.out(features).float().softmax(-1).multinomial(1)[:, 0]
             swap = torch.rand(len(drawn), 1, device=drawn.device) < self.config.scheduled_sampling
-        return torch.where(swap, self.dropout(self.embed(drawn)), truth)
+        return torch.where(swap, self.dropout(self.embed(drawn).to(truth.dtype)), truth)

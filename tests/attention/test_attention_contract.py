@@ -9,6 +9,7 @@ import torch
 
 from asrattn import attention
 from asrattn.attention import AdditiveConfig, AttentionConfig, DotConfig, LocationConfig, MultiHeadConfig
+from asrattn.attention.location import LocationAware
 
 Q, D, T = 6, 10, 9
 LENS = torch.tensor([9, 5])
@@ -115,6 +116,42 @@ def test_location_is_its_formula(inputs):
         )
 
     check(a, inputs, score)
+
+
+def written_out(attend, query, values, mask, previous):
+    """The attentions with a hidden layer in as many words, for autograd to differentiate."""
+    hidden = attend.key(values).repeat_interleave(len(query) // len(values), 0) + attend.query(query)[:, None]
+    if isinstance(attend, LocationAware):
+        filters = attend.filters.weight[:, None]
+        look = torch.nn.functional.conv1d(previous[:, None], filters, padding=filters.shape[-1] // 2)
+        hidden = hidden + attend.location(look.mT)
+    mask, values = (x.repeat_interleave(len(query) // len(values), 0) for x in (mask, values))
+    scores = attend.score(torch.tanh(hidden))[..., 0].masked_fill(~mask, float("-inf"))
+    return (scores.softmax(-1)[:, None] @ values)[:, 0]
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize("config", [small(AdditiveConfig), small(LocationConfig)], ids=str)
+def test_gradients_of_a_hidden_layer_are_those_of_its_formula(config, beam, inputs):
+    attend = make(config)
+    query, values, mask, previous = inputs
+    query, values, previous = (
+        x.clone().requires_grad_() for x in (query[:: 3 // beam], values, previous[:: 3 // beam])
+    )
+    leaves = [
+        query,
+        values,
+        *attend.parameters(),
+        *([previous] if isinstance(config, LocationConfig) else []),
+    ]
+    context, _ = attend(query, attend.prepare(values, mask), previous)
+    wanted = written_out(attend, query, values, mask, previous)
+    torch.testing.assert_close(context, wanted, atol=1e-6, rtol=1e-5)
+    upstream = torch.randn_like(context)
+    found = torch.autograd.grad(context, leaves, upstream)
+    for one, other in zip(found, torch.autograd.grad(wanted, leaves, upstream), strict=True):
+        assert other.abs().sum() > 0
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
 
 
 def test_multihead_is_its_formula(inputs):

@@ -56,6 +56,32 @@ def test_stepping_equals_the_teacher_forced_pass(decoder, batch):
         torch.testing.assert_close(step, logits[:, u], atol=1e-5, rtol=1e-4)
 
 
+def test_gradients_of_the_teacher_forced_pass_are_those_of_stepping(decoder, batch):
+    tokens, enc, lens = batch
+    enc.requires_grad_()
+    leaves = [enc, *decoder.parameters()]
+    upstream = torch.randn(2, 6, V)
+    found = torch.autograd.grad(decoder(tokens, enc, lens).logits, leaves, upstream)
+    memory = decoder.prepare(enc, lens)
+    state, steps = decoder.start(memory), []
+    for u in range(6):
+        logits, state = decoder.step(tokens[:, u], state, memory)
+        steps.append(logits)
+    wanted = torch.autograd.grad(torch.stack(steps, dim=1), leaves, upstream)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-3)
+
+
+def test_autocast_changes_little_and_gradients_stay_in_full_precision(decoder, batch):
+    logits = decoder(*batch).logits
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = decoder(*batch).logits
+    assert rough.dtype == torch.bfloat16
+    torch.testing.assert_close(rough.float(), logits, atol=0.03, rtol=0.03)
+    rough.float().square().sum().backward()
+    assert all(p.grad.dtype == torch.float32 and p.grad.isfinite().all() for p in decoder.parameters())
+
+
 def test_padding_and_batching_change_nothing(decoder, batch):
     tokens, enc, lens = batch
     longer = torch.cat((enc, torch.zeros(2, 5, D)), dim=1)
