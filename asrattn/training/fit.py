@@ -104,8 +104,10 @@ def fit(
 def _callbacks(
     recipe: Recipe, out: Path, module: Training, served: SpeechData, processes: int
 ) -> list[Callback]:
+    commit = _commit()  # now, since the files may change while the run goes on
+
     def card(model: SpeechModel, progress: Progress, found: Validation) -> dict[str, Plain]:
-        return _card(recipe, model, module.seed, processes, progress, found)
+        return _card(recipe, model, module.seed, processes, progress, found) | {"commit": commit}
 
     keeper = Keeper(out, lambda progress, found: card(module.model, progress, found))
     callbacks: list[Callback] = [Bar(), keeper, Journal(out, lambda: keeper.progress)]
@@ -254,7 +256,6 @@ def _card(
         "audio_seconds_per_second": round(progress.audio_seconds / max(progress.train_seconds, 1e-9), 1),
         "hardware": _hardware(model, processes),
         "versions": {"asrattn": asrattn.__version__, "torch": torch.__version__, "lightning": L.__version__},
-        "commit": _commit(),
     }
 
 
