@@ -1,6 +1,5 @@
 """Layers shared by encoders and decoders: products, dropout, positions, self-attention, feed-forward, convolution."""
 
-import functools
 import math
 from typing import Any, Literal, NamedTuple
 
@@ -96,12 +95,21 @@ class Dropout(nn.Module):
         return row[start : start + x.numel()].view(x.shape)
 
 
-@functools.lru_cache(maxsize=16)
+_rows: dict[tuple[float, torch.dtype, int], Tensor] = {}
+
+
 def _dropped(p: float, dtype: torch.dtype, bits: int) -> Tensor:
     """(2^bits,): 0 with probability p, else 1 / (1 - p). Always the same, so that a seed means the same anywhere."""
-    with torch.inference_mode(False):
-        drawn = torch.rand(2**bits, generator=torch.Generator().manual_seed(bits))
-        return (drawn >= p).to(dtype).div_(1 - p)
+    if (p, dtype, bits) not in _rows:
+        with torch.inference_mode(False):
+            drawn = torch.rand(2**bits, generator=torch.Generator().manual_seed(bits))
+            _rows[p, dtype, bits] = (drawn >= p).to(dtype).div_(1 - p)
+    return _rows[p, dtype, bits]
+
+
+def rows() -> list[Tensor]:
+    """The rows that masks are cut from: held once, whatever the number of layers and passes."""
+    return list(_rows.values())
 
 
 def sinusoids(length: int, dim: int, start: int = 0, device: torch.device | None = None) -> Tensor:

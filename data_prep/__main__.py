@@ -10,6 +10,7 @@ from pathlib import Path
 from asrattn.errors import AsrattnError
 from asrattn.part import WHOLE, Part
 from data_prep import (
+    aishell,
     an4,
     commonvoice,
     demo,
@@ -65,6 +66,13 @@ def _parser() -> argparse.ArgumentParser:
         "Every sound file is opened; what cannot be used is left out, counted, and listed in DEST/dropped.tsv.",
     )
     corpora = parser.add_subparsers(metavar="CORPUS", required=True)
+    _add(
+        corpora,
+        "aishell",
+        "AISHELL-1: Mandarin; texts without spaces",
+        "the folder data_aishell/, with wav/ and transcript/ in it",
+        lambda args, options: aishell.prepare(args.source, args.dest, options),
+    )
     _add_an4(corpora)
     _add_folder(corpora)
     _add_kaldi(corpora)
@@ -75,13 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         "the folder of one language, with clips/ in it",
         lambda args, options: commonvoice.prepare(args.source, args.dest, options),
     )
-    _add(
-        corpora,
-        "librispeech",
-        "LibriSpeech: a manifest for each part, and train, dev (dev-clean), test (test-clean)",
-        "the folder with train-clean-100/, dev-clean/, … in it",
-        lambda args, options: librispeech.prepare(args.source, args.dest, options),
-    )
+    _add_librispeech(corpora)
     _add_speechocean762(corpora)
     _add(
         corpora,
@@ -167,6 +169,23 @@ def _add_an4(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         lambda args, options: an4.prepare(args.source, args.dest, options, args.dev_speakers),
     )
     _add_dev_speakers(parser, 6, 74)
+
+
+def _add_librispeech(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        corpora,
+        "librispeech",
+        "LibriSpeech: a manifest for each part, and train, dev (dev-clean), test (test-clean)",
+        "the folder with train-clean-100/, dev-clean/, … in it",
+        lambda args, options: librispeech.prepare(args.source, args.dest, options, args.train),
+    )
+    parser.add_argument(
+        "--train",
+        metavar="PART",
+        action="append",
+        default=[],
+        help="take only this training part, such as train-clean-100; may be repeated (default: all)",
+    )
 
 
 def _add_speechocean762(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

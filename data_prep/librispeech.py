@@ -1,5 +1,6 @@
 """LibriSpeech (OpenSLR 12) and corpora laid out like it: <part>/<speaker>/<chapter>/*.flac beside *.trans.txt."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from asrattn.errors import DataError
@@ -10,14 +11,22 @@ from data_prep.entries import Entry, folder, lines
 _JOINS = {"train": "train-", "dev": "dev-clean", "test": "test-clean"}
 
 
-def prepare(source: Path, dest: Path, options: Options = AS_PUBLISHED) -> dict[str, Path]:
+def prepare(
+    source: Path, dest: Path, options: Options = AS_PUBLISHED, train: Sequence[str] = ()
+) -> dict[str, Path]:
     """A manifest for each part that is there, and train (all train-*), dev (dev-clean), test (test-clean).
 
     source   the folder of the parts, or the one above it
+    train    the only training parts to be taken, such as train-clean-100; none named: all
     """
     dest = build.open_dest(dest)
     root = _root(folder(source))
-    parts = {part.name: _entries(part) for part in _parts(root)}
+    found = {part.name: part for part in _parts(root)}
+    if absent := [name for name in train if name not in found]:
+        raise DataError(f"{root}: has no folder {absent[0]}; it has {', '.join(found)}")
+    if train:
+        found = {name: p for name, p in found.items() if name in train or not name.startswith("train-")}
+    parts = {name: _entries(part) for name, part in found.items()}
     splits = build.check(dest, parts, options)
     return build.write(dest, {**_joined(splits), **splits})
 

@@ -1,12 +1,17 @@
-"""Every shipped recipe is built and stepped once, as it stands."""
+"""Every shipped recipe is built and stepped once: as it stands, the large ones also with fewer and narrower layers."""
 
+import os
+import shutil
+import signal
+import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from asrattn.config import from_plain, to_plain
+from asrattn.config import from_plain, override, to_plain
 from asrattn.model import SpeechModel
 from asrattn.search import beam_search
 from asrattn.training import optimizers
@@ -14,16 +19,37 @@ from asrattn.training.recipe import Recipe
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
 RECIPES = sorted(FOLDER.glob("*/*.py"))
+LARGE = [p for p in RECIPES if "Not yet run at full size." in p.read_text("utf-8")]
+SMALLER = ["encoder.layers=2", "encoder.dim=64", "encoder.channels=16", "decoder.layers=1", "decoder.dim=64"]
 V = 30
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda p: f"{p.parent.name}/{p.stem}")
-def test_recipe_is_built_stepped_and_decoded_once(path):
+def named(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=named)
+def test_recipe_is_a_value_of_its_name(path):
     recipe = Recipe.load(path)
     assert recipe.name == f"{path.parent.name}-{path.stem}"
     assert from_plain(Recipe, to_plain(recipe)) == recipe
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=named)
+def test_recipe_is_built_stepped_and_decoded_once(path):
+    recipe = Recipe.load(path)
+    step_and_decode(override(recipe, [f"model.{s}" for s in SMALLER]) if path in LARGE else recipe)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", LARGE, ids=named)
+def test_large_recipe_is_built_stepped_and_decoded_once_as_it_stands(path):
+    step_and_decode(Recipe.load(path))
+
+
+def step_and_decode(recipe: Recipe) -> None:
     torch.manual_seed(0)
-    model = SpeechModel(replace(recipe.model, vocabulary=V))
+    model = SpeechModel(replace(recipe.model, vocabulary=max(V, getattr(recipe.data.tokens, "size", V))))
     wave, lens = torch.randn(2, 16000), torch.tensor([16000, 12000])
     feats, feat_lens = model.frontend(wave, lens)
     tokens = torch.tensor([[5, 6, 6, 7], [8, 9, 0, 0]])
@@ -43,12 +69,97 @@ def test_recipe_is_built_stepped_and_decoded_once(path):
 
 
 def test_recipes_are_there():
-    assert {p.parent.name for p in RECIPES} >= {"an4", "demo", "folder"}
+    there = {p.parent.name for p in RECIPES}
+    assert there >= {"aishell", "an4", "commonvoice", "demo", "folder", "librispeech", "speechocean762"}
+    assert {p.stem for p in LARGE} >= {
+        f"{k}{h}" for k in ("conformer", "lstm", "transformer") for h in (100, 960)
+    }
 
 
-@pytest.mark.parametrize("script", sorted(FOLDER.glob("*/run.sh")), ids=lambda p: p.parent.name)
+@pytest.mark.parametrize("path", sorted({p.parent for p in LARGE}), ids=lambda p: p.name)
+def test_what_has_not_been_run_is_said_plainly_with_its_forecast(path):
+    text = (path / "README.md").read_text("utf-8")
+    assert "ot yet run at full size" in text
+    assert "asrattn describe recipes/" in text
+
+
+SCRIPTS = sorted(FOLDER.glob("*/run.sh"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.parent.name)
 def test_scripts_name_recipes_and_commands_that_exist(script):
     text = script.read_text()
     assert script.stat().st_mode & 0o100, "must be executable"
     assert "asrattn train" in text
     assert "asrattn evaluate" in text
+
+
+@pytest.mark.parametrize("script", [*SCRIPTS, FOLDER / "slurm.sh"], ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_scripts_are_clean(script):
+    checker = [shutil.which("shellcheck")] if shutil.which("shellcheck") else ["bash", "-n"]
+    done = subprocess.run([*checker, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def program(folder: Path, name: str, body: str) -> None:
+    """A stand-in for a program, which writes down how it was called."""
+    path = folder / name
+    path.write_text(f'#!/usr/bin/env bash\necho "{name} $*" >>"$CALLS"\n{body}\n')
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the stand-ins for `asrattn`, `python` and SLURM note their calls, one a line."""
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    program(bin_, "python", "")
+    program(bin_, "asrattn", "")
+    program(bin_, "scontrol", "")
+    program(bin_, "srun", 'trap "echo saved >>$CALLS; exit 130" TERM\nsleep 60 & wait $!')
+    monkeypatch.setenv("PATH", f"{bin_}:{os.environ['PATH']}")
+    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "calls"
+
+
+@pytest.mark.parametrize("script", [s for s in SCRIPTS if s.parent.name not in ("demo", "folder")], ids=str)
+def test_a_script_prepares_trains_and_evaluates_and_goes_on_when_called_again(script, calls):
+    corpus = script.parent.name
+    for recipe in sorted(script.parent.glob("*.py")):
+        calls.write_text("")
+        command = [script, "published", recipe.stem, "--devices", "2"]
+        subprocess.run(command, check=True)
+        prepared, trained, evaluated = calls.read_text().splitlines()
+        assert prepared.startswith(f"python -m data_prep {corpus} published data/{corpus}")
+        assert ("--train train-clean-100" in prepared) == recipe.stem.endswith("100")
+        assert f"asrattn train {recipe} " in trained
+        assert trained.endswith(" --devices 2")
+        out = Path(trained.split(" --out ")[1].split()[0])
+        assert f"{out}/model.safetensors" in evaluated
+        out.mkdir(parents=True)
+        (out / "last.ckpt").touch()
+        subprocess.run(command, check=True)
+        assert calls.read_text().splitlines()[4].endswith(" --devices 2 --resume")
+
+
+def test_slurm_saves_and_comes_back(calls, monkeypatch: pytest.MonkeyPatch):
+    """A signal before the end of the time reaches the training; only when that has ended is the job requeued."""
+    for name, value in {"JOB_ID": "7", "NTASKS_PER_NODE": "4", "JOB_NUM_NODES": "2"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    command = [FOLDER / "slurm.sh", FOLDER / "aishell" / "run.sh", "published", "conformer"]
+    job = subprocess.Popen(command)
+    try:
+        for _ in range(600):
+            if calls.exists() and "srun" in calls.read_text():
+                break
+            time.sleep(0.1)
+        job.send_signal(signal.SIGUSR1)
+        assert job.wait(60) == 0
+    finally:
+        job.kill()
+    prepared, trained, *rest = calls.read_text().splitlines()
+    assert prepared.startswith("python -m data_prep aishell")
+    assert trained.startswith("srun --kill-on-bad-exit=1 asrattn train")
+    assert trained.endswith("--devices 4 --nodes 2")
+    assert rest == ["saved", "scontrol requeue 7"]

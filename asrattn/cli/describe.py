@@ -11,41 +11,55 @@ from asrattn.errors import ConfigError
 if TYPE_CHECKING:
     from asrattn.config import Plain
     from asrattn.model import SpeechModel
+    from asrattn.training.recipe import Recipe
 
-_UTTERANCE = 10.0  # seconds; the activations of one such utterance are measured
 _VOCABULARY = 30  # of a recipe with characters, whose alphabet is known only with the data
-_COPIES = 5  # of each weight in training: itself, its gradient, two moments of AdamW, the moving average
+_MEASURED = 20.0  # seconds of audio in the step that is timed
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
         "describe",
-        help="configuration, parameters and memory of a model or recipe",
-        description="Configuration, parameters by part, frame rate, and the memory training would need.",
+        help="configuration, parameters, memory and time of a model or recipe",
+        description="Configuration, parameters by part, frame rate; of a recipe also the memory and time of training.",
     )
     parser.add_argument("subject", type=Path, metavar="MODEL|RECIPE.py")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the recipe"
     )
+    options.add_threads(parser)
+    forecast = parser.add_argument_group("the forecast for a recipe")
+    forecast.add_argument(
+        "--utterance", type=options.above_zero, default=10.0, metavar="S", help="usual seconds (default: 10)"
+    )
+    forecast.add_argument(
+        "--memory", type=options.above_zero, metavar="GB", help="tell what fits into it at once"
+    )
+    forecast.add_argument("--hours", type=options.above_zero, metavar="H", help="tell the time of an epoch")
+    forecast.add_argument(
+        "--flops",
+        type=options.above_zero,
+        metavar="G",
+        help="GFLOP/s which the machine reaches in training (default: measured here, on the processor)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    lines = (
-        _recipe(args.subject, args.set) if args.subject.suffix == ".py" else _model(args.subject, args.set)
-    )
+    lines = _recipe(args) if args.subject.suffix == ".py" else _model(args.subject, args.set)
     print("\n".join(lines))
     return 0
 
 
-def _recipe(path: Path, settings: list[str]) -> Iterator[str]:
+def _recipe(args: argparse.Namespace) -> Iterator[str]:
     from dataclasses import replace
 
     from asrattn.config import override, to_plain
     from asrattn.model import SpeechModel
     from asrattn.training.recipe import Recipe
 
-    recipe = override(Recipe.load(path), settings)
+    options.use_threads(args)
+    recipe = override(Recipe.load(args.subject), args.set)
     yield from _indented(to_plain(recipe))
     size = recipe.model.vocabulary or getattr(recipe.data.tokens, "size", _VOCABULARY)
     model = SpeechModel(replace(recipe.model, vocabulary=size))
@@ -53,7 +67,7 @@ def _recipe(path: Path, settings: list[str]) -> Iterator[str]:
     yield from _frames(model)
     if not recipe.model.vocabulary:
         yield f"vocabulary    {size} tokens assumed; the data decide"
-    yield from _memory(model, recipe.data.batch_seconds)
+    yield from _forecast(recipe, model, args)
 
 
 def _model(path: Path, settings: list[str]) -> Iterator[str]:
@@ -109,40 +123,34 @@ def _frames(model: "SpeechModel") -> Iterator[str]:
     yield f"encoder       {per_second[1]:.1f} frames a second, subsampling {per_second[0] / per_second[1]:.0f}"
 
 
-def _memory(model: "SpeechModel", batch_seconds: float) -> Iterator[str]:
-    """The forecast, in fp32: _COPIES of the weights, and what the backward pass keeps of a batch.
+def _forecast(recipe: "Recipe", model: "SpeechModel", args: argparse.Namespace) -> Iterator[str]:
+    from asrattn.training import forecast
 
-    The latter is measured: all that autograd saves for one utterance of _UTTERANCE seconds, scaled to the batch.
-    Longer utterances need more in the attention, bf16 about half; the library's own work space comes on top.
-    """
-    weights = _COPIES * 4 * sum(p.numel() for p in model.parameters())
-    activations = _saved_bytes(model) * batch_seconds / _UTTERANCE
-    yield "memory in training, fp32 (estimate)"
-    yield f"  weights       {weights / 1e6:8.0f} MB   with gradients, optimiser and average"
-    yield f"  activations   {activations / 1e6:8.0f} MB   for {batch_seconds:g} s of audio a batch"
+    found, each = forecast.forecast(recipe, model), args.utterance
+    batch = min(recipe.data.batch_seconds, recipe.data.device_seconds or recipe.data.batch_seconds)
+    yield f"memory of a training step, {recipe.train.precision}, utterances of {each:g} s (estimate)"
+    yield f"  weights       {found.weights / 1e6:8.0f} MB   with gradients, optimiser and average"
+    yield f"  activations   {found.kept(batch, each) / 1e6:8.0f} MB   for {batch:g} s of audio at once"
+    if args.memory:
+        largest = found.largest(args.memory * 1e9, each)
+        yield f"  largest       {largest:8.0f} s    of audio at once in {args.memory:g} GB: data.device_seconds"
+    work = found.flops(1.0, each) / 1e9
+    yield f"work          {work:.2f} GFLOP a second of audio, forward and backward"
+    rate, source = args.flops, "given"
+    if rate is None:
+        count = max(1, round(min(batch, _MEASURED) / each))
+        rate = work * count * each / forecast.seconds_per_step(recipe, model, count, each)
+        source = f"measured here, on {count * each:g} s of audio"
+    yield f"rate          {rate:.0f} GFLOP/s, {source}: {rate / work:.0f} seconds of audio a second"
+    if args.hours:
+        hours, epochs = args.hours * work / rate, recipe.train.epochs
+        yield f"epoch         {_duration(hours)} for {args.hours:g} h of speech"
+        yield f"training      {_duration(epochs * hours)} for {epochs} epochs"
 
 
-def _saved_bytes(model: "SpeechModel") -> int:
-    """Bytes which autograd keeps for the backward pass of one utterance, the weights not counted."""
-    import torch
-    from torch import Tensor
-
-    from asrattn.model import LossConfig
-
-    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    kept: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    samples = round(_UTTERANCE * model.config.frontend.rate)
-    tokens = torch.full(
-        (1, round(_UTTERANCE * 10)), model.config.vocabulary - 1
-    )  # people speak 10 letters a second
-    feats, lens = model.frontend(torch.zeros(1, samples), torch.tensor([samples]))
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        model.train().loss(feats, lens, tokens, torch.tensor([tokens.shape[1]]), LossConfig())
-    return sum(kept.values())
+def _duration(hours: float) -> str:
+    if hours < 1 / 60:
+        return f"{3600 * hours:.0f} s"
+    return (
+        f"{60 * hours:.0f} min" if hours < 3 else f"{hours:.0f} h" if hours < 72 else f"{hours / 24:.0f} days"
+    )

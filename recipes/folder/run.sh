@@ -3,16 +3,19 @@
 #
 #   recipes/folder/run.sh RECORDINGS [NAME] [flags of `asrattn train`]
 #
-# One GPU or none:    recipes/folder/run.sh ~/recordings mine
-# Two GPUs:           recipes/folder/run.sh ~/recordings mine --devices 2
-# Go on after a stop: recipes/folder/run.sh ~/recordings mine --resume
+# One GPU or none:      recipes/folder/run.sh ~/recordings mine
+# Two GPUs:             recipes/folder/run.sh ~/recordings mine --devices 2
+# Torchrun and SLURM:   docs/guides/cluster.md
+# Go on after a stop:   the same command again
 set -euo pipefail
 recordings=${1:?name the folder of recordings}
 name=${2:-mine}
 shift $(($# < 2 ? $# : 2))
 data=data/$name
 out=runs/$name
+read -ra launch <<<"${LAUNCH:-}" # srun or torchrun, where there are several processes
 
 [ -f "$data/train.jsonl" ] || python -m data_prep folder "$recordings" "$data"
-asrattn train "$(dirname "$0")/lstm.py" --data "$data" --out "$out" "$@"
+! compgen -G "$out/last*.ckpt" >/dev/null || set -- "$@" --resume
+"${launch[@]}" asrattn train "$(dirname "$0")/lstm.py" --data "$data" --out "$out" "$@"
 asrattn evaluate "$out/model.safetensors" "$data/test.jsonl" --out "$out/evaluation"

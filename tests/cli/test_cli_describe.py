@@ -9,11 +9,15 @@ import tiny
 from asrattn.cli.main import main
 
 RECIPE = """
+from asrattn.decoders import LSTMDecoderConfig
 from asrattn.encoders import ConformerConfig
 from asrattn.model import ModelConfig
 from asrattn.training.recipe import Recipe
 
-RECIPE = Recipe("small", ModelConfig(encoder=ConformerConfig(dim=16, layers=2, hidden=32, channels=4)))
+RECIPE = Recipe("small", ModelConfig(
+    encoder=ConformerConfig(dim=32, layers=2, hidden=32, channels=4),
+    decoder=LSTMDecoderConfig(dim=16),
+))
 """
 
 
@@ -54,20 +58,48 @@ def test_a_model(capsys, tmp_path: Path) -> None:
 
 
 def test_a_recipe_and_its_memory(capsys, recipe: Path) -> None:
-    status, out, _ = run(capsys, recipe)
+    status, out, _ = run(capsys, recipe, "--flops", 100)
     assert status == 0
     assert re.search(r"\n    kind +conformer\n", out)
     assert "the data decide" in out
     smaller = number(out, "activations")
-    _, out, _ = run(capsys, recipe, "--set", "data.batch_seconds=100", "--set", "model.encoder.layers=4")
+    more = ["--set", "data.batch_seconds=100", "--set", "model.encoder.layers=4"]
+    _, out, _ = run(capsys, recipe, "--flops", 100, *more)
     assert number(out, "activations") > 4 * smaller
 
 
 def test_the_forecast_leaves_the_weights_out(capsys, recipe: Path) -> None:
     """Twice the width of the decoder's LSTM: many more weights, hardly more activations."""
-    _, out, _ = run(capsys, recipe)
-    _, wider, _ = run(capsys, recipe, "--set", "model.decoder.dim=1024")
+    _, out, _ = run(capsys, recipe, "--flops", 100)
+    _, wider, _ = run(capsys, recipe, "--flops", 100, "--set", "model.decoder.dim=256")
     assert number(wider, "weights") > 3 * number(out, "weights")
+
+
+def test_time_and_the_largest_batch(capsys, recipe: Path) -> None:
+    words = ["--flops", "100", "--hours", "10", "--memory", "2", "--utterance", "5"]
+    status, out, _ = run(capsys, recipe, *words)
+    assert status == 0
+    work = number(out, "work")
+    assert number(out, "given:") == pytest.approx(100 / work, rel=0.15)  # the work is shown in two digits
+    assert number(out, "epoch") == pytest.approx(3600 * 10 * work / 100, rel=0.15)
+    largest = number(out, "largest")
+    more = ["--set", "data.batch_seconds=10000", "--set", f"data.device_seconds={largest:.0f}"]
+    _, out, _ = run(capsys, recipe, *words, *more)
+    assert number(out, "weights") + number(out, "activations") == pytest.approx(2000, rel=0.01)
+
+
+def test_the_rate_is_measured_where_none_is_given(capsys, recipe: Path) -> None:
+    _, out, _ = run(capsys, recipe, "--utterance", "2")
+    assert number(out, "rate {9}") > 0
+    assert "measured here, on 20 s of audio" in out
+
+
+@pytest.mark.parametrize("option", ["--flops", "--hours", "--memory", "--utterance"])
+def test_nothing_is_not_enough(capsys, recipe: Path, option: str) -> None:
+    with pytest.raises(SystemExit) as done:
+        main(["describe", str(recipe), option, "0"])
+    assert done.value.code == 2
+    assert "0 is not above 0" in capsys.readouterr().err
 
 
 def test_a_misspelt_setting(capsys, recipe: Path) -> None:

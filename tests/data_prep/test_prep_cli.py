@@ -48,7 +48,9 @@ def test_as_a_process_it_is_quiet_on_stderr_and_status_tells(recordings: Path, t
     assert failed.stderr == f"error: {tmp_path / 'no'}: does not exist; name the folder of the corpus\n"
 
 
-@pytest.mark.parametrize("corpus", ["an4", "folder", "kaldi", "commonvoice", "librispeech", "speechocean762"])
+@pytest.mark.parametrize(
+    "corpus", ["aishell", "an4", "folder", "kaldi", "commonvoice", "librispeech", "speechocean762"]
+)
 def test_a_missing_or_empty_source_is_one_line(corpus: str, tmp_path: Path, capsys):
     (tmp_path / "empty").mkdir()
     for source in (tmp_path / "missing", tmp_path / "empty"):

@@ -7,6 +7,7 @@ import pytest
 from asrattn import manifest
 from asrattn.errors import DataError
 from data_prep import librispeech
+from data_prep.__main__ import main
 
 PARTS = {
     "train-clean-100": ("19", "26"),
@@ -44,6 +45,16 @@ def test_parts_and_their_joins(sound, tmp_path: Path):
         assert speakers["test-other"] == {"367"}
         first = manifest.read(paths["train-clean-100"])[0]
         assert (first.id, first.text) == ("19-198-0000", "NORTHANGER ABBEY")
+
+
+def test_a_choice_of_training_parts(sound, tmp_path: Path, capsys):
+    root = _published(tmp_path / "LibriSpeech", sound)
+    words = ["librispeech", str(root), str(tmp_path / "out"), "--train"]
+    assert main([*words, "train-clean-100"]) == 0
+    assert "train-other-500" not in capsys.readouterr().out
+    assert {u.speaker for u in manifest.read(tmp_path / "out" / "train.jsonl")} == {"19", "26"}
+    assert main([*words, "train-clean-360"]) == 1
+    assert "has no folder train-clean-360; it has dev-clean" in capsys.readouterr().err
 
 
 def test_files_and_lines_without_a_partner_are_dropped(sound, tmp_path: Path):

@@ -1,10 +1,13 @@
 """`asrattn train` as it is typed."""
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from asrattn import checkpoint
 from asrattn.cli.main import main
 
 RECIPE = """
@@ -66,3 +69,31 @@ def test_a_folder_without_manifests_is_told(
 ) -> None:
     assert main(["train", str(recipe), "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 1
     assert "train.jsonl: does not exist; make it with python -m data_prep" in capsys.readouterr().err
+
+
+@pytest.mark.multi
+def test_torchrun_starts_its_processes(recipe: Path, corpus: Path, tmp_path: Path) -> None:
+    """As in docs/guides/cluster.md; one file to use at the end, and every dev utterance counted once."""
+    out, bin_ = tmp_path / "run", Path(sys.executable).parent
+    launch = [
+        "--nnodes",
+        "1",
+        "--nproc-per-node",
+        "2",
+        "--rdzv-backend",
+        "c10d",
+        "--rdzv-endpoint",
+        "localhost:0",
+    ]
+    train = ["train", recipe, "--data", corpus, "--out", out, "--set", "train.epochs=1"]
+    where = ["--devices", "2", "--nodes", "1", "--accelerator", "cpu"]
+    done = subprocess.run(
+        [bin_ / "torchrun", *launch, "--no-python", bin_ / "asrattn", *train, *where],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{out / 'model.safetensors'}\n"
+    assert checkpoint.load(out / "model.safetensors").card["dev_utterances"] == 7

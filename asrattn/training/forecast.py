@@ -1,0 +1,172 @@
+"""What training a recipe will need, judged from a few small steps made here: memory, operations, time."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from asrattn import layers
+from asrattn.model import SpeechModel
+from asrattn.training import optimizers
+from asrattn.training.recipe import Recipe
+
+COPIES = (
+    5  # of each weight, 4 bytes each: itself, its gradient, two moments (the most there are), the average
+)
+PROBE = 3.0  # seconds of the utterances that are measured
+LETTERS, PIECES = (
+    12.0,
+    4.0,
+)  # tokens in a second of speech: English letters; pieces of words, or Chinese characters
+FEW = 200  # a vocabulary below this is one of letters
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A quantity of a pass: constant + audio · (linear + square · utterance), in seconds of audio a pass and of one
+    utterance. What attention keeps for each pair of frames makes the square."""
+
+    constant: float
+    linear: float
+    square: float
+
+    @classmethod
+    def fit(cls, one: float, two: float, double: float, seconds: float) -> "Growth":
+        """From what one and two utterances of `seconds` take, and one of twice the length."""
+        each = two - one
+        constant = one - each
+        square = (double - constant - 2 * each) / (2 * seconds**2)
+        return cls(constant, each / seconds - square * seconds, square)
+
+    def __call__(self, audio: float, utterance: float) -> float:
+        return self.constant + audio * (self.linear + self.square * utterance)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Of a training step.
+
+    weights   bytes that do not depend on the batch: weights, gradients, moments, moving average
+    kept      bytes which the forward pass keeps for the backward pass, as this machine's kernels do in the recipe's
+              precision; a GPU's fused self-attention keeps less, its libraries take some hundred MB of their own
+    flops     floating-point operations of both passes; only products of matrices and convolutions count
+    """
+
+    weights: float
+    kept: Growth
+    flops: Growth
+
+    def memory(self, audio: float, utterance: float) -> float:
+        """Bytes at the peak of a step on `audio` seconds in utterances of `utterance` seconds."""
+        return self.weights + self.kept(audio, utterance)
+
+    def largest(self, memory: float, utterance: float) -> float:
+        """The most seconds of audio a batch that fit into so many bytes; 0 where not even the weights do."""
+        return max(0.0, (memory - self.memory(0.0, utterance)) / self.kept_each(utterance))
+
+    def kept_each(self, utterance: float) -> float:
+        """Bytes kept for each second of audio."""
+        return self.kept.linear + self.kept.square * utterance
+
+
+def forecast(recipe: Recipe, model: SpeechModel) -> Forecast:
+    """From three passes over a few seconds of noise, forward and backward; they leave the weights as they are."""
+    one, two, double = (
+        _measure(recipe, model, utterances, seconds)
+        for utterances, seconds in ((1, PROBE), (2, PROBE), (1, 2 * PROBE))
+    )
+    kept, flops = (Growth.fit(one[i], two[i], double[i], PROBE) for i in (0, 1))
+    weights = COPIES * 4 * sum(p.numel() for p in model.parameters())
+    return Forecast(weights, kept, flops)
+
+
+def seconds_per_step(recipe: Recipe, model: SpeechModel, utterances: int, seconds: float) -> float:
+    """Wall time of a step on this machine's processor, optimizer included, augmentation not; the better of two
+    after a first one, in which kernels are built. The weights change."""
+    optimizer = optimizers.build(recipe.train.optimizer, model.train(), fused=True)
+    batch = _batch(recipe, model, utterances, seconds)
+    taken = []
+    for _ in range(3):
+        started = time.perf_counter()
+        torch.autograd.backward(_loss(recipe, model, batch))
+        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.train.clip or 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        taken.append(time.perf_counter() - started)
+    return min(taken[1:])
+
+
+def _measure(recipe: Recipe, model: SpeechModel, utterances: int, seconds: float) -> tuple[int, int]:
+    """Bytes kept and operations of both passes."""
+    batch = _batch(recipe, model.train(), utterances, seconds)
+    with FlopCounterMode(display=False, custom_mapping=ONEDNN) as counter:
+        with _keeping(model) as kept:
+            loss = _loss(recipe, model, batch)
+        torch.autograd.backward(loss)
+    model.zero_grad(set_to_none=True)
+    return sum(kept.values()), counter.get_total_flops()
+
+
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def _batch(recipe: Recipe, model: SpeechModel, utterances: int, seconds: float) -> Batch:
+    """Noise and made texts of usual speed, twice where the recipe asks for consistency."""
+    utterances *= 2 if recipe.loss.consistency else 1
+    samples, V = round(seconds * model.config.frontend.rate), model.config.vocabulary
+    with torch.no_grad():
+        feats, lens = model.frontend(
+            0.1 * torch.randn(utterances, samples), torch.full((utterances,), samples)
+        )
+    count = max(1, round(seconds * (LETTERS if V < FEW else PIECES)))
+    tokens = (torch.arange(count) % 2 + V - 2).repeat(
+        utterances, 1
+    )  # no two neighbours alike, as CTC likes it
+    return feats, lens, tokens, torch.full((utterances,), count)
+
+
+def _loss(recipe: Recipe, model: SpeechModel, batch: Batch) -> Tensor:
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.train.precision != "fp32"):
+        return model.loss(*batch, recipe.loss).total
+
+
+@contextmanager
+def _keeping(model: SpeechModel) -> Iterator[dict[int, int]]:
+    """Bytes of each storage that autograd keeps for the backward pass; not the weights, nor what all passes share."""
+    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        shared = {row.untyped_storage().data_ptr() for row in layers.rows()}
+        if storage.data_ptr() not in own | shared:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield kept
+
+
+def _product_flops(x: torch.Size, weight: torch.Size, *_: object, **__: object) -> int:
+    return 2 * x.numel() * weight[0]
+
+
+def _lstm_flops(feats: torch.Size, first: torch.Size, second: torch.Size, *_: object, **__: object) -> int:
+    """Two products for each frame: feats (T, B, I) or (B, T, I) with first (4D, I), the state with second (4D, D)."""
+    return 2 * feats[0] * feats[1] * (first.numel() + second.numel())
+
+
+def _lstm_backward_flops(*args: torch.Size, **_: object) -> int:
+    return 2 * _lstm_flops(*args[:3])
+
+
+# What CPUs have kernels of their own for, and torch's counter does not know.
+ONEDNN = {
+    torch.ops.mkldnn._linear_pointwise: _product_flops,
+    torch.ops.aten.mkldnn_rnn_layer: _lstm_flops,
+    torch.ops.aten.mkldnn_rnn_layer_backward: _lstm_backward_flops,
+}

@@ -1,0 +1,31 @@
+"""speechocean762, a small Conformer, characters, consistency-regularised CTC: an evening on one core."""
+
+from asrattn.augment import AugmentConfig
+from asrattn.decoders import TransformerDecoderConfig
+from asrattn.encoders import ConformerConfig
+from asrattn.model import LossConfig, ModelConfig
+from asrattn.search import SearchConfig
+from asrattn.training.optimizers import AdamWConfig
+from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
+from asrattn.training.schedule import CosineConfig
+
+RECIPE = Recipe(
+    name="speechocean762-conformer",
+    model=ModelConfig(
+        encoder=ConformerConfig(dim=128, layers=8, heads=4, hidden=512, kernel=7, channels=32, dropout=0.15),
+        decoder=TransformerDecoderConfig(dim=128, layers=1, heads=4, hidden=512, dropout=0.2),
+    ),
+    data=DataConfig(batch_seconds=16),
+    augment=AugmentConfig(
+        noise=0.3, warp=0.12, frequency_width=22, time_masks=8, time_fraction=0.3, ramp=0.2
+    ),
+    loss=LossConfig(ctc=0.4, inter_ctc=0.3, token_noise=0.1, consistency=0.3),
+    train=TrainConfig(
+        epochs=40,
+        optimizer=AdamWConfig(learning_rate=1.5e-3),
+        schedule=CosineConfig(floor=0.05),
+        ema=0.999,
+        validate_every=5,
+    ),
+    search=SearchConfig(beam=10, ctc=0.5),
+)

@@ -1,0 +1,28 @@
+"""speechocean762, listen, attend and spell: three bidirectional LSTMs of 256, location-aware attention, joint CTC."""
+
+from asrattn.attention import LocationConfig
+from asrattn.augment import AugmentConfig
+from asrattn.decoders import LSTMDecoderConfig
+from asrattn.encoders import LSTMEncoderConfig
+from asrattn.model import LossConfig, ModelConfig
+from asrattn.search import SearchConfig
+from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
+from asrattn.training.schedule import CosineConfig
+
+RECIPE = Recipe(
+    name="speechocean762-lstm",
+    model=ModelConfig(
+        encoder=LSTMEncoderConfig(dim=256, layers=3, channels=32, dropout=0.3),
+        decoder=LSTMDecoderConfig(dim=256, attention=LocationConfig(dim=256), dropout=0.3),
+    ),
+    data=DataConfig(batch_seconds=16),
+    augment=AugmentConfig(time_fraction=0.3, ramp=0.2),
+    loss=LossConfig(ctc=0.3, token_noise=0.1, consistency=0.2),
+    train=TrainConfig(
+        epochs=40,
+        schedule=CosineConfig(floor=0.05),
+        ema=0.999,
+        validate_every=5,
+    ),
+    search=SearchConfig(beam=10, ctc=0.3),
+)
