@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import launch
@@ -78,10 +77,10 @@ def test_preemption_saves_the_step_and_leaves_in_one_line(
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_dead_process_ends_the_run_with_its_reason(corpus: Path, tmp_path: Path, rank: int) -> None:
-    start = time.monotonic()
-    status, told = launch.run(tmp_path, corpus, "out", devices=2, fault=f"{rank} 0 2 SIGKILL")
+    status, told = launch.run(
+        tmp_path, corpus, "out", devices=2, fault=f"{rank} 0 2 SIGKILL"
+    )  # or it times out
     assert status != 0
-    assert time.monotonic() - start < 120
     if rank == 1:  # the first one is there to say so
         assert "asrattn: another process of the run is gone" in told
         assert "--resume" in told
