@@ -18,17 +18,17 @@ def strided(lens: Tensor, kernel: int, stride: int, padding: int = 0) -> Tensor:
 
 
 def reverse(x: Tensor, lens: Tensor) -> Tensor:
-    """Turn each sequence of x (B, T, ...) around within its own length; the padding stays where it is."""
-    B, T = x.shape[:2]
-    at = torch.arange(T, device=x.device)
-    places = torch.where(at < lens[:, None], lens[:, None] - 1 - at, at)
-    rows = places + T * torch.arange(B, device=x.device)[:, None]
+    """Turn each sequence of x (T, B, ...), time first, around within its own length; the padding stays where it is."""
+    T, B = x.shape[:2]
+    at = torch.arange(T, device=x.device)[:, None]
+    places = torch.where(at < lens, lens - 1 - at, at)
+    rows = places * B + torch.arange(B, device=x.device)
     turned: Tensor = _Swap.apply(x, rows.flatten())  # type: ignore[no-untyped-call]
     return turned
 
 
 class _Swap(torch.autograd.Function):
-    """The rows of x (B, T, ...) in an order that is its own inverse, so that the gradient goes the same way.
+    """The rows of x (T, B, ...) in an order that is its own inverse, so that the gradient goes the same way.
 
     Whole rows are ten times as fast on a CPU as gather, and twenty times as fast as its scatter_add.
     """

@@ -42,18 +42,18 @@ def test_strided_is_never_below_zero() -> None:
 @given(COUNTS, st.sampled_from([(), (1,), (3,), (2, 2)]))
 def test_reverse_turns_each_within_its_own_length(counts: list[int], inner: tuple[int, ...]) -> None:
     lens = torch.tensor(counts)
-    x = torch.arange(len(counts) * 12 * max(1, torch.Size(inner).numel())).reshape(len(counts), 12, *inner)
+    x = torch.arange(len(counts) * 12 * max(1, torch.Size(inner).numel())).reshape(12, len(counts), *inner)
     turned = lengths.reverse(x, lens)
-    for row, expected, count in zip(turned, x, counts, strict=True):
-        assert torch.equal(row[:count], expected[:count].flip(0))
-        assert torch.equal(row[count:], expected[count:])
+    for b, count in enumerate(counts):
+        assert torch.equal(turned[:count, b], x[:count, b].flip(0))
+        assert torch.equal(turned[count:, b], x[count:, b])
     assert torch.equal(lengths.reverse(turned, lens), x)
 
 
 def test_the_gradient_of_reverse_is_turned_around_too() -> None:
     lens = torch.tensor([5, 3, 0])
-    x, grad = torch.randn(3, 5, 2, requires_grad=True), torch.randn(3, 5, 2)
+    x, grad = torch.randn(5, 3, 2, requires_grad=True), torch.randn(5, 3, 2)
     lengths.reverse(x, lens).backward(grad)
     assert torch.equal(x.grad, lengths.reverse(grad, lens))
-    double = torch.randn(3, 5, 2, dtype=torch.double, requires_grad=True)
+    double = torch.randn(5, 3, 2, dtype=torch.double, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: lengths.reverse(x, lens), double)

@@ -73,7 +73,7 @@ class LSTMEncoder(nn.Module):
             x = layer(self.dropout(x) if number else x, lens)
             if number == (len(self.layers) - 1) // 2 and number + 1 >= self.pyramid:
                 middle = x
-        return Encoded(self.dropout(x), lens, middle)
+        return Encoded(self.dropout(x).contiguous(), lens, middle)
 
 
 class LSTMLayer(nn.Module):
@@ -86,10 +86,12 @@ class LSTMLayer(nn.Module):
     def __init__(self, inputs: int, dim: int, bidirectional: bool):
         super().__init__()
         directions = 2 if bidirectional else 1
-        self.directions = nn.ModuleList(nn.LSTM(inputs, dim, batch_first=True) for _ in range(directions))
+        self.directions = nn.ModuleList(nn.LSTM(inputs, dim) for _ in range(directions))
 
     def forward(self, x: Tensor, lens: Tensor) -> Tensor:
+        x = x.transpose(0, 1)  # time first, as the kernel wants it; between two layers it costs no copy
         outputs = [self.directions[0](x)[0]]
         if len(self.directions) == 2:
             outputs.append(lengths.reverse(self.directions[1](lengths.reverse(x, lens))[0], lens))
-        return torch.cat(outputs, dim=-1) * lengths.mask(lens, x.shape[1])[..., None]
+        real = lengths.mask(lens, len(x)).t()[..., None]
+        return (torch.cat(outputs, dim=-1) * real).transpose(0, 1)
