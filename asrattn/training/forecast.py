@@ -52,7 +52,7 @@ class Forecast:
 
     weights   bytes that do not depend on the batch: weights, gradients, moments, moving average
     kept      bytes which the forward pass keeps for the backward pass, as this machine's kernels do in the recipe's
-              precision; a GPU's fused self-attention keeps less, its libraries take some hundred MB of their own
+              precision; a GPU's fused self-attention keeps less, its dropout more, its libraries some hundred MB
     flops     floating-point operations of both passes; only products of matrices and convolutions count
     """
 
