@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from asrattn.errors import DataError
+from asrattn.errors import ConfigError, DataError
 from asrattn.manifest import Utterance
 from asrattn.model import Whole
 from asrattn.text import BLANK, UNKNOWN
@@ -27,6 +27,7 @@ from asrattn.training.batches import (
     stretches,
 )
 from asrattn.training.corpus import Corpus
+from asrattn.training.join import join
 from asrattn.training.recipe import DataConfig
 from asrattn.training.sources import Dropped, Item, Kept, Read, Source, parted
 
@@ -49,24 +50,22 @@ class SpeechData(L.LightningDataModule):
         self.bound = min(config.batch_seconds, config.device_seconds or config.batch_seconds)
         self.seconds = corpus.train.seconds
         self.start = (0, 0)  # the epoch and the step of it that training begins with
-        self._planned: tuple[int, Plan] | None = None
+        self._planned: tuple[int, Source, Plan] | None = None
         self._told: set[str] = set()
         self._lost = self._used = 0
 
     def train_batches(self, epoch: int) -> Plan:
         """All steps of an epoch, for all processes together; their lengths are those after the stretch."""
-        if self._planned is None or self._planned[0] != epoch:
-            self._planned = epoch, self._plan(epoch)
-        return self._planned[1]
+        return self._served(epoch)[1]
 
     def train_dataloader(self) -> "DataLoader[list[Batch]]":
         """The steps of the current epoch: what this process takes of each, pass by pass."""
         assert self.trainer is not None
         epoch, world, rank = self.trainer.current_epoch, self.trainer.world_size, self.trainer.global_rank
-        plan = self.train_batches(epoch)
+        train, plan = self._served(epoch)
         done = self.start[1] if self.start[0] == epoch else 0
         return DataLoader(
-            Steps(self.corpus.train, plan, self._factors(epoch), self.bound, world, rank, done),
+            Steps(train, plan, self._factors(epoch, len(train)), self.bound, world, rank, done),
             batch_size=None,
             sampler=From(done, len(plan)),
             num_workers=self.config.workers,
@@ -112,16 +111,34 @@ class SpeechData(L.LightningDataModule):
 
     def padding(self) -> float:
         """Its share in the first epoch."""
-        return padding(self.seconds * self._factors(0), self.train_batches(0))
+        train, plan = self._served(0)
+        return padding(train.seconds * self._factors(0, len(train)), plan)
 
-    def _plan(self, epoch: int) -> Plan:
-        seconds, starts = self.seconds * self._factors(epoch), self.corpus.train.starts
-        if starts is None:
+    def _served(self, epoch: int) -> tuple[Source, Plan]:
+        """What the steps of an epoch are about, and the steps."""
+        if self._planned is None or self._planned[0] != epoch:
+            train = self._joined(epoch)
+            self._planned = epoch, train, self._plan(train, epoch)
+        return self._planned[1:]
+
+    def _joined(self, epoch: int) -> Source:
+        train, config = self.corpus.train, self.config
+        if not config.join:
+            return train
+        if not isinstance(train, Kept):
+            raise ConfigError("data.join: needs the corpus in memory; raise data.cache, or set data.join=0")
+        return join(train, self.corpus.tokenizer, config.join, config.max_seconds, self.seed, epoch)
+
+    def _plan(self, train: Source, epoch: int) -> Plan:
+        seconds = train.seconds * self._factors(epoch, len(train))
+        if train.starts is None:
             return epoch_batches(seconds, self.config.batch_seconds, self.seed, epoch)
-        return shard_batches(seconds, starts, self.config.batch_seconds, self.seed, epoch, self.config.window)
+        return shard_batches(
+            seconds, train.starts, self.config.batch_seconds, self.seed, epoch, self.config.window
+        )
 
-    def _factors(self, epoch: int) -> NDArray[np.float32]:
-        return stretches(len(self.seconds), self.stretch, self.seed, epoch)
+    def _factors(self, epoch: int, count: int) -> NDArray[np.float32]:
+        return stretches(count, self.stretch, self.seed, epoch)
 
     def _tell(self, batch: Batch) -> None:
         self._lost += len(batch.lost)

@@ -33,11 +33,15 @@ class Dropped(NamedTuple):
 
 @dataclass(frozen=True)
 class Item:
-    """An utterance with its tokens, the stretch of this epoch, and its samples (S,) where they are in memory."""
+    """An utterance with its tokens, the stretch of this epoch, and its samples (S,) where they are in memory.
+
+    spare: encoder frames beyond those that CTC needs.
+    """
 
     utterance: Utterance
     tokens: tuple[int, ...] = ()
     stretch: float = 1.0
+    spare: int = 0
     wave: Wave | None = field(default=None, repr=False, compare=False)
 
 
@@ -230,7 +234,7 @@ def fitted(item: Item, frames: int) -> Outcome:
     """Unless CTC has too few encoder frames: it needs one for each token and one more between two equal ones."""
     needed = len(item.tokens) + sum(a == b for a, b in itertools.pairwise(item.tokens))
     if max(needed, 1) <= frames:
-        return item
+        return replace(item, spare=frames - needed)
     detail = f"{frames} encoder frames for {needed} tokens; a wrong transcript or a hasty speaker"
     return Dropped(item.utterance.id, "too short for CTC", detail)
 
