@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import asrattn
-from asrattn.cli import describe, evaluate, score, train, transcribe
+from asrattn.cli import describe, evaluate, score, search, train, transcribe
 from asrattn.errors import AsrattnError
 
 COMMANDS = {
@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "score": score,
     "describe": describe,
+    "search": search,
 }
 INTERRUPTED = 130
 BROKEN_PIPE = 141

@@ -5,7 +5,7 @@ import logging
 import platform
 import subprocess
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,12 +52,14 @@ def fit(
     accelerator: str = "auto",
     sharing: parallel.Sharing = "ddp",
     init: Path | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Path:
     """Train on data/train.jsonl, judge on data/dev.jsonl; the path of the model file, out/model.safetensors.
 
     In `out` there are also last.ckpt (to resume), metrics.csv, tensorboard/, recipe.json and dropped.tsv, and kept/
     where models are averaged. The same seed, devices and machine give the same losses, also when a run is resumed.
     init: a model file to go on from, of the same architecture. What is resumed has taken it over already.
+    callbacks: Lightning's, for what happens beside; their turn comes when the run is saved.
 
     Raises ConfigError where `out` holds a run and `resume` is not set, or what is resumed or gone on from was another
     model; DataError for a corpus that cannot be trained on and for a loss that is no number; CheckpointError for a file
@@ -95,7 +97,7 @@ def fit(
         nodes,
         accelerator,
         parallel.strategy(sharing, devices * nodes, recipe.loss),
-        _callbacks(recipe, out, module, served, devices * nodes),
+        [*_callbacks(recipe, out, module, served, devices * nodes), *callbacks],
     )
     _run(trainer, module, served, last)
     return out / MODEL
@@ -113,7 +115,7 @@ def _callbacks(
     callbacks: list[Callback] = [Bar(), keeper, Journal(out, lambda: keeper.progress)]
     if (recipe.train.average, recipe.train.average_of) != (1, "best"):  # this one the keeper keeps
         callbacks.append(Averager(out, served, lambda model, found: card(model, keeper.progress, found)))
-    return [*callbacks, Saver(keeper)]  # the last, since it writes down the state of all
+    return [*callbacks, Saver(keeper)]  # the last of these, since it writes down the state of all
 
 
 def _run(trainer: L.Trainer, module: Training, served: SpeechData, last: Path | None) -> None:

@@ -1,0 +1,198 @@
+"""The processes of a hyper-parameter search, and what is told of it: lines, a table, a picture, the best recipe."""
+
+import logging
+import math
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asrattn.config import override
+from asrattn.errors import AsrattnError, DataError
+from asrattn.training import space, trials
+from asrattn.training.callbacks import StoppedError
+from asrattn.training.source import source
+from asrattn.training.trials import Hunt
+
+if TYPE_CHECKING:
+    import optuna
+
+log = logging.getLogger(__name__)
+
+BEST, TABLE, PICTURE = "best.py", "trials.tsv", "trials.png"
+_WATCH = 0.5  # seconds between two looks at the journal
+
+
+def hunt(what: Hunt, jobs: int, threads: int | None) -> list["optuna.trial.FrozenTrial"]:
+    """Search with so many processes beside each other; the trials that came to an end, the best first.
+
+    In `what.out` there are afterwards best.py, a recipe; trials.tsv and trials.png; a folder for each trial, as `fit`
+    leaves it but for what it would need to be resumed; and the log of each process.
+
+    Raises StoppedError on Ctrl-C: the same call goes on, also with what was under way. DataError where a process
+    failed, or no trial came to its end. ConfigError as `trials.study`.
+    """
+    found = trials.study(what)
+    deadline = None if what.budget.seconds is None else time.time() + what.budget.seconds
+    context = multiprocessing.get_context("spawn")
+    cores = threads or max(1, (os.cpu_count() or 1) // jobs)
+    processes = [
+        context.Process(target=_process, args=(what, number, deadline, cores), name=f"worker-{number}")
+        for number in range(jobs)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        _watch(what, found, processes)
+    except KeyboardInterrupt:
+        _stop(processes)
+        raise StoppedError(f"stopped; the same command goes on with the search in {what.out}") from None
+    except BaseException:
+        _stop(processes)
+        raise
+    ended = trials.done(found)
+    if not ended or ended[0].state.name != "COMPLETE":
+        reason = next((f" ({t.user_attrs['failed']})" for t in ended if "failed" in t.user_attrs), "")
+        raise DataError(
+            f"{what.out}: no trial came to its end{reason}; raise --budget, or look at worker-0.log"
+        )
+    _leave(what, ended)
+    return ended
+
+
+def _process(what: Hunt, number: int, deadline: float | None, threads: int) -> None:
+    """A worker: its log goes to a file, it has a GPU of its own, and a Ctrl-C reaches it through its parent alone."""
+    import torch
+
+    os.setsid()
+    devices = torch.cuda.device_count()
+    if devices > 1:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(number % devices)
+    torch.set_num_threads(threads)
+    sys.stderr = (what.out / f"worker-{number}.log").open("a", buffering=1)
+    logging.getLogger("asrattn").addHandler(logging.StreamHandler(sys.stderr))
+    logging.getLogger("asrattn").setLevel(logging.INFO)
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(0)
+    )  # between two trials; within one, training has its own way
+    try:
+        trials.work(what, number, deadline)
+    except StoppedError as stopped:
+        log.info("%s", stopped)
+    except AsrattnError as error:
+        log.error("%s", error)
+        raise SystemExit(1) from None
+
+
+def _watch(what: Hunt, found: "optuna.Study", processes: Sequence[BaseProcess]) -> None:
+    """Tell of each trial that ends, until all processes have."""
+    from tqdm import tqdm
+
+    told = {t.number for t in trials.done(found)}
+    total = what.budget.trials
+    with tqdm(total=total, initial=len(told), unit=" trials", disable=None, leave=False) as bar:
+        while True:
+            alive = any(p.is_alive() for p in processes)  # before the look, so that nothing is missed
+            for trial in _news(found, told):
+                bar.clear()
+                log.info("%s", line(what, trial))
+                bar.update()
+            if not alive:
+                break
+            time.sleep(_WATCH)
+    failed = next((p for p in processes if p.exitcode), None)
+    if failed:
+        raise DataError(f"a process of the search failed; see the end of {what.out / failed.name}.log")
+
+
+def _news(found: "optuna.Study", told: set[int]) -> Iterator["optuna.trial.FrozenTrial"]:
+    for trial in sorted(trials.done(found), key=lambda t: t.number):
+        if trial.number not in told:
+            told.add(trial.number)
+            yield trial
+
+
+def _stop(processes: Sequence[BaseProcess]) -> None:
+    for process in processes:
+        process.terminate()  # SIGTERM: training finishes its step and saves
+    for process in processes:
+        process.join()
+
+
+def line(what: Hunt, trial: "optuna.trial.FrozenTrial") -> str:
+    """A trial in one line."""
+    wer = f"dev WER {100 * trials.best(trial):.1f} %" if math.isfinite(trials.best(trial)) else "no WER"
+    state = {"COMPLETE": "", "PRUNED": f"   ended early, after {epochs(trial)} epochs", "FAIL": "   failed: "}
+    end = state[trial.state.name] + str(trial.user_attrs.get("failed", ""))
+    return f"trial {trial.number}   {wer}   {' '.join(settings(what, trial))}{end}"
+
+
+def epochs(trial: "optuna.trial.FrozenTrial") -> int:
+    return int(trial.user_attrs.get("epochs", 0))
+
+
+def settings(what: Hunt, trial: "optuna.trial.FrozenTrial") -> list[str]:
+    """What was changed, as --set takes it."""
+    return [space.setting(a, trial.params[a.name]) for a in what.axes if a.name in trial.params]
+
+
+def _leave(what: Hunt, ended: list["optuna.trial.FrozenTrial"]) -> None:
+    first = ended[0]
+    changed = settings(what, first)
+    title = (
+        f"Found by asrattn search: the best of {len(ended)} trials, dev WER {100 * trials.best(first):.1f} %."
+    )
+    text = source(override(what.recipe, changed), title)
+    (what.out / BEST).write_text(text, encoding="utf-8")
+    names = [axis.name for axis in what.axes]
+    rows = [["trial", "state", "dev_wer", "epochs", *names]]
+    for t in ended:
+        values = [str(t.params.get(name, "")) for name in names]
+        rows.append([str(t.number), t.state.name.lower(), f"{trials.best(t):.4f}", str(epochs(t)), *values])
+    (what.out / TABLE).write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+    _draw(what, ended, what.out / PICTURE)
+
+
+def _draw(what: Hunt, ended: list["optuna.trial.FrozenTrial"], path: Path) -> None:
+    """WER over the epochs of each trial, and the best of each over every setting."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
+
+    shown = [t for t in ended if t.intermediate_values]
+    highest = 110 * max(min(1.0, trials.best(t)) for t in shown)
+    with mpl.rc_context({"axes.spines.top": False, "axes.spines.right": False, "font.size": 9}):
+        figure = Figure(figsize=(3.2 * (len(what.axes) + 1), 3), layout="constrained")
+        curves, *parts = figure.subplots(1, len(what.axes) + 1, sharey=True)
+        for trial in shown:
+            at = sorted(trial.intermediate_values)
+            curves.plot(at, [100 * trial.intermediate_values[e] for e in at], **_style(trial, ended[0]))
+        curves.set(xlabel="epoch", ylabel="dev WER in %", ylim=(0, highest))
+        for axis, part in zip(what.axes, parts, strict=True):
+            for trial in shown:
+                part.plot(
+                    trial.params[axis.name],
+                    100 * trials.best(trial),
+                    marker="o",
+                    ls="",
+                    **_style(trial, ended[0]),
+                )
+            if isinstance(axis, space.Range) and axis.log:
+                part.set_xscale("log")
+                part.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                part.xaxis.set_major_formatter("{x:g}")
+                part.xaxis.set_minor_formatter("")
+            part.set_xlabel(axis.name)
+        figure.savefig(path, dpi=120)
+
+
+def _style(trial: "optuna.trial.FrozenTrial", first: "optuna.trial.FrozenTrial") -> dict[str, Any]:
+    """The best stands out; what was ended early is pale."""
+    if trial.number == first.number:
+        return {"color": "#d1495b", "zorder": 3, "lw": 2}
+    return {"color": "#00798c", "alpha": 0.9 if trial.state.name == "COMPLETE" else 0.3, "lw": 1}

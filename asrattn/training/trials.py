@@ -1,0 +1,224 @@
+"""Hyper-parameter search: trials of a recipe in parallel processes, the hopeless ones ended early; resumable.
+
+What was tried is kept in a journal (Optuna's) that any number of processes may write to.
+"""
+
+import contextlib
+import fcntl
+import json
+import logging
+import math
+import os
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+from asrattn.config import override, to_plain
+from asrattn.errors import AsrattnError, ConfigError
+from asrattn.training import space
+from asrattn.training.callbacks import StoppedError
+from asrattn.training.fit import fit
+from asrattn.training.module import Training
+from asrattn.training.recipe import Recipe
+from asrattn.training.space import Axis, Budget, Range
+from asrattn.training.storage import EARLIER, LAST
+
+if TYPE_CHECKING:
+    import optuna
+
+log = logging.getLogger(__name__)
+
+JOURNAL = "trials.journal"
+STARTERS = 4  # trials that are never ended early: with what they reached the others are compared
+PATIENCE = 1 / 3  # share of the epochs before which none is: the CTC loss sits on a plateau at first
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """A search: the recipe, what of it may change, where it is written, how much it may cost."""
+
+    recipe: Recipe
+    axes: tuple[Axis, ...]
+    data: Path
+    out: Path
+    budget: Budget
+    seed: int = 0
+    accelerator: str = "auto"
+
+
+def done(found: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
+    """Trials that came to an end: whole, ended early, or failed; the one with the lowest WER first.
+
+    One that was left unfinished, and went on as another, has no reason noted, and is none of them.
+    """
+    ended = [t for t in found.trials if t.state.name in ("COMPLETE", "PRUNED") or "failed" in t.user_attrs]
+    return sorted(ended, key=lambda t: (t.state.name != "COMPLETE", best(t)))
+
+
+def best(trial: "optuna.trial.FrozenTrial") -> float:
+    """The lowest WER of its validations, a share; infinite where there was none."""
+    return min(trial.intermediate_values.values(), default=math.inf)
+
+
+def study(hunt: Hunt, worker: int = 0) -> "optuna.Study":
+    """The journal of a search, begun or gone on with.
+
+    Raises ConfigError where Optuna is not installed, or the folder holds the search of another recipe or space.
+    """
+    try:
+        import optuna
+        from optuna.storages.journal import JournalFileBackend
+    except ImportError:
+        raise ConfigError("asrattn search needs Optuna: pip install 'asrattn[search]'") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    _make(hunt.out)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        storage = optuna.storages.JournalStorage(JournalFileBackend(str(hunt.out / JOURNAL)))
+        # All settings are drawn together, and away from what runs at the moment (Bergstra et al. 2011).
+        sampler = optuna.samplers.TPESampler(multivariate=True, constant_liar=True, seed=hunt.seed + worker)
+    # Ended early: whose best so far is worse than the median of the others at the same epoch.
+    pruner = optuna.pruners.MedianPruner(STARTERS, round(PATIENCE * hunt.recipe.train.epochs))
+    found = optuna.create_study(
+        storage=storage, sampler=sampler, pruner=pruner, study_name="asrattn", load_if_exists=True
+    )
+    what = json.dumps({"recipe": to_plain(hunt.recipe), "space": [to_plain(axis) for axis in hunt.axes]})
+    if found.user_attrs.setdefault("what", what) != what:
+        raise ConfigError(
+            f"{hunt.out}: holds the search of another recipe or --space; name another folder for this one"
+        )
+    found.set_user_attr("what", what)
+    return found
+
+
+def work(hunt: Hunt, worker: int = 0, deadline: float | None = None) -> None:
+    """Trial after trial, until the budget is used up. Raises StoppedError when it is told to stop."""
+    found = study(hunt, worker)
+    while deadline is None or time.time() < deadline:
+        with _locked(hunt.out / "search.lock"):
+            _take_over(hunt, found)
+            if hunt.budget.trials is not None and _begun(found) >= hunt.budget.trials:
+                return
+            trial = found.ask()
+            folder = hunt.out / str(trial.user_attrs.get("folder", f"trial-{trial.number:03}"))
+            held = _hold(folder)
+        assert held is not None
+        try:
+            _run(hunt, found, trial, folder, deadline)
+        finally:
+            os.close(held)
+
+
+def _run(
+    hunt: Hunt, found: "optuna.Study", trial: "optuna.Trial", folder: Path, deadline: float | None
+) -> None:
+    import optuna
+
+    settings = [space.setting(axis, _drawn(axis, trial)) for axis in hunt.axes]
+    watch = Watch(trial, deadline)
+    log.info("trial %d: %s", trial.number, " ".join(settings))
+    try:
+        fit(
+            override(hunt.recipe, settings),
+            hunt.data,
+            folder,
+            resume=(folder / LAST).is_file(),
+            seed=hunt.seed,
+            accelerator=hunt.accelerator,
+            callbacks=(watch,),
+        )
+    except optuna.TrialPruned:
+        found.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    except StoppedError:
+        raise  # the trial goes on when the search does
+    except AsrattnError as error:
+        trial.set_user_attr("failed", str(error))
+        found.tell(trial, state=optuna.trial.TrialState.FAIL)
+    else:
+        found.tell(trial, watch.best)
+    for name in (LAST, EARLIER):
+        (folder / name).unlink(missing_ok=True)  # as large as three models, and never resumed
+
+
+class Watch(Callback):
+    """Reports each validation to the search, which may end the trial; ends the run when the search is to stop."""
+
+    def __init__(self, trial: "optuna.Trial", deadline: float | None) -> None:
+        self.trial = trial
+        self.deadline = deadline
+        self.best = math.inf
+        self._parent = os.getppid()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        import optuna
+
+        assert isinstance(pl_module, Training)
+        epochs = trainer.current_epoch + 1
+        if pl_module.validation is not None:
+            self.best = min(self.best, pl_module.validation.wer)
+            self.trial.report(pl_module.validation.wer, epochs)
+            self.trial.set_user_attr("epochs", epochs)
+            if epochs < trainer.max_epochs and self.trial.should_prune():  # type: ignore[operator]
+                raise optuna.TrialPruned
+        if os.getppid() != self._parent or (self.deadline is not None and time.time() > self.deadline):
+            raise StoppedError(f"stopped after epoch {epochs}; it goes on with the search")
+
+
+def _drawn(axis: Axis, trial: "optuna.Trial") -> float | str:
+    if not isinstance(axis, Range):
+        chosen: str = trial.suggest_categorical(axis.name, axis.values)
+        return chosen
+    if axis.whole:
+        return trial.suggest_int(axis.name, int(axis.low), int(axis.high), log=axis.log)
+    return trial.suggest_float(axis.name, axis.low, axis.high, log=axis.log)
+
+
+def _begun(found: "optuna.Study") -> int:
+    """Trials that are done or under way."""
+    return len(done(found)) + sum(t.state.name == "RUNNING" for t in found.trials)
+
+
+def _take_over(hunt: Hunt, found: "optuna.Study") -> None:
+    """What a process left unfinished is put in line again, to go on in its folder with the same settings."""
+    import optuna
+
+    for trial in found.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+        name = str(trial.user_attrs.get("folder", f"trial-{trial.number:03}"))
+        held = _hold(hunt.out / name)
+        if held is None:
+            continue  # by a process that lives
+        os.close(held)
+        found.enqueue_trial(trial.params, user_attrs={**trial.user_attrs, "folder": name})
+        found.tell(trial.number, state=optuna.trial.TrialState.FAIL)  # without a reason, see `done`
+
+
+def _hold(folder: Path) -> int | None:
+    """A trial's folder, held by this process until it closes the number, or ends; None where another holds it."""
+    _make(folder)
+    number = os.open(folder / "trial.lock", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(number)
+        return None
+    return number
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be made ({error.strerror}); name another folder") from None
