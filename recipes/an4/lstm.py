@@ -15,7 +15,7 @@ RECIPE = Recipe(
         encoder=LSTMEncoderConfig(dim=256, layers=3, channels=32, dropout=0.3),
         decoder=LSTMDecoderConfig(dim=256, attention=LocationConfig(dim=256), dropout=0.3),
     ),
-    data=DataConfig(batch_seconds=16),
+    data=DataConfig(batch_seconds=16, join=0.5),
     augment=AugmentConfig(time_fraction=0.3, ramp=0.2),
     loss=LossConfig(ctc=0.3, consistency=0.2, token_noise=0.1),
     train=TrainConfig(epochs=60, schedule=CosineConfig(floor=0.1), ema=0.999, validate_every=5),

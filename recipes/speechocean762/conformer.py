@@ -15,7 +15,7 @@ RECIPE = Recipe(
         encoder=ConformerConfig(dim=128, layers=8, heads=4, hidden=512, kernel=7, channels=32, dropout=0.15),
         decoder=TransformerDecoderConfig(dim=128, layers=1, heads=4, hidden=512, dropout=0.2),
     ),
-    data=DataConfig(batch_seconds=16),
+    data=DataConfig(batch_seconds=16, join=0.5),
     augment=AugmentConfig(
         noise=0.3, warp=0.12, frequency_width=22, time_masks=8, time_fraction=0.3, ramp=0.2
     ),

@@ -1,5 +1,6 @@
 """Real runs of `asrattn train` in processes of their own, which may be told where to fail."""
 
+import contextlib
 import csv
 import os
 import signal
@@ -55,7 +56,12 @@ def start(
     if still:
         environment["STILL"] = "1"
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
     )
 
 
@@ -64,8 +70,14 @@ def finish(process: "subprocess.Popen[str]", seconds: float = 300) -> tuple[int,
     try:
         _, told = process.communicate(timeout=seconds)
     finally:
-        process.kill()
+        kill(process)
     return process.returncode, told
+
+
+def kill(process: "subprocess.Popen[str]") -> None:
+    """With all processes that it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def run(folder: Path, corpus: Path, out: str, *words: str, **options: object) -> tuple[int, str]:
@@ -98,11 +110,15 @@ def same(one: Path, other: Path) -> bool:
     return equal and rows(one) == rows(other)
 
 
-def wait_for(path: Path, seconds: float = 120) -> None:
+def wait_for(path: Path, seconds: float = 120, newer: float = 0.0) -> None:
+    """newer: than this time."""
     end = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < end, f"{path} did not come"
+    while time.monotonic() < end:
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime >= newer:
+                return
         time.sleep(0.05)
+    raise AssertionError(f"{path} did not come")
 
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)

@@ -1,7 +1,9 @@
 """Two processes do what one does; a run that dies is taken up again to the bit; a dead process ends the others."""
 
 import os
+import random
 import signal
+import time
 from pathlib import Path
 
 import launch
@@ -54,6 +56,30 @@ def test_after_a_kill_in_the_middle_of_an_epoch_resuming_is_exact(
     status, told = launch.run(tmp_path, corpus, "parts", "--resume", devices=devices)
     assert status == 0, told
     assert launch.same(tmp_path / "parts", whole[devices])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 2])
+def test_ten_kills_at_random_points(corpus: Path, tmp_path: Path, devices: int) -> None:
+    """Wherever it happens, also while a checkpoint is being written, which is half of the time here."""
+    epochs, draw = ("--set", "train.epochs=60"), random.Random(devices)
+    status, told = launch.run(tmp_path, corpus, "whole", *epochs, devices=devices)
+    assert status == 0, told
+    out, kills = tmp_path / "parts", 0
+    while kills < 10:
+        process = launch.start(
+            tmp_path, corpus, "parts", *epochs, *["--resume"][: kills > 0], devices=devices
+        )
+        before = time.time()
+        launch.wait_for(out / "last.ckpt", newer=before)  # then it is under way
+        time.sleep(draw.uniform(0, 1.5))
+        assert process.poll() is None, "it ended before it was killed; more epochs are needed"
+        launch.kill(process)
+        process.communicate()
+        kills += 1
+    status, told = launch.run(tmp_path, corpus, "parts", *epochs, "--resume", devices=devices)
+    assert status == 0, told
+    assert launch.same(out, tmp_path / "whole")
 
 
 @pytest.mark.parametrize(
