@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -96,7 +97,8 @@ def test_scripts_name_recipes_and_commands_that_exist(script):
 
 @pytest.mark.parametrize("script", [*SCRIPTS, FOLDER / "slurm.sh"], ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_scripts_are_clean(script):
-    checker = [shutil.which("shellcheck")] if shutil.which("shellcheck") else ["bash", "-n"]
+    found = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    checker = [found] if found else ["bash", "-n"]
     done = subprocess.run([*checker, script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
