@@ -14,7 +14,12 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+import torch
 from tqdm import tqdm
+
+from asrattn.layers import Linear
+from benchmarks import products
+from benchmarks.peers.side import Architecture
 
 OURS = "asrattn"
 
@@ -25,7 +30,7 @@ class Run:
 
     name: str
     module: str
-    architecture: str
+    architecture: Architecture
     front: str = ""
     bf16: bool = False
 
@@ -62,9 +67,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(table(found))
     print()
     print(ratios(found))
+    print()
+    print(limits(found, args.seconds, args.threads))
 
 
-def runs(architectures: Sequence[str]) -> list[Run]:
+def runs(architectures: Sequence[Architecture]) -> list[Run]:
     """The sides beside each other, one architecture and precision after the other."""
     found = []
     for letter in architectures:
@@ -119,6 +126,26 @@ def ratios(found: Found) -> str:
             cells = [f"{middle([{key: a[key] / b[key]} for a, b in pairs], key):.2f}" for key in keys]
             names = f"{ours.name} {precision(ours)} | {theirs.name} {precision(theirs)}"
             lines.append(f"| {ours.architecture} | {names} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def limits(found: Found, seconds: float, threads: int) -> str:
+    """How much of what this machine can multiply our steps do: their operations against the rate of products."""
+    from benchmarks.peers import ours
+
+    torch.set_num_threads(threads)
+    layers = {bf16: Linear(256, 2048).to(torch.bfloat16 if bf16 else torch.float32) for bf16 in (False, True)}
+    rates = {bf16: products.rate(layer, rows=1500, repeats=15) for bf16, layer in layers.items()}
+    lines = [
+        "| | side | precision | GFLOP an audio-s | GFLOP/CPU-s | of products alone |",
+        "|---|---|---|---|---|---|",
+    ]
+    for run, measured in found.items():
+        if run.module == "ours":
+            work = ours.operations(run.architecture, run.front, run.bf16, seconds) / 1e9
+            done = work * middle(measured, "audio_per_cpu")
+            share = f"{work:.2f} | {done:.0f} | {100 * done / rates[run.bf16]:.0f} % of {rates[run.bf16]:.0f}"
+            lines.append(f"| {run.architecture} | {run.name} | {precision(run)} | {share} |")
     return "\n".join(lines)
 
 

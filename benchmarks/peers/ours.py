@@ -10,8 +10,10 @@ from asrattn.decoders import DecoderConfig, LSTMDecoderConfig, TransformerDecode
 from asrattn.encoders import ConformerConfig, EncoderConfig, LSTMEncoderConfig, TransformerEncoderConfig
 from asrattn.model import LossConfig, ModelConfig, SpeechModel
 from asrattn.training import optimizers
+from asrattn.training.forecast import forecast
 from asrattn.training.optimizers import AdamWConfig
-from benchmarks.peers.batches import VOCABULARY
+from asrattn.training.recipe import Recipe, TrainConfig
+from benchmarks.peers.batches import LENGTHS, VOCABULARY
 from benchmarks.peers.side import Architecture, run
 
 MODELS: dict[Architecture, tuple[EncoderConfig, DecoderConfig]] = {
@@ -44,11 +46,23 @@ class Step(nn.Module):
 
 def build(architecture: Architecture, front: str) -> tuple[nn.Module, Optimizer]:
     """front: the number of channels of the convolutions."""
+    model = SpeechModel(_config(architecture, front))
+    return Step(model), optimizers.build(AdamWConfig(), model, fused=True)
+
+
+def operations(architecture: Architecture, front: str, bf16: bool, seconds: float) -> float:
+    """Of a second of audio in such batches, forward and backward: products and convolutions."""
+    config, train = _config(architecture, front), TrainConfig(precision="bf16" if bf16 else "fp32")
+    recipe = Recipe(architecture, config, loss=LossConfig(ctc=0.3), train=train)
+    found = forecast(recipe, SpeechModel(config)).flops
+    return sum(found(seconds, length) for length in LENGTHS) / (len(LENGTHS) * seconds)
+
+
+def _config(architecture: Architecture, front: str) -> ModelConfig:
     encoder, decoder = MODELS[architecture]
     if front:
         encoder = replace(encoder, channels=int(front))
-    model = SpeechModel(ModelConfig(encoder=encoder, decoder=decoder, vocabulary=VOCABULARY))
-    return Step(model), optimizers.build(AdamWConfig(), model, fused=True)
+    return ModelConfig(encoder=encoder, decoder=decoder, vocabulary=VOCABULARY)
 
 
 if __name__ == "__main__":
