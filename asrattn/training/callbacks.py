@@ -125,6 +125,7 @@ class Saver(Callback):
     def __init__(self, keeper: Keeper) -> None:
         self.path = keeper.out / LAST
         self.keeper = keeper
+        self.seconds = 0.0  # spent on it in all
         self._saved = 0.0
         self._signal: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
@@ -133,8 +134,10 @@ class Saver(Callback):
         # From here on there is always something to resume. Not where weights are spread: there the optimizer's state
         # is made for the occasion, and counts that as a step.
         if self.keeper.progress.epochs == 0 and not self.path.is_file() and not parallel.sharded(pl_module):
-            trainer.save_checkpoint(self.path)
+            before = time.monotonic()
+        trainer.save_checkpoint(self.path)
         self._saved = time.monotonic()
+        self.seconds += self._saved - before
         if threading.current_thread() is threading.main_thread():  # Python lets no other handle signals
             told = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
             self._before = {s: signal.signal(s, self._tell) for s in told}
@@ -166,8 +169,10 @@ class Saver(Callback):
         self._before = {}
 
     def _save(self, trainer: L.Trainer) -> None:
+        before = time.monotonic()
         trainer.save_checkpoint(self.path)
         self._saved = time.monotonic()
+        self.seconds += self._saved - before
 
     def _tell(self, number: int, _: object) -> None:
         again, self._signal = self._signal is not None, signal.Signals(number)

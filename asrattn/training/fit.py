@@ -28,6 +28,7 @@ from asrattn.training import finetune, parallel, storage
 from asrattn.training.average import Averager
 from asrattn.training.batches import seed_of
 from asrattn.training.callbacks import MODEL, Bar, Keeper, Saver
+from asrattn.training.clock import Clock
 from asrattn.training.data import SpeechData
 from asrattn.training.journal import Journal, Progress
 from asrattn.training.module import Training
@@ -58,8 +59,8 @@ def fit(
 
     In `out` there are also last.ckpt (to resume), metrics.csv, tensorboard/, recipe.json and dropped.tsv, and kept/
     where models are averaged. The same seed, devices and machine give the same losses, also when a run is resumed.
-    init: a model file to go on from, of the same architecture. What is resumed has taken it over already.
-    callbacks: Lightning's, for what happens beside; their turn comes when the run is saved.
+    init: a model file to go on from, of the same architecture; what is resumed has taken it over already.
+    callbacks: Lightning's, whose turn comes when the run is saved.
 
     Raises ConfigError where `out` holds a run and `resume` is not set, or what is resumed or gone on from was another
     model; DataError for a corpus that cannot be trained on and for a loss that is no number; CheckpointError for a file
@@ -77,8 +78,7 @@ def fit(
     rate = recipe.model.frontend.rate
     begun = finetune.load(init, recipe.model) if init and not resume else None
     corpus = corpora.load(data, recipe.data, rate, earlier, begun.tokenizer if begun else None)
-    torch.manual_seed(seed_of("model", seed))
-    model = SpeechModel(replace(recipe.model, vocabulary=corpus.tokenizer.size))
+    model = _build(recipe, corpus.tokenizer.size, seed)
     corpus = corpora.fitting(corpus, model, _shortest(recipe.augment))
     served = SpeechData(corpus, recipe.data, rate, recipe.augment.stretch, seed)
     if init and begun:
@@ -103,6 +103,11 @@ def fit(
     return out / MODEL
 
 
+def _build(recipe: Recipe, vocabulary: int, seed: int) -> SpeechModel:
+    torch.manual_seed(seed_of("model", seed))
+    return SpeechModel(replace(recipe.model, vocabulary=vocabulary))
+
+
 def _callbacks(
     recipe: Recipe, out: Path, module: Training, served: SpeechData, processes: int
 ) -> list[Callback]:
@@ -115,7 +120,7 @@ def _callbacks(
     callbacks: list[Callback] = [Bar(), keeper, Journal(out, lambda: keeper.progress)]
     if (recipe.train.average, recipe.train.average_of) != (1, "best"):  # this one the keeper keeps
         callbacks.append(Averager(out, served, lambda model, found: card(model, keeper.progress, found)))
-    return [*callbacks, Saver(keeper)]  # the last of these, since it writes down the state of all
+    return [*callbacks, Saver(keeper), Clock()]  # after all whose state is saved, and whose time is told
 
 
 def _run(trainer: L.Trainer, module: Training, served: SpeechData, last: Path | None) -> None:

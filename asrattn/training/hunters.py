@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from asrattn.config import override
 from asrattn.errors import AsrattnError, DataError
@@ -77,9 +77,7 @@ def _process(what: Hunt, number: int, deadline: float | None, threads: int) -> N
     sys.stderr = (what.out / f"worker-{number}.log").open("a", buffering=1)
     logging.getLogger("asrattn").addHandler(logging.StreamHandler(sys.stderr))
     logging.getLogger("asrattn").setLevel(logging.INFO)
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit(0)
-    )  # between two trials; within one, training has its own way
+    signal.signal(signal.SIGTERM, _leave_off)  # within a trial, training has its own way
     try:
         trials.work(what, number, deadline)
     except StoppedError as stopped:
@@ -87,6 +85,10 @@ def _process(what: Hunt, number: int, deadline: float | None, threads: int) -> N
     except AsrattnError as error:
         log.error("%s", error)
         raise SystemExit(1) from None
+
+
+def _leave_off(*_: object) -> NoReturn:
+    raise StoppedError("stopped between two trials")
 
 
 def _watch(what: Hunt, found: "optuna.Study", processes: Sequence[BaseProcess]) -> None:
