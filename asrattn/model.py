@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asrattn import decoders, encoders
+from asrattn.attention.measures import off_diagonal
 from asrattn.config import check
-from asrattn.decoders import DecoderConfig, LSTMDecoderConfig
+from asrattn.decoders import Decoded, DecoderConfig, LSTMDecoderConfig
 from asrattn.encoders import Encoded, EncoderConfig, LSTMEncoderConfig
 from asrattn.frontend import Frontend, FrontendConfig
 from asrattn.layers import Linear
@@ -34,7 +35,8 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """total = (1 - ctc) · attention + ctc · ((1 - inter_ctc) · CTC + inter_ctc · inter-CTC) + consistency · KL.
+    """total = (1 - ctc) · attention + ctc · ((1 - inter_ctc) · CTC + inter_ctc · inter-CTC) + consistency · KL
+    + guided · off-diagonal.
 
     ctc           share of CTC in the joint loss (Kim et al. 2017)
     inter_ctc     share of the middle layer in the CTC part (Lee & Watanabe 2021)
@@ -43,6 +45,8 @@ class LossConfig:
                   sound more than on its memory of texts (Xie et al. 2017)
     consistency   weight of the divergence between two masked copies of each utterance, in what CTC says of them
                   (CR-CTC, Yao et al. 2024) and in what the decoder says of them (R-Drop, Liang et al. 2021)
+    guided        weight of the attention that lies off the diagonal, where alignment does not come by itself
+                  (guided attention, Tachibana et al. 2018)
     """
 
     ctc: float = 0.3
@@ -50,12 +54,15 @@ class LossConfig:
     smoothing: float = 0.1
     token_noise: float = 0.0
     consistency: float = 0.0
+    guided: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("ctc", "inter_ctc", "smoothing", "token_noise"):
             share = getattr(self, name)
             check(0 <= share <= 1, f"{name} is {share}; it must lie in [0, 1]")
-        check(self.consistency >= 0, f"consistency is {self.consistency}; it must not be negative")
+        for name in ("consistency", "guided"):
+            weight = getattr(self, name)
+            check(weight >= 0, f"{name} is {weight}; it must not be negative")
 
 
 class Whole(NamedTuple):
@@ -73,6 +80,7 @@ class Losses(NamedTuple):
     ctc: Tensor
     inter_ctc: Tensor
     consistency: Tensor
+    guided: Tensor
 
 
 class SpeechModel(nn.Module):
@@ -113,14 +121,17 @@ class SpeechModel(nn.Module):
         whole = whole or Whole(len(token_lens), int(token_lens.sum()))
         encoded = self.encoder(feats, feat_lens)
         zero = feats.new_zeros(())
-        attention = ctc = inter = consistency = zero
+        attention = ctc = inter = consistency = guided = zero
         if config.ctc < 1:
-            logits, targets = self._decode(encoded, tokens, token_lens, config.token_noise)
+            decoded, targets = self._decode(encoded, tokens, token_lens, config.token_noise)
             spoken = whole.tokens + whole.utterances  # EOS is a token too
+            logits = decoded.logits.float()
             attention = cross_entropy(logits, targets, config.smoothing) / spoken
             if config.consistency:
                 said = logits.log_softmax(-1)
                 consistency = consistency + consistency_loss(said, token_lens + 1) / spoken
+            if config.guided:
+                guided = guided_loss(decoded.weights, token_lens + 1, encoded.lens) / spoken
         if config.ctc > 0:
             log_probs = self.ctc_log_probs(encoded.output)
             ctc = ctc_loss(log_probs, encoded.lens, tokens, token_lens) / whole.tokens
@@ -130,17 +141,17 @@ class SpeechModel(nn.Module):
                 inter = self._inter_loss(encoded, tokens, token_lens) / whole.tokens
         mixed = (1 - config.inter_ctc) * ctc + config.inter_ctc * inter
         total = (1 - config.ctc) * attention + config.ctc * mixed + config.consistency * consistency
-        return Losses(total, attention, ctc, inter, consistency)
+        return Losses(total + config.guided * guided, attention, ctc, inter, consistency, guided)
 
     def _decode(
         self, encoded: Encoded, tokens: Tensor, token_lens: Tensor, noise: float
-    ) -> tuple[Tensor, Tensor]:
-        """The decoder's logits (B, U + 1, V), float32, and their targets (B, U + 1): the tokens and EOS."""
+    ) -> tuple[Decoded, Tensor]:
+        """What the decoder says, U + 1 logits, and their targets (B, U + 1): the tokens and EOS."""
         real = mask(token_lens, tokens.shape[1])
         inputs = F.pad(self._disturbed(tokens, noise), (1, 0), value=EOS)
         targets = F.pad(tokens.masked_fill(~real, IGNORED), (0, 1), value=IGNORED)
         targets = targets.scatter(1, token_lens[:, None], EOS)
-        return self.decoder(inputs, encoded.output, encoded.lens).logits.float(), targets
+        return self.decoder(inputs, encoded.output, encoded.lens), targets
 
     def _disturbed(self, tokens: Tensor, noise: float) -> Tensor:
         """In training, some tokens (B, U) replaced by others, every real one equally likely."""
@@ -171,6 +182,12 @@ def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
 def ctc_loss(log_probs: Tensor, lens: Tensor, tokens: Tensor, token_lens: Tensor) -> Tensor:
     """Graves et al. 2006: log_probs (B, T, V) -> nats. Infinite where the tokens do not fit the frames."""
     return F.ctc_loss(log_probs.transpose(0, 1), tokens, lens, token_lens, blank=BLANK, reduction="sum")
+
+
+def guided_loss(weights: Tensor, token_lens: Tensor, lens: Tensor) -> Tensor:
+    """Weights (B, U, T) off the diagonal, 0 to 1 for each of the first token_lens (B,) outputs, summed."""
+    off = (weights.float() * off_diagonal(weights, token_lens, lens)).sum(-1)
+    return (off * mask(token_lens, weights.shape[1])).sum()
 
 
 def consistency_loss(log_probs: Tensor, lens: Tensor) -> Tensor:

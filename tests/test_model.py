@@ -144,6 +144,26 @@ def test_unknown_vocabulary_and_shares_outside_are_told():
     assert small(pyramid).encoder.pyramid == 2
 
 
+@pytest.mark.parametrize(("encoder", "decoder"), MODELS)
+def test_guided_attention_is_what_lies_off_the_diagonal(encoder, decoder, batch):
+    feats, feat_lens, tokens, token_lens = batch
+    model = small(encoder, decoder)
+    losses = model.loss(*batch, LossConfig(ctc=0.0, guided=2.0))
+    encoded = model.encoder(feats, feat_lens)
+    weights = model.decoder(F.pad(tokens, (1, 0), value=EOS), encoded.output, encoded.lens).weights
+    off = sum(
+        weights[b, u, t].item()
+        * (1 - math.exp(-(((u + 0.5) / (n + 1) - (t + 0.5) / frames) ** 2) / (2 * 0.2**2)))
+        for b, (n, frames) in enumerate(zip(token_lens.tolist(), encoded.lens.tolist(), strict=True))
+        for u in range(n + 1)
+        for t in range(frames)
+    )
+    assert losses.guided.item() == pytest.approx(off / (6 + 2), rel=1e-4)
+    torch.testing.assert_close(losses.total, losses.attention + 2 * losses.guided)
+    losses.guided.backward()
+    assert sum(p.grad.abs().sum() for p in model.decoder.parameters() if p.grad is not None) > 0
+
+
 def test_consistency_counts_what_both_heads_say():
     model = small()
     feats, lens = torch.randn(2, 60, 20), torch.tensor([60, 50])

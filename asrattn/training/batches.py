@@ -122,37 +122,40 @@ def _cut(indices: Indices, lengths: Indices, bound: float) -> list[Indices]:
     return np.split(indices, starts[1:]) if starts else []
 
 
-def epoch_batches(seconds: Lengths, bound: float, seed: int, epoch: int) -> Plan:
+def epoch_batches(seconds: Lengths, bound: float, seed: int, epoch: int, rising: bool = False) -> Plan:
     """The steps of an epoch, for all processes together; each takes its `portions`.
 
-    Lengths are shaken a little, sorted and cut; then the steps are shuffled. The same for the same seed and epoch.
+    Lengths are shaken a little, sorted and cut; then the steps are shuffled, or left in the order of rising lengths.
+    The same for the same seed and epoch.
     """
     generator = torch.Generator().manual_seed(seed_of("batches", seed, epoch))
     lengths = np.asarray(seconds)
-    return Plan(_drawn(np.arange(len(lengths)), lengths, bound, generator))
+    return Plan(_drawn(np.arange(len(lengths)), lengths, bound, generator, rising))
 
 
 def shard_batches(
-    seconds: Lengths, starts: Indices, bound: float, seed: int, epoch: int, window: int
+    seconds: Lengths, starts: Indices, bound: float, seed: int, epoch: int, window: int, rising: bool = False
 ) -> Plan:
     """As `epoch_batches`, for utterances that are read shard by shard; those of shard i are starts[i]:starts[i + 1].
 
-    The shards are shuffled; so many of them at a time, a window, are put into steps, which are shuffled. So nobody
-    needs to keep more than a window in memory.
+    The shards are shuffled; so many of them at a time, a window, are put into steps, which are shuffled too, or left in
+    the order of rising lengths. So nobody needs to keep more than a window in memory.
     """
     generator = torch.Generator().manual_seed(seed_of("shards", seed, epoch))
     lengths = np.asarray(seconds)
     order = torch.randperm(len(starts) - 1, generator=generator).tolist()
     windows = (order[at : at + window] for at in range(0, len(order), window))
     members = (np.concatenate([np.arange(*starts[i : i + 2]) for i in shards]) for shards in windows)
-    return Plan(step for m in members for step in _drawn(m, lengths[m], bound, generator))
+    return Plan(step for m in members for step in _drawn(m, lengths[m], bound, generator, rising))
 
 
-def _drawn(indices: Indices, lengths: Indices, bound: float, generator: torch.Generator) -> list[Indices]:
+def _drawn(
+    indices: Indices, lengths: Indices, bound: float, generator: torch.Generator, rising: bool
+) -> list[Indices]:
     shaken = torch.rand(len(indices), generator=generator).mul_(2 * JITTER).add_(1 - JITTER)
     order = torch.argsort(shaken * torch.as_tensor(lengths, dtype=torch.float32), stable=True).numpy()
     steps = _cut(indices[order], lengths[order], bound)
-    return [steps[i] for i in torch.randperm(len(steps), generator=generator).tolist()]
+    return steps if rising else [steps[i] for i in torch.randperm(len(steps), generator=generator).tolist()]
 
 
 def portions(

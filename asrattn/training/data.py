@@ -130,12 +130,11 @@ class SpeechData(L.LightningDataModule):
         return join(train, self.corpus.tokenizer, config.join, config.max_seconds, self.seed, epoch)
 
     def _plan(self, train: Source, epoch: int) -> Plan:
-        seconds = train.seconds * self._factors(epoch, len(train))
+        seconds, bound = train.seconds * self._factors(epoch, len(train)), self.config.batch_seconds
+        rising = epoch < self.config.short_first
         if train.starts is None:
-            return epoch_batches(seconds, self.config.batch_seconds, self.seed, epoch)
-        return shard_batches(
-            seconds, train.starts, self.config.batch_seconds, self.seed, epoch, self.config.window
-        )
+            return epoch_batches(seconds, bound, self.seed, epoch, rising)
+        return shard_batches(seconds, train.starts, bound, self.seed, epoch, self.config.window, rising)
 
     def _factors(self, epoch: int, count: int) -> NDArray[np.float32]:
         return stretches(count, self.stretch, self.seed, epoch)

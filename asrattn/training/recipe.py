@@ -30,6 +30,8 @@ class DataConfig:
     max_seconds     longer training utterances are dropped (and reported), shorter than min_seconds likewise
     join            share of the training utterances that stand in pairs of one speaker, drawn anew for each epoch; of a
                     corpus that the cache holds
+    short_first     epochs, from the first on, in which short utterances come before long ones (a curriculum); where
+                    attention does not begin by itself
     workers         processes that read audio; 0 reads in the training process, best where the cache holds everything
     cache           gigabytes of decoded audio to keep in memory; a corpus that does not fit is read from disk
     window          shards whose utterances are shuffled together; all processes together keep one in memory
@@ -41,6 +43,7 @@ class DataConfig:
     max_seconds: float = 30.0
     min_seconds: float = 0.1
     join: float = 0.0
+    short_first: int = 0
     workers: int = 0
     cache: float = 2.0
     window: int = 8
@@ -53,6 +56,7 @@ class DataConfig:
         )
         check(self.device_seconds >= 0, "data.device_seconds must not be negative")
         check(0 <= self.join <= 1, "data.join must lie between 0 and 1")
+        check(self.short_first >= 0, "data.short_first must not be negative")
         check(self.workers >= 0, "data.workers must not be negative")
         check(self.cache >= 0, "data.cache must not be negative")
         check(self.window >= 1, "data.window must be at least 1")

@@ -1,5 +1,8 @@
 """Batches: complete, bounded, equal for any number of processes."""
 
+import itertools
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -7,7 +10,16 @@ from hypothesis import strategies as st
 
 from asrattn.manifest import Utterance
 from asrattn.model import Whole
-from asrattn.training.batches import JITTER, Batch, cut, epoch_batches, padding, portions, seed_of
+from asrattn.training.batches import (
+    JITTER,
+    Batch,
+    cut,
+    epoch_batches,
+    padding,
+    portions,
+    seed_of,
+    shard_batches,
+)
 
 lengths = st.lists(st.floats(0.1, 30.0), min_size=1, max_size=60)
 
@@ -59,6 +71,19 @@ def test_the_same_epoch_gives_the_same_batches_and_another_epoch_others() -> Non
     for other in (epoch_batches(seconds, 20, 5, 1), epoch_batches(seconds, 20, 6, 0)):
         assert other != first
         assert {frozenset(b) for b in other} != {frozenset(b) for b in first}  # not only shuffled
+
+
+def test_short_utterances_can_come_first() -> None:
+    """The same steps, in another order; with shards, within each window."""
+    seconds = [0.5 + (7 * i % 40) / 4 for i in range(40)]
+    rising, mixed = (epoch_batches(seconds, 8.0, 0, 0, rising=each) for each in (True, False))
+    assert sorted(map(tuple, rising)) == sorted(map(tuple, mixed))
+    longest = [max(seconds[i] for i in step) for step in rising]
+    assert all(a <= b * (1 + JITTER) / (1 - JITTER) for a, b in itertools.pairwise(longest))
+    starts = np.arange(0, 41, 10)
+    read = shard_batches(seconds, starts, 8.0, 0, 0, window=4, rising=True)
+    assert max(seconds[i] for i in read[0]) < 2
+    assert max(seconds[i] for i in read[-1]) >= max(seconds) * (1 - JITTER) / (1 + JITTER)
 
 
 def test_like_lengths_stand_together_and_little_is_padding() -> None:
