@@ -15,13 +15,13 @@ RECIPE = Recipe(
         encoder=ConformerConfig(dim=128, layers=8, heads=4, hidden=384, kernel=7, channels=32, dropout=0.2),
         decoder=TransformerDecoderConfig(dim=128, layers=1, heads=4, hidden=512, dropout=0.15),
     ),
-    data=DataConfig(batch_seconds=16),
+    data=DataConfig(batch_seconds=16, join=0.5),
     augment=AugmentConfig(
         noise=0.3, warp=0.12, frequency_width=22, time_masks=8, time_fraction=0.35, ramp=0.25
     ),
     loss=LossConfig(ctc=0.4, inter_ctc=0.3, consistency=0.3),
     train=TrainConfig(
-        epochs=90,
+        epochs=70,
         optimizer=AdamWConfig(learning_rate=1.5e-3),
         schedule=CosineConfig(floor=0.1),
         ema=0.999,

@@ -15,17 +15,17 @@ RECIPE = Recipe(
         encoder=TransformerEncoderConfig(dim=128, layers=10, heads=4, hidden=512, channels=32, dropout=0.15),
         decoder=TransformerDecoderConfig(dim=128, layers=1, heads=4, hidden=512, dropout=0.15),
     ),
-    data=DataConfig(batch_seconds=16),
+    data=DataConfig(batch_seconds=16, join=0.5),
     augment=AugmentConfig(
         noise=0.3, warp=0.12, frequency_width=22, time_masks=8, time_fraction=0.35, ramp=0.25
     ),
     loss=LossConfig(ctc=0.4, inter_ctc=0.3, consistency=0.3),
     train=TrainConfig(
-        epochs=100,
+        epochs=80,
         optimizer=AdamWConfig(learning_rate=1.5e-3),
         schedule=CosineConfig(floor=0.1),
         ema=0.999,
-        validate_every=10,
+        validate_every=5,
     ),
     search=SearchConfig(beam=10, ctc=0.5),
 )
