@@ -134,10 +134,8 @@ class Saver(Callback):
         # From here on there is always something to resume. Not where weights are spread: there the optimizer's state
         # is made for the occasion, and counts that as a step.
         if self.keeper.progress.epochs == 0 and not self.path.is_file() and not parallel.sharded(pl_module):
-            before = time.monotonic()
-        trainer.save_checkpoint(self.path)
+            self._save(trainer)
         self._saved = time.monotonic()
-        self.seconds += self._saved - before
         if threading.current_thread() is threading.main_thread():  # Python lets no other handle signals
             told = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
             self._before = {s: signal.signal(s, self._tell) for s in told}

@@ -1,21 +1,19 @@
-"""The processes of a hyper-parameter search, and what is told of it: lines, a table, a picture, the best recipe."""
+"""A hyper-parameter search from outside, and what is told of it: lines, a table, a picture, the best recipe."""
 
 import logging
 import math
-import multiprocessing
-import os
-import signal
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from multiprocessing.process import BaseProcess
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
 
 from asrattn.config import override
-from asrattn.errors import AsrattnError, DataError
+from asrattn.errors import DataError
 from asrattn.training import space, trials
-from asrattn.training.callbacks import StoppedError
+from asrattn.training.crew import crew
 from asrattn.training.source import source
 from asrattn.training.trials import Hunt
 
@@ -25,11 +23,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BEST, TABLE, PICTURE = "best.py", "trials.tsv", "trials.png"
-_WATCH = 0.5  # seconds between two looks at the journal
 
 
 def hunt(what: Hunt, jobs: int, threads: int | None) -> list["optuna.trial.FrozenTrial"]:
-    """Search with so many processes beside each other; the trials that came to an end, the best first.
+    """Search with so many processes beside each other, see `crew`; the trials that came to an end, the best first.
 
     In `what.out` there are afterwards best.py, a recipe; trials.tsv and trials.png; a folder for each trial, as `fit`
     leaves it but for what it would need to be resumed; and the log of each process.
@@ -39,22 +36,16 @@ def hunt(what: Hunt, jobs: int, threads: int | None) -> list["optuna.trial.Froze
     """
     found = trials.study(what)
     deadline = None if what.budget.seconds is None else time.time() + what.budget.seconds
-    context = multiprocessing.get_context("spawn")
-    cores = threads or max(1, (os.cpu_count() or 1) // jobs)
-    processes = [
-        context.Process(target=_process, args=(what, number, deadline, cores), name=f"worker-{number}")
-        for number in range(jobs)
-    ]
-    for process in processes:
-        process.start()
-    try:
-        _watch(what, found, processes)
-    except KeyboardInterrupt:
-        _stop(processes)
-        raise StoppedError(f"stopped; the same command goes on with the search in {what.out}") from None
-    except BaseException:
-        _stop(processes)
-        raise
+    told = {t.number for t in trials.done(found)}
+    with tqdm(total=what.budget.trials, initial=len(told), unit=" trials", disable=None, leave=False) as bar:
+
+        def look() -> None:
+            for trial in _news(found, told):
+                bar.clear()
+                log.info("%s", line(what, trial))
+                bar.update()
+
+        crew(partial(trials.work, what, deadline), jobs, threads, what.out, look)
     ended = trials.done(found)
     if not ended or ended[0].state.name != "COMPLETE":
         reason = next((f" ({t.user_attrs['failed']})" for t in ended if "failed" in t.user_attrs), "")
@@ -65,65 +56,11 @@ def hunt(what: Hunt, jobs: int, threads: int | None) -> list["optuna.trial.Froze
     return ended
 
 
-def _process(what: Hunt, number: int, deadline: float | None, threads: int) -> None:
-    """A worker: its log goes to a file, it has a GPU of its own, and a Ctrl-C reaches it through its parent alone."""
-    import torch
-
-    os.setsid()
-    devices = torch.cuda.device_count()
-    if devices > 1:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(number % devices)
-    torch.set_num_threads(threads)
-    sys.stderr = (what.out / f"worker-{number}.log").open("a", buffering=1)
-    logging.getLogger("asrattn").addHandler(logging.StreamHandler(sys.stderr))
-    logging.getLogger("asrattn").setLevel(logging.INFO)
-    signal.signal(signal.SIGTERM, _leave_off)  # within a trial, training has its own way
-    try:
-        trials.work(what, number, deadline)
-    except StoppedError as stopped:
-        log.info("%s", stopped)
-    except AsrattnError as error:
-        log.error("%s", error)
-        raise SystemExit(1) from None
-
-
-def _leave_off(*_: object) -> NoReturn:
-    raise StoppedError("stopped between two trials")
-
-
-def _watch(what: Hunt, found: "optuna.Study", processes: Sequence[BaseProcess]) -> None:
-    """Tell of each trial that ends, until all processes have."""
-    from tqdm import tqdm
-
-    told = {t.number for t in trials.done(found)}
-    total = what.budget.trials
-    with tqdm(total=total, initial=len(told), unit=" trials", disable=None, leave=False) as bar:
-        while True:
-            alive = any(p.is_alive() for p in processes)  # before the look, so that nothing is missed
-            for trial in _news(found, told):
-                bar.clear()
-                log.info("%s", line(what, trial))
-                bar.update()
-            if not alive:
-                break
-            time.sleep(_WATCH)
-    failed = next((p for p in processes if p.exitcode), None)
-    if failed:
-        raise DataError(f"a process of the search failed; see the end of {what.out / failed.name}.log")
-
-
 def _news(found: "optuna.Study", told: set[int]) -> Iterator["optuna.trial.FrozenTrial"]:
     for trial in sorted(trials.done(found), key=lambda t: t.number):
         if trial.number not in told:
             told.add(trial.number)
             yield trial
-
-
-def _stop(processes: Sequence[BaseProcess]) -> None:
-    for process in processes:
-        process.terminate()  # SIGTERM: training finishes its step and saves
-    for process in processes:
-        process.join()
 
 
 def line(what: Hunt, trial: "optuna.trial.FrozenTrial") -> str:

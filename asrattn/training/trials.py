@@ -3,15 +3,12 @@
 What was tried is kept in a journal (Optuna's) that any number of processes may write to.
 """
 
-import contextlib
-import fcntl
 import json
 import logging
 import math
 import os
 import time
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +20,7 @@ from asrattn.config import override, to_plain
 from asrattn.errors import AsrattnError, ConfigError
 from asrattn.training import space
 from asrattn.training.callbacks import StoppedError
+from asrattn.training.crew import Follower, hold, locked, make
 from asrattn.training.fit import fit
 from asrattn.training.module import Training
 from asrattn.training.recipe import Recipe
@@ -77,7 +75,7 @@ def study(hunt: Hunt, worker: int = 0) -> "optuna.Study":
     except ImportError:
         raise ConfigError("asrattn search needs Optuna: pip install 'asrattn[search]'") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    _make(hunt.out)
+    make(hunt.out)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         storage = optuna.storages.JournalStorage(JournalFileBackend(str(hunt.out / JOURNAL)))
@@ -97,17 +95,17 @@ def study(hunt: Hunt, worker: int = 0) -> "optuna.Study":
     return found
 
 
-def work(hunt: Hunt, worker: int = 0, deadline: float | None = None) -> None:
+def work(hunt: Hunt, deadline: float | None = None, worker: int = 0) -> None:
     """Trial after trial, until the budget is used up. Raises StoppedError when it is told to stop."""
     found = study(hunt, worker)
     while deadline is None or time.time() < deadline:
-        with _locked(hunt.out / "search.lock"):
+        with locked(hunt.out / "search.lock"):
             _take_over(hunt, found)
             if hunt.budget.trials is not None and _begun(found) >= hunt.budget.trials:
                 return
             trial = found.ask()
             folder = hunt.out / str(trial.user_attrs.get("folder", f"trial-{trial.number:03}"))
-            held = _hold(folder)
+            held = hold(folder)
         assert held is not None
         try:
             _run(hunt, found, trial, folder, deadline)
@@ -131,7 +129,7 @@ def _run(
             resume=(folder / LAST).is_file(),
             seed=hunt.seed,
             accelerator=hunt.accelerator,
-            callbacks=(watch,),
+            callbacks=(watch, Follower()),
         )
     except optuna.TrialPruned:
         found.tell(trial, state=optuna.trial.TrialState.PRUNED)
@@ -147,13 +145,12 @@ def _run(
 
 
 class Watch(Callback):
-    """Reports each validation to the search, which may end the trial; ends the run when the search is to stop."""
+    """Reports each validation to the search, which may end the trial; ends the run when its time is over."""
 
     def __init__(self, trial: "optuna.Trial", deadline: float | None) -> None:
         self.trial = trial
         self.deadline = deadline
         self.best = math.inf
-        self._parent = os.getppid()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         import optuna
@@ -166,7 +163,7 @@ class Watch(Callback):
             self.trial.set_user_attr("epochs", epochs)
             if epochs < trainer.max_epochs and self.trial.should_prune():  # type: ignore[operator]
                 raise optuna.TrialPruned
-        if os.getppid() != self._parent or (self.deadline is not None and time.time() > self.deadline):
+        if self.deadline is not None and time.time() > self.deadline:
             raise StoppedError(f"stopped after epoch {epochs}; it goes on with the search")
 
 
@@ -190,35 +187,9 @@ def _take_over(hunt: Hunt, found: "optuna.Study") -> None:
 
     for trial in found.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
         name = str(trial.user_attrs.get("folder", f"trial-{trial.number:03}"))
-        held = _hold(hunt.out / name)
+        held = hold(hunt.out / name)
         if held is None:
             continue  # by a process that lives
         os.close(held)
         found.enqueue_trial(trial.params, user_attrs={**trial.user_attrs, "folder": name})
         found.tell(trial.number, state=optuna.trial.TrialState.FAIL)  # without a reason, see `done`
-
-
-def _hold(folder: Path) -> int | None:
-    """A trial's folder, held by this process until it closes the number, or ends; None where another holds it."""
-    _make(folder)
-    number = os.open(folder / "trial.lock", os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(number)
-        return None
-    return number
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot be made ({error.strerror}); name another folder") from None

@@ -200,7 +200,7 @@ def test_two_processes_and_a_stop_in_the_middle(tmp_path: Path) -> None:
     os.kill(started.pid, signal.SIGINT)
     _, told = started.communicate(timeout=120)
     assert started.returncode == 130, told
-    assert "the same command goes on" in told
+    assert "the same command goes on in" in told
     done = subprocess.run(
         [sys.executable, "-m", "asrattn.cli.main", *words],
         capture_output=True,

@@ -1,0 +1,129 @@
+"""Processes that do the same work beside each other, each taking what no other has begun."""
+
+import contextlib
+import fcntl
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import NoReturn
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+from asrattn.errors import AsrattnError, ConfigError, DataError
+from asrattn.training.callbacks import StoppedError
+
+log = logging.getLogger(__name__)
+
+_LOOK = 0.5  # seconds between two looks at what the processes have done
+
+Work = Callable[[int], None]  # of the process with this number; it is sent to the process
+
+
+def crew(work: Work, jobs: int, threads: int | None, out: Path, look: Callable[[], None]) -> None:
+    """Run so many processes until each has returned, and `look` at what they do twice a second, and at the end.
+
+    What they log goes to out/worker-0.log and so on. With several GPUs each has one of its own. threads: of the CPU,
+    for each; None: the processor's, shared out.
+
+    Raises StoppedError on Ctrl-C, after each process has saved what it was at; DataError where one failed.
+    """
+    cores = threads or max(1, (os.cpu_count() or 1) // jobs)
+    context = multiprocessing.get_context("spawn")
+    processes = [
+        context.Process(target=_process, args=(work, number, cores, out), name=f"worker-{number}")
+        for number in range(jobs)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        while any(p.is_alive() for p in processes):
+            look()
+            time.sleep(_LOOK)
+        look()
+    except KeyboardInterrupt:
+        _stop(processes)
+        raise StoppedError(f"stopped; the same command goes on in {out}") from None
+    except BaseException:
+        _stop(processes)
+        raise
+    failed = next((p for p in processes if p.exitcode), None)
+    if failed:
+        raise DataError(f"a process failed; see the end of {out / failed.name}.log")
+
+
+class Follower(Callback):
+    """Ends a run after its epoch, saved, when the process that started this one is gone."""
+
+    def __init__(self) -> None:
+        self._parent = os.getppid()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if os.getppid() != self._parent:
+            raise StoppedError("the process that had started this one is gone")
+
+
+def hold(folder: Path) -> int | None:
+    """A folder, made and held by this process until it closes the number, or ends; None where another holds it."""
+    make(folder)
+    number = os.open(folder / "held.lock", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(number)
+        return None
+    return number
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Nobody else is within at the same time."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be made ({error.strerror}); name another folder") from None
+
+
+def _process(work: Work, number: int, threads: int, out: Path) -> None:
+    """Ctrl-C reaches it through its parent alone."""
+    import torch
+
+    os.setsid()
+    devices = torch.cuda.device_count()
+    if devices > 1:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(number % devices)
+    torch.set_num_threads(threads)
+    sys.stderr = (out / f"worker-{number}.log").open("a", buffering=1)
+    logging.getLogger("asrattn").addHandler(logging.StreamHandler(sys.stderr))
+    logging.getLogger("asrattn").setLevel(logging.INFO)
+    signal.signal(signal.SIGTERM, _leave_off)  # while it trains, training has its own way
+    try:
+        work(number)
+    except StoppedError as stopped:
+        log.info("%s", stopped)
+    except AsrattnError as error:
+        log.error("%s", error)
+        raise SystemExit(1) from None
+
+
+def _leave_off(*_: object) -> NoReturn:
+    raise StoppedError("stopped between two runs")
+
+
+def _stop(processes: Sequence[BaseProcess]) -> None:
+    for process in processes:
+        process.terminate()  # SIGTERM: training finishes its step and saves
+    for process in processes:
+        process.join()
