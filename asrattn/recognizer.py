@@ -150,14 +150,14 @@ class Recognizer:
         Raises AudioError for a wave which is too short for the model or holds what is no number.
         """
         search = search or self.search
-        enc = self.model.encode(*self._pad(waves))
+        enc = self.model.encode(*self.pad(waves))
         ctc = self.model.ctc_log_probs(enc.output) if search.ctc > 0 else None
         return beam_search(self.model.decoder, enc.output, enc.lens, ctc, search)
 
     @torch.inference_mode()
     def explain(self, wave: Wave, tokens: Sequence[int]) -> Explanation:
         """What the decoder looks at while it writes the tokens for the (S,) wave; the last row writes the end."""
-        padded = self._pad([wave])
+        padded = self.pad([wave])
         features, _ = self.model.frontend.raw(*padded)
         enc = self.model.encode(*padded)
         shifted = torch.tensor([[EOS, *tokens]], device=self.device)
@@ -219,8 +219,8 @@ class Recognizer:
         lens: Tensor = self.model.encoder.lens(self.model.frontend.lens(samples))
         return lens
 
-    def _pad(self, waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
-        """(B, S) and (B,) on the device."""
+    def pad(self, waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
+        """(S,) waves as (B, S) and (B,) on the device. Raises AudioError for one that cannot be recognised."""
         if trouble := next(filter(None, map(self._trouble, waves)), ""):
             raise AudioError(trouble)
         padded = np.zeros((len(waves), max(map(len, waves))), dtype=np.float32)
