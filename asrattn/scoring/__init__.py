@@ -2,7 +2,7 @@
 
 from asrattn.scoring.compare import Comparison, compare
 from asrattn.scoring.counts import ErrorCounts, Pair, align, count, count_chars, count_words, total
-from asrattn.scoring.interval import interval, unit_of
+from asrattn.scoring.interval import interval, rate_interval, unit_of
 from asrattn.scoring.normalize import NORMALIZERS
 from asrattn.scoring.result import Row, SetResult, by_speaker, confusions, score, summarize, worst
 
@@ -21,6 +21,7 @@ __all__ = [
     "count_chars",
     "count_words",
     "interval",
+    "rate_interval",
     "score",
     "summarize",
     "total",

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from asrattn.errors import DataError
 from asrattn.scoring.counts import ErrorCounts, total
-from asrattn.scoring.interval import Unit, by_unit, percentiles, resample, unit_of
+from asrattn.scoring.interval import Unit, by_unit, ratio_interval, unit_of
 
 _SHUFFLES = 10_000
 
@@ -41,10 +41,9 @@ def compare(
     table = by_unit(np.array([(y.errors - x.errors, x.words) for x, y in zip(a, b, strict=True)]), groups)
     if len(table) < 2:
         raise DataError(f"{len(table)} utterances are too few to compare two systems; take at least two")
-    sums = resample(table, seed)
     return Comparison(
         difference=total(b).rate - total(a).rate,
-        interval=percentiles(sums[:, 0] / np.maximum(sums[:, 1], 1), len(table)),
+        interval=ratio_interval(table, seed),
         p=randomisation_test(table[:, 0], seed),
         unit=unit_of(groups),
     )

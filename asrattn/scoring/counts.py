@@ -1,10 +1,12 @@
 """Levenshtein alignment and what it counts. Counts add up over utterances and ranks; rates are taken last."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import jiwer
 
 _BETWEEN = "\x1f"  # the unit separator: white space to str.split, so never inside a word
 
@@ -64,12 +66,8 @@ def characters(text: str) -> list[str]:
 
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Pair]:
     """The cheapest way from reference to hypothesis, every edit costing one (Levenshtein, 1966)."""
-    import jiwer
-
-    tokens = jiwer.ReduceToListOfListOfWords(_BETWEEN)
-    aligned = jiwer.process_words(_BETWEEN.join(reference), _BETWEEN.join(hypothesis), tokens, tokens)
     pairs = []
-    for chunk in aligned.alignments[0]:
+    for chunk in _processed(reference, hypothesis).alignments[0]:
         said = reference[chunk.ref_start_idx : chunk.ref_end_idx]
         heard = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
         pairs += [Pair(chunk.type, a, b) for a, b in zip_longest(said, heard, fillvalue="")]
@@ -78,8 +76,15 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Pair]:
 
 def count(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCounts:
     """Errors between two sequences of tokens; an empty reference is allowed and holds insertions only."""
-    kinds = Counter(pair.kind for pair in align(reference, hypothesis))
-    return ErrorCounts(kinds["substitute"], kinds["delete"], kinds["insert"], kinds["equal"])
+    found = _processed(reference, hypothesis)
+    return ErrorCounts(found.substitutions, found.deletions, found.insertions, found.hits)
+
+
+def _processed(reference: Sequence[str], hypothesis: Sequence[str]) -> "jiwer.WordOutput":
+    import jiwer
+
+    tokens = jiwer.ReduceToListOfListOfWords(_BETWEEN)
+    return jiwer.process_words(_BETWEEN.join(reference), _BETWEEN.join(hypothesis), tokens, tokens)
 
 
 def count_words(reference: str, hypothesis: str) -> ErrorCounts:

@@ -1,12 +1,12 @@
 """Scored utterances, and what a set of them comes to."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 
 from asrattn.errors import DataError
 from asrattn.scoring.counts import ErrorCounts, align, count_chars, count_words, total, words
-from asrattn.scoring.interval import Unit, interval, unit_of
+from asrattn.scoring.interval import Interval, Unit, interval, rate_interval, unit_of
 from asrattn.scoring.normalize import none
 
 
@@ -38,15 +38,20 @@ def score(
 class SetResult:
     """Error rates of one set, with 95 % intervals from resampling `unit`.
 
-    rtf: seconds of work for a second of audio, None where nothing was timed.
+    wrong    utterances with at least one word error; of all of them, the sentence error rate
+    kinds    intervals of the rates of substitutions, deletions and insertions, all of the reference's words
+    rtf      seconds of work for a second of audio, None where nothing was timed
     """
 
     name: str
     utterances: int
+    wrong: int
     word_counts: ErrorCounts
     char_counts: ErrorCounts
-    wer_interval: tuple[float, float]
-    cer_interval: tuple[float, float]
+    wer_interval: Interval
+    cer_interval: Interval
+    ser_interval: Interval
+    kinds: tuple[Interval, Interval, Interval]
     unit: Unit
     rtf: float | None = None
 
@@ -62,6 +67,10 @@ class SetResult:
     def cer(self) -> float:
         return self.char_counts.rate
 
+    @property
+    def ser(self) -> float:
+        return self.wrong / self.utterances
+
     def line(self) -> str:
         """The result line, the same words everywhere."""
         parts = [
@@ -70,10 +79,38 @@ class SetResult:
             f"{self.words} words",
             _rate("WER", self.word_counts, self.wer_interval),
             _rate("CER", self.char_counts, self.cer_interval),
+            percent("SER", self.ser, self.ser_interval),
         ]
+        if self.words:
+            parts += [percent(n, rate, ends) for n, (rate, ends) in zip("SDI", self._kinds(), strict=True)]
         if self.rtf is not None:
             parts.append(f"RTF {self.rtf:.3f}")
         return "   ".join(parts)
+
+    def plain(self) -> dict[str, object]:
+        """The same as plain values, for JSON: rates are shares, counts whole numbers."""
+        counts, chars = self.word_counts, self.char_counts
+        named = {"wer": (self.wer, self.wer_interval), "cer": (self.cer, self.cer_interval)}
+        named["ser"] = (self.ser, self.ser_interval)
+        named |= dict(
+            zip(("substitution_rate", "deletion_rate", "insertion_rate"), self._kinds(), strict=True)
+        )
+        return {
+            "set": self.name,
+            "utterances": self.utterances,
+            "wrong_utterances": self.wrong,
+            "words": asdict(counts) | {"reference": counts.words},
+            "characters": asdict(chars) | {"reference": chars.words},
+            **{name: {"rate": rate, "interval": list(ends)} for name, (rate, ends) in named.items()},
+            "resampled": self.unit,
+            "rtf": self.rtf,
+        }
+
+    def _kinds(self) -> list[tuple[float, Interval]]:
+        """Rates of substitutions, deletions and insertions with their intervals."""
+        counts, of = self.word_counts, max(self.words, 1)
+        rates = (counts.substitutions / of, counts.deletions / of, counts.insertions / of)
+        return list(zip(rates, self.kinds, strict=True))
 
 
 def summarize(name: str, rows: Sequence[Row], rtf: float | None = None, seed: int = 0) -> SetResult:
@@ -81,13 +118,25 @@ def summarize(name: str, rows: Sequence[Row], rtf: float | None = None, seed: in
     if not rows:
         raise DataError(f"{name}: no utterance to score")
     speakers = [row.speaker for row in rows]
+    words = [row.words.words for row in rows]
+
+    def of_words(errors: Iterable[int]) -> Interval:
+        return rate_interval(list(errors), words, speakers, seed)
+
     return SetResult(
         name=name,
         utterances=len(rows),
+        wrong=sum(row.words.errors > 0 for row in rows),
         word_counts=total(row.words for row in rows),
         char_counts=total(row.chars for row in rows),
-        wer_interval=interval([row.words for row in rows], speakers, seed),
+        wer_interval=of_words(row.words.errors for row in rows),
         cer_interval=interval([row.chars for row in rows], speakers, seed),
+        ser_interval=rate_interval([row.words.errors > 0 for row in rows], [1] * len(rows), speakers, seed),
+        kinds=(
+            of_words(row.words.substitutions for row in rows),
+            of_words(row.words.deletions for row in rows),
+            of_words(row.words.insertions for row in rows),
+        ),
         unit=unit_of(speakers),
         rtf=rtf,
     )
@@ -115,7 +164,12 @@ def by_speaker(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return groups
 
 
-def _rate(name: str, counts: ErrorCounts, ends: tuple[float, float]) -> str:
+def _rate(name: str, counts: ErrorCounts, ends: Interval) -> str:
     if counts.words == 0:
         return f"{name} undefined ({counts.insertions} insertions, empty reference)"
-    return f"{name} {100 * counts.rate:.1f} % [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]"
+    return percent(name, counts.rate, ends)
+
+
+def percent(name: str, rate: float, ends: Interval) -> str:
+    """A rate as it stands in every line: "WER 6.9 % [5.1, 8.8]"."""
+    return f"{name} {100 * rate:.1f} % [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]"

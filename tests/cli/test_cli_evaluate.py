@@ -16,7 +16,7 @@ from asrattn.scoring import NORMALIZERS
 
 LINE = re.compile(
     r"(\S+|\S+ \(\w+\))   (\d+) utterances   (\d+) words   WER (\d+\.\d) % \[\S+, \S+\]"
-    r"   CER \d+\.\d % \[\S+, \S+\]   RTF \d+\.\d{3}"
+    r"   CER \d+\.\d % \[\S+, \S+\]   SER \d+\.\d % \[\S+, \S+\](   [SDI] \d+\.\d % \[\S+, \S+\]){3}   RTF \d+\.\d{3}"
 )
 
 

@@ -1,3 +1,4 @@
+import json
 import re
 
 import pytest
@@ -27,15 +28,19 @@ def test_the_line_is_written_the_same_way_everywhere() -> None:
     result = SetResult(
         name="test",
         utterances=130,
+        wrong=39,
         word_counts=ErrorCounts(substitutions=40, deletions=8, insertions=5, hits=725),
         char_counts=ErrorCounts(substitutions=31, hits=969),
         wer_interval=(0.051, 0.088),
         cer_interval=(0.023, 0.04),
+        ser_interval=(0.22, 0.385),
+        kinds=((0.035, 0.072), (0.004, 0.019), (0.0, 0.0126)),
         unit="speakers",
         rtf=0.0123,
     )
     assert result.line() == (
-        "test   130 utterances   773 words   WER 6.9 % [5.1, 8.8]   CER 3.1 % [2.3, 4.0]   RTF 0.012"
+        "test   130 utterances   773 words   WER 6.9 % [5.1, 8.8]   CER 3.1 % [2.3, 4.0]   SER 30.0 % [22.0, 38.5]"
+        "   S 5.2 % [3.5, 7.2]   D 1.0 % [0.4, 1.9]   I 0.6 % [0.0, 1.3]   RTF 0.012"
     )
 
 
@@ -45,8 +50,26 @@ def test_a_set_is_summed_up() -> None:
     assert result.wer == pytest.approx(0.5)
     assert result.wer_interval[0] < result.wer < result.wer_interval[1]
     assert re.fullmatch(
-        r"dev   5 utterances   10 words   WER 50\.0 % \[.+, .+\]   CER .+ % \[.+, .+\]", result.line()
+        r"dev   5 utterances   10 words   WER 50\.0 % \[.+, .+\]   CER .+ % \[.+, .+\]   SER 80\.0 % \[.+, .+\]"
+        r"   S 30\.0 % \[.+, .+\]   D 10\.0 % \[.+, .+\]   I 10\.0 % \[.+, .+\]",
+        result.line(),
     )
+
+
+def test_the_plain_values_say_what_the_line_says() -> None:
+    plain = json.loads(json.dumps(summarize("dev", ROWS, rtf=0.5).plain()))
+    assert plain["words"] == {"substitutions": 3, "deletions": 1, "insertions": 1, "hits": 6, "reference": 10}
+    assert (plain["wer"]["rate"], plain["ser"]["rate"], plain["insertion_rate"]["rate"]) == (0.5, 0.8, 0.1)
+    assert plain["ser"]["interval"] == list(summarize("dev", ROWS).ser_interval)
+    assert (plain["resampled"], plain["rtf"]) == ("utterances", 0.5)
+
+
+def test_each_rate_has_the_interval_of_its_own_counts() -> None:
+    rows = [score(f"u{i}", "a b", ("a b", "a", "a b c", "x y")[i % 4]) for i in range(60)]
+    result = summarize("dev", rows)
+    for rate, ends in zip((1 / 4, 1 / 8, 1 / 8), result.kinds, strict=True):
+        assert ends[0] < rate < ends[1]
+    assert result.ser_interval[0] < 0.75 < result.ser_interval[1]
 
 
 def test_a_set_without_a_word_is_told_rather_than_divided() -> None:
