@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from asrattn.cli import options
-from asrattn.cli.score import NORMALIZE, aligned_lines
+from asrattn.cli.score import NORMALIZE
+from asrattn.cli.scored import print_aligned
 from asrattn.errors import ConfigError
 from asrattn.part import WHOLE, Part
 
@@ -142,8 +143,7 @@ def _print_worst(rows: Sequence["Row"], n: int) -> None:
     from asrattn.scoring import worst
 
     for row in worst(rows, n):
-        print(f"\n{row.id}   {row.words.errors} errors in {row.words.words} words")
-        print("\n".join(aligned_lines(row)))
+        print_aligned(row)
 
 
 def _write_hypotheses(folder: Path, heard: _Heard, part: Part) -> Path:

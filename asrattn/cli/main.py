@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import asrattn
-from asrattn.cli import describe, evaluate, score, search, train, transcribe
+from asrattn.cli import compare, describe, evaluate, score, search, train, transcribe
 from asrattn.errors import AsrattnError
 
 COMMANDS = {
@@ -20,6 +20,7 @@ COMMANDS = {
     "transcribe": transcribe,
     "evaluate": evaluate,
     "score": score,
+    "compare": compare,
     "describe": describe,
     "search": search,
 }

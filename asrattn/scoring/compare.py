@@ -1,4 +1,4 @@
-"""Is one system better than another on the same utterances? Difference, its interval and a paired test."""
+"""Is one system better than another on the same utterances? Difference, its interval and two paired tests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 
 from asrattn.errors import DataError
 from asrattn.scoring.counts import ErrorCounts, total
-from asrattn.scoring.interval import Unit, by_unit, ratio_interval, unit_of
+from asrattn.scoring.interval import Interval, Unit, by_unit, ratio_interval, unit_of
+from asrattn.scoring.mapsswe import SegmentTest, Slots, segment_test, segments, slots
+from asrattn.scoring.result import Row
 
 _SHUFFLES = 10_000
+ALPHA = 0.05  # the level at which systems are called different
 
 
 @dataclass(frozen=True)
@@ -18,15 +21,60 @@ class Comparison:
     """b against a: negative differences favour b.
 
     difference   rate of b minus rate of a
-    interval     95 % bootstrap interval of the difference, paired
+    interval     95 % interval of the difference, by paired bootstrap
     p            two-sided p-value of the approximate randomisation test
     unit         what was resampled and swapped
     """
 
     difference: float
-    interval: tuple[float, float]
+    interval: Interval
     p: float
     unit: Unit
+
+
+@dataclass(frozen=True)
+class System:
+    """A system by its runs (seeds): each the scored utterances of the same set in the same order."""
+
+    name: str
+    runs: tuple[tuple[Row, ...], ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A system against the baseline, by both tests; p-values are corrected for all systems compared (Holm, 1979).
+
+    Called different only where both tests say so: the randomisation test knows that the words of a speaker go
+    together, the segment test how many places there are in which systems could differ at all.
+    """
+
+    name: str
+    paired: Comparison
+    segments: SegmentTest
+    p_paired: float
+    p_segments: float
+
+    @property
+    def different(self) -> bool:
+        return max(self.p_paired, self.p_segments) < ALPHA
+
+    @property
+    def word(self) -> str:
+        if not self.different:
+            return "no difference shown"
+        return "better" if self.paired.difference < 0 else "worse"
+
+
+def against(baseline: System, others: Sequence[System], seed: int = 0) -> list[Verdict]:
+    """Each of the others against the baseline. Raises DataError as `compare` does."""
+    speakers = [row.speaker for row in baseline.runs[0]]
+    paired, tests = [], []
+    for other in others:
+        a, b = (_pooled(x, len(y.runs)) for x, y in ((baseline, other), (other, baseline)))
+        paired.append(compare(a, b, speakers, seed))
+        tests.append(segment_test(_segment_differences(baseline, other)))
+    ps = zip(holm([c.p for c in paired]), holm([t.p for t in tests]), strict=True)
+    return [Verdict(o.name, c, t, *p) for o, c, t, p in zip(others, paired, tests, ps, strict=True)]
 
 
 def compare(
@@ -47,6 +95,33 @@ def compare(
         p=randomisation_test(table[:, 0], seed),
         unit=unit_of(groups),
     )
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """p-values corrected for their number: the smallest times n, the next times n - 1, … and never falling."""
+    corrected = [0.0] * len(ps)
+    largest = 0.0
+    for rank, at in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
+        largest = max(largest, min(1.0, (len(ps) - rank) * ps[at]))
+        corrected[at] = largest
+    return corrected
+
+
+def _pooled(system: System, times: int) -> list[ErrorCounts]:
+    """Counts of all runs together, utterance by utterance, each so many times: as many words as the other system's."""
+    return [total([row.words for row in rows] * times) for rows in zip(*system.runs, strict=True)]
+
+
+def _segment_differences(a: System, b: System) -> list[int]:
+    """Errors of b minus errors of a in every segment; each run counts as often as the other system has runs."""
+    n_a, n_b = len(a.runs), len(b.runs)
+    in_a, in_b = (zip(*(map(_slots, run) for run in system.runs), strict=True) for system in (a, b))
+    found = (pair for x, y in zip(in_a, in_b, strict=True) for pair in segments(x, y))
+    return [n_a * wrong_b - n_b * wrong_a for wrong_a, wrong_b in found]
+
+
+def _slots(row: Row) -> Slots:
+    return slots(row.reference, row.hypothesis)
 
 
 def randomisation_test(differences: NDArray[np.int64], seed: int) -> float:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from asrattn.errors import DataError
-from asrattn.scoring import ErrorCounts, compare
-from asrattn.scoring.compare import randomisation_test
+from asrattn.scoring import ErrorCounts, compare, score
+from asrattn.scoring.changes import broken_utterances, fixed_utterances, speaker_changes, word_changes
+from asrattn.scoring.compare import System, against, holm, randomisation_test
 
 
 def system(rng: np.random.Generator, words: list[int], rate: float) -> list[ErrorCounts]:
@@ -53,3 +54,82 @@ def test_different_references_cannot_be_compared() -> None:
         compare([ErrorCounts(hits=2)], [ErrorCounts(hits=3)])
     with pytest.raises(DataError, match="at least two"):
         compare([ErrorCounts(hits=2)], [ErrorCounts(hits=2)])
+
+
+SAID = ["go to the end", "stop here now", "the end", "yes"]
+SPEAKERS = ["ann", "ann", "bob", ""]
+
+
+def heard(name: str, *runs: list[str]) -> System:
+    rows = (
+        tuple(
+            score(f"u{i}", *pair, speaker)
+            for i, (*pair, speaker) in enumerate(zip(SAID, run, SPEAKERS, strict=True))
+        )
+        for run in runs
+    )
+    return System(name, tuple(rows))
+
+
+A = heard("a", ["go to end", "stop here now", "an end", "yes"])
+B = heard("b", ["go to the end", "stop hear now", "the end", "yes"])
+
+
+def test_words_and_utterances_that_changed_are_named() -> None:
+    assert [(c.word, c.times, c.fixed, c.broken) for c in word_changes(A, B)] == [
+        ("the", 2, 2, 0),
+        ("here", 1, 0, 1),
+    ]
+    assert (fixed_utterances(A, B), broken_utterances(A, B)) == (["u0", "u2"], ["u1"])
+    assert (fixed_utterances(B, A), broken_utterances(B, A)) == (["u1"], ["u0", "u2"])
+    assert word_changes(A, A) == []
+
+
+def test_speakers_that_changed_are_named() -> None:
+    assert [(c.speaker, c.words, c.before, c.after) for c in speaker_changes(A, B)] == [("bob", 2, 0.5, 0.0)]
+
+
+def test_runs_of_a_system_are_pooled() -> None:
+    both = heard(
+        "both",
+        ["go to end", "stop here now", "an end", "yes"],
+        ["go to the end", "stop hear now", "the end", "yes"],
+    )
+    (verdict,) = against(both, [B])
+    assert verdict.paired.difference == pytest.approx(1 / 10 - 1.5 / 10)
+    assert [(c.word, c.fixed, c.broken) for c in word_changes(both, B)] == [("the", 1.0, 0), ("here", 0, 0.5)]
+    (same,) = against(heard("twice", *[[r.hypothesis for r in B.runs[0]]] * 2), [B])
+    assert (same.paired.difference, same.segments.mean, same.word) == (0.0, 0.0, "no difference shown")
+
+
+def test_p_values_are_corrected_for_their_number() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx(
+        [0.03, 0.06, 0.06, 0.02]
+    )  # 3, then 1 and 2, 4 times
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+
+
+def texts(rng: np.random.Generator, rate: float) -> System:
+    """200 utterances of seven words, one in `1 / rate` wrong."""
+    said = "a b c d e f g"
+    rows = []
+    for i in range(200):
+        wrong = rng.random(7) < rate
+        got = " ".join("x" if bad else word for word, bad in zip(said.split(), wrong, strict=True))
+        rows.append(score(f"u{i}", said, got, f"s{i % 20}"))
+    return System(f"{rate}", (tuple(rows),))
+
+
+def test_a_better_system_is_called_better_and_an_equal_one_is_not() -> None:
+    rng = np.random.default_rng(0)
+    better, equal, worse = against(texts(rng, 0.2), [texts(rng, r) for r in (0.1, 0.2, 0.3)])
+    assert (better.word, equal.word, worse.word) == ("better", "no difference shown", "worse")
+    assert better.p_paired >= better.paired.p
+    assert better.segments.w < 0 < worse.segments.w
+
+
+@pytest.mark.slow
+def test_equal_systems_are_called_different_in_at_most_6_of_100_cases() -> None:
+    rng = np.random.default_rng(1)
+    called = [against(texts(rng, 0.1), [texts(rng, 0.1)], seed=i)[0].different for i in range(1000)]
+    assert np.mean(called) <= 0.06

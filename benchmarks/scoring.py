@@ -1,0 +1,166 @@
+"""How often the intervals hold the truth, how often equal systems are called different, and what scoring costs.
+
+python -m benchmarks.scoring coverage|equal|speed --help. The truth is known because it is drawn: speakers whose rates
+differ (log-normal, `spread` the standard deviation of the logarithm) around the true rate, utterances harder and
+easier (`clump` the variance of a gamma factor), words wrong by chance.
+"""
+
+import argparse
+import itertools
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from asrattn.scoring import Row, score, summarize
+from asrattn.scoring.compare import ALPHA, System, against
+from asrattn.scoring.interval import rate_interval
+
+Table = NDArray[np.int64]
+
+
+class Corpus(NamedTuple):
+    """A kind of corpus: `speakers` of `each` utterances of about six words, at a true error rate."""
+
+    speakers: int
+    each: int
+    rate: float
+    spread: float
+    clump: float
+
+    def draw(self, rng: np.random.Generator) -> tuple[Table, Table]:
+        """Errors and words, (speakers, each)."""
+        words = 1 + rng.poisson(5, (self.speakers, self.each))
+        return rng.binomial(words, self.probabilities(rng)), words
+
+    def probabilities(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Of a word to be wrong, (speakers, each)."""
+        speakers = np.exp(rng.normal(-(self.spread**2) / 2, self.spread, (self.speakers, 1)))
+        harder = rng.gamma(1 / self.clump, self.clump, (self.speakers, self.each)) if self.clump else 1.0
+        return np.clip(self.rate * speakers * harder, 0, 1)
+
+
+SPEAKERS = [
+    Corpus(8, 16, 0.1, 0.4, 0.0),
+    Corpus(10, 13, 0.1, 0.4, 0.0),
+    Corpus(10, 13, 0.06, 0.6, 0.5),
+    Corpus(10, 13, 0.1, 0.8, 0.5),
+    Corpus(20, 20, 0.1, 0.4, 0.5),
+    Corpus(30, 5, 0.1, 0.6, 0.0),
+    Corpus(30, 20, 0.05, 0.6, 0.5),
+    Corpus(30, 20, 0.05, 0.9, 0.5),
+    Corpus(100, 20, 0.05, 0.6, 0.5),
+]
+UTTERANCES = [
+    Corpus(1, 30, 0.1, 0.0, 0.5),
+    Corpus(1, 100, 0.1, 0.0, 0.5),
+    Corpus(1, 130, 0.06, 0.0, 1.0),
+    Corpus(1, 130, 0.01, 0.0, 0.5),
+    Corpus(1, 500, 0.02, 0.0, 1.0),
+    Corpus(1, 3000, 0.05, 0.0, 1.0),
+]
+EQUAL = [  # with the standard deviation by which a speaker suits one system more than the other
+    (Corpus(10, 13, 0.08, 0.4, 0.0), 0.0),
+    (Corpus(10, 13, 0.08, 0.4, 0.5), 0.3),
+    (Corpus(10, 13, 0.02, 0.4, 0.0), 0.0),
+    (Corpus(30, 20, 0.08, 0.4, 0.5), 0.2),
+    (Corpus(1, 130, 0.08, 0.0, 0.5), 0.0),
+    (Corpus(1, 500, 0.05, 0.0, 1.0), 0.0),
+]
+SHARED = 0.6  # of the words are heard by luck that both systems share
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print one line for each kind of corpus."""
+    parser = argparse.ArgumentParser(
+        description="intervals, tests and their cost", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("what", choices=["coverage", "equal", "speed"])
+    parser.add_argument("--systems", type=int, default=1000, help="drawn of each kind")
+    parser.add_argument("--utterances", type=int, default=100_000, help="scored for speed")
+    parser.add_argument("--seed", type=int, default=20)
+    args = parser.parse_args(argv)
+    if args.what == "coverage":
+        print("speakers  each  true rate  spread  clump   holds the truth   too low  too high")
+        for corpus in [*SPEAKERS, *UTTERANCES]:
+            print(coverage(corpus, args.systems, args.seed), flush=True)
+    elif args.what == "equal":
+        print("speakers  each  true rate  spread  clump  quirk   called different   paired  MAPSSWE")
+        for corpus, quirk in EQUAL:
+            print(equal(corpus, quirk, args.systems, args.seed), flush=True)
+    else:
+        print(speed(args.utterances, args.seed))
+
+
+def coverage(corpus: Corpus, systems: int, seed: int) -> str:
+    """How often the interval holds the true rate, lies below it, lies above it."""
+    rng = np.random.default_rng(seed)
+    names = [f"s{i}" for i in range(corpus.speakers) for _ in range(corpus.each)]
+    below = above = 0
+    for number in tqdm(range(systems), disable=None, leave=False):
+        errors, words = corpus.draw(rng)
+        low, high = rate_interval(errors.ravel().tolist(), words.ravel().tolist(), names, number)
+        below += high < corpus.rate
+        above += low > corpus.rate
+    holds = 100 * (systems - below - above) / systems
+    return (
+        f"{corpus.speakers:8} {corpus.each:5} {100 * corpus.rate:8.0f} %  {corpus.spread:6.1f} {corpus.clump:6.1f}"
+        f" {holds:15.1f} % {100 * below / systems:7.1f} % {100 * above / systems:7.1f} %"
+    )
+
+
+def equal(corpus: Corpus, quirk: float, systems: int, seed: int) -> str:
+    """How often two systems of the same true rate are called different, by both tests and by each."""
+    rng = np.random.default_rng(seed)
+    called = np.zeros(3, int)
+    for number in tqdm(range(systems), disable=None, leave=False):
+        (verdict,) = against(*_twins(corpus, quirk, rng), seed=number)
+        called += verdict.different, verdict.p_paired < ALPHA, verdict.p_segments < ALPHA
+    rates = [100 * int(n) / systems for n in called]
+    return (
+        f"{corpus.speakers:8} {corpus.each:5} {100 * corpus.rate:8.0f} %  {corpus.spread:6.1f} {corpus.clump:6.1f}"
+        f" {quirk:6.1f} {rates[0]:16.1f} % {rates[1]:6.1f} % {rates[2]:6.1f} %"
+    )
+
+
+def _twins(corpus: Corpus, quirk: float, rng: np.random.Generator) -> tuple[System, list[System]]:
+    """Two systems of equal truth: texts in which a wrong word is one that nobody said."""
+    hard = corpus.probabilities(rng)
+    tastes = [np.exp(rng.normal(-(quirk**2) / 2, quirk, (corpus.speakers, 1))) for _ in "ab"]
+    runs: list[list[Row]] = [[], []]
+    for place in np.ndindex(hard.shape):
+        words = 1 + int(rng.poisson(5))
+        common, own = rng.random(words), rng.random(words)
+        luck = common, np.where(rng.random(words) < SHARED, common, own)
+        said = [f"w{i}" for i in range(words)]
+        for run, taste, draw in zip(runs, tastes, luck, strict=True):
+            wrong = draw < hard[place] * taste[place[0], 0]
+            heard = ["x" if bad else word for word, bad in zip(said, wrong, strict=True)]
+            speaker = f"s{place[0]}" if corpus.speakers > 1 else ""
+            run.append(score(f"{place}", " ".join(said), " ".join(heard), speaker))
+    a, b = (System(name, (tuple(run),)) for name, run in zip("ab", runs, strict=True))
+    return a, [b]
+
+
+def speed(utterances: int, seed: int) -> str:
+    """Score made texts of 5 to 25 words from end to end: alignment of words and characters, all intervals."""
+    rng = np.random.default_rng(seed)
+    vocabulary = np.array(
+        ["".join(letters) for letters in itertools.product("aeiou", "bcdfgklmnprst", "aeiou", "nrst")]
+    )
+    texts = [rng.choice(vocabulary, n) for n in rng.integers(5, 26, utterances)]
+    heard = [np.where(rng.random(len(t)) < 0.1, rng.choice(vocabulary, len(t)), t) for t in texts]
+    pairs = [(" ".join(said), " ".join(got)) for said, got in zip(texts, heard, strict=True)]
+    begin, cpu = time.perf_counter(), time.process_time()
+    rows = [score(str(i), said, got) for i, (said, got) in enumerate(tqdm(pairs, disable=None, leave=False))]
+    aligned = time.process_time() - cpu
+    line = summarize("made", rows).line()
+    wall, cpu = time.perf_counter() - begin, time.process_time() - cpu
+    return f"{line}\n{wall:.1f} s wall, {cpu:.1f} CPU-s, {aligned:.1f} of them to align"
+
+
+if __name__ == "__main__":
+    main()
