@@ -3,8 +3,8 @@
 import contextlib
 import json
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ class Utterance:
     seconds   length of this stretch
     speaker   "" where it is not known
     start     where in the file the stretch begins, in seconds; it ends after `seconds`. None: the whole file
+    tags      whatever else is known of it, by name: {"snr": 12.5, "set": "clean"}; for slices of a result
     """
 
     id: str
@@ -29,6 +30,7 @@ class Utterance:
     seconds: float
     speaker: str = ""
     start: float | None = None
+    tags: Mapping[str, str | float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for name in ("id", "audio"):
@@ -47,6 +49,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "seconds": (int, float),
     "speaker": (str,),
     "start": (int, float, type(None)),
+    "tags": (dict,),
 }
 _REQUIRED = ("id", "audio", "text", "seconds")
 
@@ -103,7 +106,7 @@ def write(path: Path, utterances: Iterable[Utterance]) -> None:
 
 
 def _line(utterance: Utterance, folder: Path) -> dict[str, Any]:
-    line = {k: v for k, v in asdict(utterance).items() if v not in ("", None) or k in _REQUIRED}
+    line = {k: v for k, v in asdict(utterance).items() if v not in ("", None, {}) or k in _REQUIRED}
     return line | {"audio": _relative(Path(utterance.audio), folder).as_posix()}
 
 
@@ -156,6 +159,9 @@ def _utterance(plain: dict[str, Any], where: str) -> Utterance:
             raise ManifestError(f"{where}: {name!r} is no field of an utterance ({', '.join(_TYPES)})")
         if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
             raise ManifestError(f"{where}: {name} is {value!r}, of the wrong type")
+    for name, value in plain.get("tags", {}).items():
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ManifestError(f"{where}: the tag {name} is {value!r}; a tag is a text or a number")
     try:
         return Utterance(**plain)
     except ManifestError as error:

@@ -39,7 +39,8 @@ class Corpus(NamedTuple):
     def probabilities(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """Of a word to be wrong, (speakers, each)."""
         speakers = np.exp(rng.normal(-(self.spread**2) / 2, self.spread, (self.speakers, 1)))
-        harder = rng.gamma(1 / self.clump, self.clump, (self.speakers, self.each)) if self.clump else 1.0
+        shape = (self.speakers, self.each)
+        harder = rng.gamma(1 / self.clump, self.clump, shape) if self.clump else np.ones(shape)
         return np.clip(self.rate * speakers * harder, 0, 1)
 
 

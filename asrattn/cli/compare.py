@@ -8,9 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from asrattn.cli import options
-from asrattn.cli.score import NORMALIZE
-from asrattn.cli.scored import matched
+from asrattn.cli import options, scored
 from asrattn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,9 +43,8 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         metavar="SYSTEM",
         help="hypotheses (.jsonl), the baseline first; several runs of one system: NAME=FILE,FILE…",
     )
-    parser.add_argument(
-        "--normalize", choices=NORMALIZE, help="what both texts go through first (default: nothing)"
-    )
+    scored.add_normalize(parser, "what all texts go through first (default: nothing)")
+    scored.add_force(parser)
     parser.add_argument(
         "--changes",
         type=options.positive,
@@ -71,14 +68,14 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("two systems have the same name; give them names, as in A=one.jsonl B=two.jsonl")
     utterances = manifest.read(args.reference)
     normalizer = args.normalize or "none"
-    systems = [_system(named, utterances, args.reference, normalizer) for named in args.systems]
+    systems = [_system(named, utterances, args) for named in args.systems]
     baseline, *others = systems
     verdicts = against(baseline, others)
     if args.json:
         print(json.dumps(_plain(systems, verdicts, normalizer), ensure_ascii=False))
         return 0
     for system in systems:
-        print(_system_line(system))
+        print(_system_line(system, normalizer))
     for verdict in verdicts:
         print(_verdict_line(baseline.name, verdict))
     print(f"95 % intervals and the first test from resampling {verdicts[0].paired.unit}", file=sys.stderr)
@@ -96,22 +93,22 @@ def _named(text: str) -> Named:
     return Named(Path(text).name.removesuffix(".jsonl"), (Path(text),))
 
 
-def _system(named: Named, utterances: Sequence["Utterance"], reference: Path, normalizer: str) -> "System":
+def _system(named: Named, utterances: Sequence["Utterance"], args: argparse.Namespace) -> "System":
     from asrattn.scoring import NORMALIZERS, score
     from asrattn.scoring.compare import System
 
+    form = NORMALIZERS[args.normalize or "none"]
     runs = []
     for file in named.files:
-        pairs = zip(utterances, matched(utterances, reference, file), strict=True)
-        runs.append(
-            tuple(score(u.id, u.text, heard, u.speaker, NORMALIZERS[normalizer]) for u, heard in pairs)
-        )
+        texts = scored.matched(utterances, args.reference, file, form.name, args.force).texts
+        pairs = zip(utterances, texts, strict=True)
+        runs.append(tuple(score(u.id, u.text, heard, u.speaker, form) for u, heard in pairs))
     return System(named.name, tuple(runs))
 
 
-def _system_line(system: "System") -> str:
+def _system_line(system: "System", normalizer: str) -> str:
     """The result of a system; of several runs the mean, with each of them."""
-    from asrattn.scoring import interval, total
+    from asrattn.scoring import NORMALIZERS, interval, total
     from asrattn.scoring.result import percent
 
     counts = [total(row.words for row in rows) for rows in zip(*system.runs, strict=True)]
@@ -125,7 +122,7 @@ def _system_line(system: "System") -> str:
     if len(system.runs) > 1:
         rates = (f"{100 * total(row.words for row in run).rate:.1f}" for run in system.runs)
         parts.append(f"{len(system.runs)} runs: {', '.join(rates)}")
-    return "   ".join(parts)
+    return "   ".join([*parts, f"text {NORMALIZERS[normalizer].fingerprint}"])
 
 
 def _verdict_line(baseline: str, verdict: "Verdict") -> str:
@@ -166,12 +163,12 @@ def _print_changes(a: "System", b: "System", n: int) -> None:
 
 def _plain(systems: Sequence["System"], verdicts: Sequence["Verdict"], normalizer: str) -> dict[str, object]:
     """Everything as plain values; p as each test gives it, `holm` corrected for the number of systems."""
-    from asrattn.scoring import changes, total
+    from asrattn.scoring import NORMALIZERS, changes, total
 
     baseline, *others = systems
     return {
         "baseline": baseline.name,
-        "normalizer": normalizer,
+        "normalizer": NORMALIZERS[normalizer].fingerprint,
         "systems": [
             {"name": s.name, "runs": [total(row.words for row in run).rate for run in s.runs]}
             for s in systems

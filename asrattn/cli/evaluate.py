@@ -7,9 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from asrattn.cli import options
-from asrattn.cli.score import NORMALIZE
-from asrattn.cli.scored import print_aligned
+from asrattn.cli import options, scored
 from asrattn.errors import ConfigError
 from asrattn.part import WHOLE, Part
 
@@ -48,11 +46,8 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="write NAME.hypotheses.jsonl and report.html there"
     )
-    parser.add_argument(
-        "--normalize",
-        choices=NORMALIZE,
-        help="a second line, after both texts were lower-cased or also freed of punctuation (plain)",
-    )
+    scored.add_normalize(parser, "a second line, after both texts went through a normaliser")
+    scored.add_slices(parser)
     parser.add_argument(
         "--worst", type=options.positive, metavar="N", help="show the N worst utterances, in the report too"
     )
@@ -78,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         if args.out:
             written = _write_hypotheses(args.out, heard[-1], args.shard)
         if args.shard == WHOLE:
-            _print_results(heard[-1], args.normalize)
+            _print_results(heard[-1], args)
         else:
             print(written)  # the rates of a part are no result
     rows = [row for each in heard for row in _rows(each, args.normalize or "none", prefix=len(heard) > 1)]
@@ -125,25 +120,31 @@ def _rows(heard: _Heard, normalizer: str, prefix: bool = False) -> list["Row"]:
 
 def _results(heard: _Heard, normalizer: str | None) -> Iterator["SetResult"]:
     """The result as it stands, and beside it the normalised one where it is asked for."""
-    from asrattn.scoring import summarize
+    from asrattn.scoring import NORMALIZERS, summarize
 
     _, audio, wall, _ = heard.evaluation
     rtf = wall / audio if audio else None
     yield summarize(heard.name, _rows(heard, "none"), rtf)
     if normalizer:
-        yield summarize(f"{heard.name} ({normalizer})", _rows(heard, normalizer), rtf)
+        form = NORMALIZERS[normalizer]
+        yield summarize(f"{heard.name} ({normalizer})", _rows(heard, normalizer), rtf, normalizer=form)
 
 
-def _print_results(heard: _Heard, normalizer: str | None) -> None:
-    for result in _results(heard, normalizer):
+def _print_results(heard: _Heard, args: argparse.Namespace) -> None:
+    """A line for the set and for each part of it that is asked for, normalised where that is asked for too."""
+    for result, normalizer in zip(_results(heard, args.normalize), ("none", args.normalize), strict=False):
         print(result.line(), flush=True)
+        rows = _rows(heard, normalizer)
+        scored.print_parts(result.name, heard.utterances, rows, args.by, normalizer)
+        if args.keywords:
+            scored.print_keywords(result.name, rows, args.keywords, normalizer)
 
 
 def _print_worst(rows: Sequence["Row"], n: int) -> None:
     from asrattn.scoring import worst
 
     for row in worst(rows, n):
-        print_aligned(row)
+        scored.print_aligned(row)
 
 
 def _write_hypotheses(folder: Path, heard: _Heard, part: Part) -> Path:

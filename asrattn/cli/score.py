@@ -1,35 +1,31 @@
 """`asrattn score`: error rates of a file of hypotheses against a manifest. No model and no torch."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asrattn.cli import options
-from asrattn.cli.scored import matched, print_aligned
+from asrattn.cli import options, scored
 
 if TYPE_CHECKING:
     from asrattn.manifest import Utterance
     from asrattn.scoring import Row
-
-NORMALIZE = ("lower", "plain")  # by name: the functions would bring numpy to `asrattn --help`
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
         "score",
         help="WER and CER of hypotheses against references, with intervals",
-        description="WER and CER of hypotheses against references, with 95 % intervals; needs no model.",
+        description="WER, CER, sentence error (SER), substitutions, deletions and insertions (S, D, I: shares of the "
+        "reference's words) of hypotheses against references, with 95 %% intervals; needs no model.",
     )
     parser.add_argument("reference", type=Path, help="a manifest (.jsonl); its audio is not needed")
     parser.add_argument("hypothesis", type=Path, help='JSON lines, {"id": …, "text": …} one utterance a line')
-    parser.add_argument(
-        "--normalize",
-        choices=NORMALIZE,
-        help="a second line, after both texts were lower-cased or also freed of punctuation (plain)",
-    )
-    parser.add_argument("--by", choices=["speaker"], help="a line for each speaker too")
+    scored.add_normalize(parser, "a second line, after both texts went through a normaliser")
+    scored.add_force(parser)
+    scored.add_slices(parser)
     parser.add_argument(
         "--worst", type=options.positive, default=0, metavar="N", help="show the N worst utterances"
     )
@@ -40,22 +36,34 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         metavar="N",
         help="show the N most frequent confusions of words",
     )
+    parser.add_argument("--json", action="store_true", help="the results as one JSON list instead of lines")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="write what was heard as it was compared, with the normaliser's fingerprint (.jsonl)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from asrattn import manifest
-    from asrattn.scoring import confusions, worst
+    from asrattn.scoring import confusions, unit_of, worst
 
     utterances = manifest.read(args.reference)
-    texts = matched(utterances, args.reference, args.hypothesis)
-    pairs = list(zip(utterances, texts, strict=True))
-    name = args.reference.stem
-    rows = _print_set(name, pairs, "none", args.by)
-    if args.normalize:
-        rows = _print_set(f"{name} ({args.normalize})", pairs, args.normalize, args.by)
+    normalizer = args.normalize or "none"
+    texts, raw = scored.matched(utterances, args.reference, args.hypothesis, normalizer, args.force)
+    names = ["none", normalizer] if args.normalize and raw else [normalizer]
+    if args.json:
+        print(json.dumps([_plain(args, utterances, texts, name) for name in names], ensure_ascii=False))
+        return 0
+    for name in names:
+        rows = _print_set(args, utterances, texts, name)
+    print(f"95 % intervals from resampling {unit_of([row.speaker for row in rows])}", file=sys.stderr)
+    if args.out:
+        _write(args.out, rows, normalizer)
     for row in worst(rows, args.worst):
-        print_aligned(row)
+        scored.print_aligned(row)
     found = confusions(rows, args.confusions)
     if found:
         print("\ntimes   said → heard")
@@ -65,16 +73,50 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_set(
-    name: str, pairs: Sequence[tuple["Utterance", str]], normalizer: str, by: str | None
+    args: argparse.Namespace, utterances: Sequence["Utterance"], texts: Sequence[str], normalizer: str
 ) -> list["Row"]:
-    from asrattn.scoring import NORMALIZERS, by_speaker, score, summarize
+    from asrattn.scoring import NORMALIZERS, summarize
 
-    rows = [score(u.id, u.text, text, u.speaker, NORMALIZERS[normalizer]) for u, text in pairs]
-    result = summarize(name, rows)
+    rows = _rows(utterances, texts, normalizer)
+    name = args.reference.stem if normalizer == "none" else f"{args.reference.stem} ({normalizer})"
+    result = summarize(name, rows, normalizer=NORMALIZERS[normalizer])
     print(result.line())
-    if normalizer == "none":
-        print(f"95 % intervals from resampling {result.unit}", file=sys.stderr)
-    if by == "speaker":
-        for speaker, own in by_speaker(rows).items():
-            print(summarize(f"{name}/{speaker or 'unknown'}", own).line())
+    scored.print_parts(name, utterances, rows, args.by, normalizer)
+    if args.keywords:
+        scored.print_keywords(name, rows, args.keywords, normalizer)
     return rows
+
+
+def _rows(utterances: Sequence["Utterance"], texts: Sequence[str], normalizer: str) -> list["Row"]:
+    from asrattn.scoring import NORMALIZERS, score
+
+    pairs = zip(utterances, texts, strict=True)
+    return [score(u.id, u.text, heard, u.speaker, NORMALIZERS[normalizer]) for u, heard in pairs]
+
+
+def _plain(
+    args: argparse.Namespace, utterances: Sequence["Utterance"], texts: Sequence[str], normalizer: str
+) -> dict[str, object]:
+    """A result as plain values, with its parts and keywords where they are asked for."""
+    from dataclasses import asdict
+
+    from asrattn.scoring import NORMALIZERS, keywords, slices, summarize
+
+    rows, form = _rows(utterances, texts, normalizer), NORMALIZERS[normalizer]
+    plain = summarize(args.reference.stem, rows, normalizer=form).plain()
+    for field in args.by:
+        parts = slices.slices(args.reference.stem, utterances, rows, field, form)
+        plain[f"by_{field}"] = [
+            part.result.plain() | {"set": part.label, "few_words": part.few} for part in parts
+        ]
+    if args.keywords:
+        together, each = keywords.recall(keywords.read(args.keywords, form), rows)
+        plain["keywords"] = [asdict(result) for result in (together, *each)]
+    return plain
+
+
+def _write(path: Path, rows: Sequence["Row"], normalizer: str) -> None:
+    from asrattn.scoring import NORMALIZERS, hypotheses
+
+    form = NORMALIZERS[normalizer].fingerprint
+    hypotheses.write(path, [hypotheses.HypothesisLine(r.id, r.hypothesis, normalizer=form) for r in rows])

@@ -1,9 +1,10 @@
 """References and what was heard brought together, for the commands that score."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from asrattn.errors import DataError
 
@@ -14,14 +15,75 @@ if TYPE_CHECKING:
 _MARKS = {"equal": "", "substitute": "S", "delete": "D", "insert": "I"}
 
 
-def matched(utterances: Sequence["Utterance"], reference: Path, hypothesis: Path) -> list[str]:
+NORMALIZE = (
+    "lower",
+    "plain",
+    "basic",
+    "english",
+)  # by name: the functions would bring numpy to `asrattn --help`
+
+
+class Heard(NamedTuple):
+    """A text for each utterance; raw where none has gone through a normaliser yet."""
+
+    texts: list[str]
+    raw: bool
+
+
+def add_normalize(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--normalize",
+        choices=NORMALIZE,
+        help=f"{what}: lower (case), plain (and punctuation), basic (any script; Chinese and the like by character), "
+        "english (basic, and numbers, contractions, spelling variants)",
+    )
+
+
+def add_force(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="score hypotheses that went through another normaliser than this score's (see their fingerprints)",
+    )
+
+
+def add_slices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--by",
+        action="append",
+        default=[],
+        metavar="FIELD",
+        help="a line for each part too, the worst first: speaker, length, rate (words a second), or a field or tag of "
+        "the manifest such as snr; may be given again",
+    )
+    parser.add_argument(
+        "--keywords", type=Path, metavar="FILE", help="recall of the phrases in this file, one a line"
+    )
+
+
+def matched(
+    utterances: Sequence["Utterance"],
+    reference: Path,
+    hypothesis: Path,
+    normalizer: str = "none",
+    force: bool = False,
+) -> Heard:
     """What was heard in each utterance; a missing hypothesis is an empty one, and told.
 
-    Raises DataError for a hypothesis of an utterance that is not in the reference.
+    Raises DataError for a hypothesis of an utterance that is not in the reference, and, unless forced, for texts that
+    went through another normaliser than this one.
     """
-    from asrattn.scoring import hypotheses
+    from asrattn.scoring import NORMALIZERS, hypotheses
 
-    heard = {line.id: line.text for line in hypotheses.read(hypothesis)}
+    lines = hypotheses.read(hypothesis)
+    wanted = NORMALIZERS[normalizer].fingerprint
+    others = {line.normalizer for line in lines} - {"", wanted}
+    if others and not force:
+        raise DataError(
+            f"{hypothesis}: its texts went through {', '.join(sorted(others))}, this score's go through {wanted}; "
+            "the two cannot be compared: choose the same with --normalize, or --force"
+        )
+    heard = {line.id: line.text for line in lines}
     known = {utterance.id for utterance in utterances}
     unknown = [name for name in heard if name not in known]
     if unknown:
@@ -33,12 +95,37 @@ def matched(utterances: Sequence["Utterance"], reference: Path, hypothesis: Path
         print(
             f"{hypothesis}: {_some(missing)} missing; each counts as deleted, word by word", file=sys.stderr
         )
-    return [heard.get(utterance.id, "") for utterance in utterances]
+    texts = [heard.get(utterance.id, "") for utterance in utterances]
+    return Heard(texts, raw=not any(line.normalizer for line in lines))
 
 
 def print_aligned(row: "Row") -> None:
     print(f"\n{row.id}   {row.words.errors} errors in {row.words.words} words")
     print("\n".join(aligned_lines(row)))
+
+
+def print_parts(
+    name: str,
+    utterances: Sequence["Utterance"],
+    rows: Sequence["Row"],
+    fields: Sequence[str],
+    normalizer: str,
+) -> None:
+    """A line for each of several sets in a manifest, and for each part by these fields."""
+    from asrattn.scoring import NORMALIZERS, slices
+
+    for field in [*(["set"] if slices.sets(utterances) and "set" not in fields else []), *fields]:
+        for part in slices.slices(name, utterances, rows, field, NORMALIZERS[normalizer]):
+            print(part.line())
+
+
+def print_keywords(name: str, rows: Sequence["Row"], file: Path, normalizer: str) -> None:
+    from asrattn.scoring import NORMALIZERS, keywords
+
+    together, each = keywords.recall(keywords.read(file, NORMALIZERS[normalizer]), rows)
+    print(f"{together.line(f'{name} keywords')}   text {NORMALIZERS[normalizer].fingerprint}")
+    for result in each:
+        print(result.line(f"  {result.phrase}"))
 
 
 def aligned_lines(row: "Row") -> list[str]:

@@ -12,15 +12,22 @@ from asrattn.errors import ManifestError
 
 @dataclass(frozen=True)
 class HypothesisLine:
-    """The text heard in one utterance; score is the search's total log-probability, None where not known."""
+    """The text heard in one utterance.
+
+    score        the search's total log-probability, None where not known
+    normalizer   fingerprint of what the text has gone through already, "" as it was heard
+    confidence   of each word, 0 to 1; one alone is that of all words; empty where not known
+    """
 
     id: str
     text: str
     score: float | None = None
+    normalizer: str = ""
+    confidence: tuple[float, ...] = ()
 
 
 def read(path: Path) -> list[HypothesisLine]:
-    """All hypotheses of a file. Other fields may stand on a line (times, confidence) and are not read here.
+    """All hypotheses of a file. Other fields may stand on a line (times) and are not read here.
 
     Raises ManifestError naming the line for: no JSON, id or text missing, a wrong type, a duplicate id.
     """
@@ -48,6 +55,10 @@ def write(path: Path, lines: Iterable[HypothesisLine]) -> None:
             plain: dict[str, Any] = {"id": line.id, "text": line.text}
             if line.score is not None:
                 plain["score"] = line.score
+            if line.confidence:
+                plain["confidence"] = list(line.confidence)
+            if line.normalizer:
+                plain["normalizer"] = line.normalizer
             out.write(json.dumps(plain, ensure_ascii=False) + "\n")
     draft.replace(path)
 
@@ -61,4 +72,23 @@ def _hypothesis(plain: dict[str, Any], where: str) -> HypothesisLine:
     score = plain.get("score")
     if score is not None and (isinstance(score, bool) or not isinstance(score, int | float)):
         raise ManifestError(f"{where}: score is {score!r}, of the wrong type")
-    return HypothesisLine(plain["id"], plain["text"], score)
+    normalizer = plain.get("normalizer", "")
+    if not isinstance(normalizer, str):
+        raise ManifestError(f"{where}: normalizer is {normalizer!r}, of the wrong type")
+    return HypothesisLine(plain["id"], plain["text"], score, normalizer, _confidence(plain, where))
+
+
+def _confidence(plain: dict[str, Any], where: str) -> tuple[float, ...]:
+    value = plain.get("confidence")
+    if value is None:
+        return ()
+    values = value if isinstance(value, list) else [value]
+    if any(isinstance(v, bool) or not isinstance(v, int | float) or not 0 <= v <= 1 for v in values):
+        raise ManifestError(
+            f"{where}: confidence is {value!r}; give a number from 0 to 1, or one for each word"
+        )
+    if isinstance(value, list) and len(values) != len(plain["text"].split()):
+        raise ManifestError(
+            f"{where}: {len(values)} confidences for {len(plain['text'].split())} words; give one for each word"
+        )
+    return tuple(float(v) for v in values)

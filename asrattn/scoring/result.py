@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from asrattn.errors import DataError
 from asrattn.scoring.counts import ErrorCounts, align, count_chars, count_words, total, words
 from asrattn.scoring.interval import Interval, Unit, interval, rate_interval, unit_of
-from asrattn.scoring.normalize import none
+from asrattn.scoring.normalize import NORMALIZERS, Normalizer, none
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class SetResult:
     wrong    utterances with at least one word error; of all of them, the sentence error rate
     kinds    intervals of the rates of substitutions, deletions and insertions, all of the reference's words
     rtf      seconds of work for a second of audio, None where nothing was timed
+    text     fingerprint of the normaliser both texts went through
     """
 
     name: str
@@ -54,6 +55,7 @@ class SetResult:
     kinds: tuple[Interval, Interval, Interval]
     unit: Unit
     rtf: float | None = None
+    text: str = NORMALIZERS["none"].fingerprint
 
     @property
     def words(self) -> int:
@@ -83,6 +85,7 @@ class SetResult:
         ]
         if self.words:
             parts += [percent(n, rate, ends) for n, (rate, ends) in zip("SDI", self._kinds(), strict=True)]
+        parts.append(f"text {self.text}")
         if self.rtf is not None:
             parts.append(f"RTF {self.rtf:.3f}")
         return "   ".join(parts)
@@ -104,6 +107,7 @@ class SetResult:
             **{name: {"rate": rate, "interval": list(ends)} for name, (rate, ends) in named.items()},
             "resampled": self.unit,
             "rtf": self.rtf,
+            "normalizer": self.text,
         }
 
     def _kinds(self) -> list[tuple[float, Interval]]:
@@ -113,8 +117,14 @@ class SetResult:
         return list(zip(rates, self.kinds, strict=True))
 
 
-def summarize(name: str, rows: Sequence[Row], rtf: float | None = None, seed: int = 0) -> SetResult:
-    """The result of a set. Raises DataError where there is no utterance."""
+def summarize(
+    name: str,
+    rows: Sequence[Row],
+    rtf: float | None = None,
+    seed: int = 0,
+    normalizer: Normalizer = NORMALIZERS["none"],
+) -> SetResult:
+    """The result of a set whose rows went through this normaliser. Raises DataError where there is no utterance."""
     if not rows:
         raise DataError(f"{name}: no utterance to score")
     speakers = [row.speaker for row in rows]
@@ -139,6 +149,7 @@ def summarize(name: str, rows: Sequence[Row], rtf: float | None = None, seed: in
         ),
         unit=unit_of(speakers),
         rtf=rtf,
+        text=normalizer.fingerprint,
     )
 
 

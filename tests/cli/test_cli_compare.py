@@ -46,7 +46,7 @@ def test_lines_for_systems_and_for_differences(capsys, data: Path) -> None:
     assert status == 0
     rate = r"-?\d+\.\d % \[-?\d+\.\d, -?\d+\.\d\]"
     for line, name in zip(out[:3], "abc", strict=True):
-        assert re.fullmatch(rf"{name}   40 utterances   280 words   WER {rate}", line)
+        assert re.fullmatch(rf"{name}   40 utterances   280 words   WER {rate}   text none\.1-\w{{8}}", line)
     tests = r"p \d\.\d{4}   MAPSSWE W \S+, \d+ segments, p \d\.\d{4}"
     assert re.fullmatch(rf"b against a   WER -\d+\.\d % \[-\S+, -\S+\]   {tests}   better", out[3])
     assert out[4].startswith("c against a   WER 0.0 % [0.0, 0.0]   p 1.0000")
@@ -71,7 +71,7 @@ def test_runs_are_pooled(capsys, data: Path) -> None:
     )
     assert status == 0
     assert re.fullmatch(
-        r"old   40 utterances   280 words   WER 12\.7 % \[\S+, \S+\]   2 runs: 25\.0, 0\.4", out[0]
+        r"old   40 utterances   280 words   WER 12\.7 % \[\S+, \S+\]   2 runs: 25\.0, 0\.4   text \S+", out[0]
     )
     assert out[2].startswith("new against old   WER -12.3 % [")
 
@@ -87,6 +87,19 @@ def test_as_json(capsys, data: Path) -> None:
     assert b["holm"]["p"] == pytest.approx(2 * b["p"])
     assert {w["word"] for w in b["words"]} == {"the", "go", "to"}
     assert (c["difference"], c["fixed"], c["broken"], c["mapsswe"]["w"]) == (0.0, [], [], 0.0)
+
+
+def test_systems_that_went_through_different_normalisers_are_refused(capsys, data: Path) -> None:
+    hypotheses.write(
+        data / "d.jsonl",
+        [HypothesisLine(f"u{i}", t, normalizer="english.1-00000000") for i, t in enumerate(SAID)],
+    )
+    status, out, err = run(
+        capsys, data / "test.jsonl", data / "a.jsonl", data / "d.jsonl", "--normalize", "english"
+    )
+    assert (status, out) == (1, [])
+    assert "its texts went through english.1-00000000" in err[0]
+    assert run(capsys, data / "test.jsonl", data / "a.jsonl", data / "d.jsonl", "--force")[0] == 0
 
 
 def test_one_system_cannot_be_compared(capsys, data: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 from asrattn import manifest
-from asrattn.cli import evaluate
+from asrattn.cli import scored
 from asrattn.cli.main import main
 from asrattn.manifest import Utterance
 from asrattn.recognizer import Recognizer, Transcript
@@ -16,7 +16,8 @@ from asrattn.scoring import NORMALIZERS
 
 LINE = re.compile(
     r"(\S+|\S+ \(\w+\))   (\d+) utterances   (\d+) words   WER (\d+\.\d) % \[\S+, \S+\]"
-    r"   CER \d+\.\d % \[\S+, \S+\]   SER \d+\.\d % \[\S+, \S+\](   [SDI] \d+\.\d % \[\S+, \S+\]){3}   RTF \d+\.\d{3}"
+    r"   CER \d+\.\d % \[\S+, \S+\]   SER \d+\.\d % \[\S+, \S+\]"
+    r"(   [SDI] \d+\.\d % \[\S+, \S+\]){3}   text \S+   RTF \d+\.\d{3}"
 )
 
 
@@ -58,6 +59,13 @@ def test_a_line_for_each_set(capsys, model: Path, data: Path) -> None:
     assert all("CPU-seconds" in line for line in err)
 
 
+def test_parts_and_keywords(capsys, model: Path, data: Path) -> None:
+    (data / "words.txt").write_text("something else\n")
+    _, out, _ = run(capsys, model, data / "test.jsonl", "--by", "speaker", "--keywords", data / "words.txt")
+    assert sorted(line.split("   ")[0] for line in out[1:3]) == ["test/speaker0", "test/speaker1"]
+    assert out[3].startswith("test keywords   1 said   recall 0.0 % [0.0, ")
+
+
 def test_normalised_beside_the_raw_one(capsys, model: Path, data: Path) -> None:
     _, out, _ = run(capsys, model, data / "test.jsonl", "--normalize", "lower")
     raw, lower = (LINE.fullmatch(line) for line in out)
@@ -68,7 +76,7 @@ def test_normalised_beside_the_raw_one(capsys, model: Path, data: Path) -> None:
 
 
 def test_the_choices_are_the_normalisers() -> None:
-    assert {"none", *evaluate.NORMALIZE} == NORMALIZERS.keys()
+    assert {"none", *scored.NORMALIZE} == NORMALIZERS.keys()
 
 
 def test_hypotheses_and_report(capsys, model: Path, data: Path) -> None:

@@ -1,5 +1,6 @@
 import argparse
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asrattn import manifest
-from asrattn.cli import score
+from asrattn.cli import score, scored
 from asrattn.errors import DataError, ManifestError
 from asrattn.manifest import Utterance
 from asrattn.scoring import NORMALIZERS, hypotheses
@@ -91,6 +92,92 @@ def test_speakers_worst_and_confusions_are_shown_when_asked(
     assert lines[9:] == ["", "times   said → heard", "    1   end → now"]
 
 
+def test_a_manifest_of_several_sets_gets_a_row_for_each(
+    reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    utterances = [
+        Utterance(i, f"{i}.wav", text, 1.0, tags={"set": "clean" if i == "u3" else "other", "snr": n * 10})
+        for n, (i, text) in enumerate(SAID.items())
+    ]
+    manifest.write(reference, utterances)
+    assert command(reference, heard(tmp_path, **(SAID | {"u1": "go"})), "--by", "snr", "--by", "length") == 0
+    lines = [line.split("   ") for line in capsys.readouterr().out.splitlines()]
+    names = ["test", "test/other", "test/clean", "test/0 dB", "test/10 dB", "test/20 dB"]
+    assert [line[0] for line in lines] == [*names, "test/4 words", "test/1 words", "test/2 words"]
+    assert all(line[-1] == "few words" for line in lines[1:])
+
+
+def test_a_field_that_nobody_has_is_told(reference: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"test: no utterance has 'snr'; there are length, rate, id, .*speaker"
+    ):
+        command(reference, heard(tmp_path, **SAID), "--by", "snr")
+
+
+def test_keywords(reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "words.txt").write_text("# commands\nDon't Stop\nthe end\nyes\n")
+    texts = {"u1": "Go to the end", "u2": "stop", "u3": "yes yes"}
+    assert (
+        command(
+            reference, heard(tmp_path, **texts), "--keywords", tmp_path / "words.txt", "--normalize", "basic"
+        )
+        == 0
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert re.match(
+        r"test keywords   2 said   recall 100.0 % \[.*1 heard where not said   text none", lines[1]
+    )
+    assert re.match(
+        r"test \(basic\) keywords   3 said   recall 66.7 % \[.*1 heard where not said   text basic",
+        lines[6 - 1],
+    )
+    assert lines[6].startswith("  don't stop   1 said   recall 0.0 % [")
+
+
+def test_as_json(reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        command(
+            reference,
+            heard(tmp_path, **(SAID | {"u1": "go"})),
+            "--json",
+            "--normalize",
+            "lower",
+            "--by",
+            "speaker",
+        )
+        == 0
+    )
+    raw, lower = json.loads(capsys.readouterr().out)
+    assert (raw["words"]["reference"], raw["wer"]["rate"]) == (7, pytest.approx(4 / 7))
+    assert (lower["wer"]["rate"], lower["normalizer"]) == (
+        pytest.approx(3 / 7),
+        NORMALIZERS["lower"].fingerprint,
+    )
+    assert [part["set"] for part in raw["by_speaker"]] == ["su1", "su2", "su3"]
+
+
+def test_texts_of_another_normaliser_are_refused(
+    reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = tmp_path / "done.jsonl"
+    assert command(reference, heard(tmp_path, **SAID), "--normalize", "plain", "--out", done) == 0
+    assert hypotheses.read(done)[1] == HypothesisLine(
+        "u2", "don't stop", normalizer=NORMALIZERS["plain"].fingerprint
+    )
+    with pytest.raises(
+        DataError, match=r"done.jsonl: its texts went through plain\.1-\w+, .*none\.1-\w+; .* or --force"
+    ):
+        command(reference, done)
+    with pytest.raises(DataError, match="cannot be compared"):
+        command(reference, done, "--normalize", "english")
+    capsys.readouterr()
+    assert command(reference, done, "--normalize", "plain") == 0  # and no raw line, which would be none
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("test (plain)   3 utterances   7 words   WER 0.0 %")
+    assert command(reference, done, "--force") == 0
+    assert "WER 28.6 %" in capsys.readouterr().out
+
+
 def test_a_negative_number_is_wrong_usage(reference: Path) -> None:
     with pytest.raises(SystemExit) as stopped:
         command(reference, reference, "--worst", -1)
@@ -118,4 +205,4 @@ def test_neither_torch_nor_matplotlib_is_needed(reference: Path, tmp_path: Path)
 
 
 def test_every_normaliser_can_be_asked_for() -> None:
-    assert {"none", *score.NORMALIZE} == set(NORMALIZERS)
+    assert {"none", *scored.NORMALIZE} == set(NORMALIZERS)

@@ -8,7 +8,11 @@ from asrattn.scoring.hypotheses import HypothesisLine
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    lines = [HypothesisLine("a", "go on", -1.5), HypothesisLine("b", ""), HypothesisLine("ሐ", "ሰላም")]
+    lines = [
+        HypothesisLine("a", "go on", -1.5, confidence=(0.5, 1.0)),
+        HypothesisLine("b", ""),
+        HypothesisLine("ሐ", "ሰላም", normalizer="basic.1-0"),
+    ]
     hypotheses.write(tmp_path / "new" / "hyp.jsonl", lines)
     assert hypotheses.read(tmp_path / "new" / "hyp.jsonl") == lines
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["hyp.jsonl"]
@@ -28,6 +32,12 @@ def test_other_fields_may_stand_on_a_line(tmp_path: Path) -> None:
         ('{"id": "a"}', r"hyp.jsonl:1: lacks the field 'text'"),
         ('{"text": "x"}', r"hyp.jsonl:1: lacks the field 'id'"),
         ('{"id": 3, "text": "x"}', r"hyp.jsonl:1: id is 3, of the wrong type"),
+        (
+            '{"id": "a", "text": "x", "confidence": 2}',
+            r"hyp.jsonl:1: confidence is 2; give a number from 0 to 1",
+        ),
+        ('{"id": "a", "text": "x", "confidence": [1, 1]}', r"hyp.jsonl:1: 2 confidences for 1 words"),
+        ('{"id": "a", "text": "x", "normalizer": 1}', r"hyp.jsonl:1: normalizer is 1, of the wrong type"),
         ('{"id": "a", "text": "x", "score": "high"}', r"hyp.jsonl:1: score is 'high', of the wrong type"),
         (
             '{"id": "a", "text": "x"}\n\n{"id": "a", "text": "y"}',

@@ -40,7 +40,7 @@ def test_the_line_is_written_the_same_way_everywhere() -> None:
     )
     assert result.line() == (
         "test   130 utterances   773 words   WER 6.9 % [5.1, 8.8]   CER 3.1 % [2.3, 4.0]   SER 30.0 % [22.0, 38.5]"
-        "   S 5.2 % [3.5, 7.2]   D 1.0 % [0.4, 1.9]   I 0.6 % [0.0, 1.3]   RTF 0.012"
+        "   S 5.2 % [3.5, 7.2]   D 1.0 % [0.4, 1.9]   I 0.6 % [0.0, 1.3]   text none.1-792891ef   RTF 0.012"
     )
 
 
@@ -51,7 +51,7 @@ def test_a_set_is_summed_up() -> None:
     assert result.wer_interval[0] < result.wer < result.wer_interval[1]
     assert re.fullmatch(
         r"dev   5 utterances   10 words   WER 50\.0 % \[.+, .+\]   CER .+ % \[.+, .+\]   SER 80\.0 % \[.+, .+\]"
-        r"   S 30\.0 % \[.+, .+\]   D 10\.0 % \[.+, .+\]   I 10\.0 % \[.+, .+\]",
+        r"   S 30\.0 % \[.+, .+\]   D 10\.0 % \[.+, .+\]   I 10\.0 % \[.+, .+\]   text none\.1-\w{8}",
         result.line(),
     )
 
