@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import asrattn
-from asrattn.cli import compare, describe, evaluate, score, search, train, transcribe
+from asrattn.cli import ablate, compare, describe, evaluate, score, search, train, transcribe
 from asrattn.errors import AsrattnError
 
 COMMANDS = {
@@ -23,6 +23,7 @@ COMMANDS = {
     "compare": compare,
     "describe": describe,
     "search": search,
+    "ablate": ablate,
 }
 INTERRUPTED = 130
 BROKEN_PIPE = 141

@@ -37,11 +37,12 @@ def write_report(
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
-    draft.write_text(_page(title, sections), encoding="utf-8")
+    draft.write_text(page(title, sections), encoding="utf-8")
     draft.replace(path)
 
 
-def _page(title: str, sections: Sequence[str]) -> str:
+def page(title: str, sections: Sequence[str]) -> str:
+    """A whole document."""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -61,11 +62,11 @@ def _page(title: str, sections: Sequence[str]) -> str:
 def _results(results: Sequence[SetResult]) -> str:
     top = max((max(r.wer_interval[1], r.wer) for r in results), default=0.0) or 1.0
     lines = "".join(
-        f"<tr><td>{escape(r.name)}</td>{_cell(r.utterances)}{_cell(r.words)}"
+        f"<tr><td>{escape(r.name)}</td>{cell(r.utterances)}{cell(r.words)}"
         f"{_rate_cell(r.word_counts, r.wer_interval)}"
-        f'<td class="wide roomy">{_bar(r.wer, r.wer_interval, top)}</td>'
+        f'<td class="wide roomy">{bar(r.wer, r.wer_interval, top)}</td>'
         f"{_rate_cell(r.char_counts, r.cer_interval)}"
-        f"{_cell('–' if r.rtf is None else f'{r.rtf:.3f}')}</tr>"
+        f"{cell('–' if r.rtf is None else f'{r.rtf:.3f}')}</tr>"
         for r in results
     )
     units = " or ".join(sorted({r.unit for r in results}))
@@ -78,18 +79,19 @@ the bars run from 0 to {100 * top:.1f} %. RTF: seconds of work for a second of a
 {lines}</table></div>"""
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """Of a table, with a number; HTML as it stands."""
     return f'<td class="num">{value}</td>'
 
 
 def _rate_cell(counts: ErrorCounts, ends: tuple[float, float]) -> str:
     if counts.words == 0:
-        return _cell(f"{counts.insertions} insertions")
+        return cell(f"{counts.insertions} insertions")
     low, high = (100 * end for end in ends)
-    return _cell(f'<b>{100 * counts.rate:.1f} %</b> <span class="soft">[{low:.1f}, {high:.1f}]</span>')
+    return cell(f'<b>{100 * counts.rate:.1f} %</b> <span class="soft">[{low:.1f}, {high:.1f}]</span>')
 
 
-def _bar(rate: float, ends: tuple[float, float], top: float) -> str:
+def bar(rate: float, ends: tuple[float, float], top: float) -> str:
     """The rate as a point on its interval, on a scale from 0 to `top`."""
     left, point, right = (100 * min(value / top, 1.0) for value in (ends[0], rate, ends[1]))
     return (
@@ -149,7 +151,7 @@ def _confusions(rows: Sequence[Row]) -> str:
     nothing = '<span class="soft">nothing</span>'
     lines = "".join(
         f'<tr><td class="name">{escape(said) or nothing}</td><td class="name">{escape(heard) or nothing}</td>'
-        f"{_cell(times)}</tr>"
+        f"{cell(times)}</tr>"
         for said, heard, times in found
     )
     return f"""<section><h2>Most frequent confusions</h2>
@@ -166,8 +168,8 @@ def _speakers(rows: Sequence[Row]) -> str:
     top = max(max(r.wer_interval[1], r.wer) for r in shown) or 1.0
     lines = "".join(
         f'<tr><td class="name" title="{escape(r.name)}">{escape(r.name)}</td>'
-        f'<td class="wide">{_bar(r.wer, r.wer_interval, top)}</td>'
-        f"{_cell(f'{100 * r.wer:.1f} %')}</tr>"
+        f'<td class="wide">{bar(r.wer, r.wer_interval, top)}</td>'
+        f"{cell(f'{100 * r.wer:.1f} %')}</tr>"
         for r in shown
     )
     more = (

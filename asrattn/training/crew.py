@@ -34,6 +34,7 @@ def crew(work: Work, jobs: int, threads: int | None, out: Path, look: Callable[[
 
     Raises StoppedError on Ctrl-C, after each process has saved what it was at; DataError where one failed.
     """
+    make(out)
     cores = threads or max(1, (os.cpu_count() or 1) // jobs)
     context = multiprocessing.get_context("spawn")
     processes = [

@@ -1,0 +1,105 @@
+"""Systems side by side on one page: what each costs and hears, whether it differs from the first, where it looks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+
+from asrattn.scoring.compare import System, Verdict, against
+from asrattn.scoring.counts import ErrorCounts, total
+from asrattn.scoring.interval import Interval, interval
+from asrattn.scoring.pictures import as_url
+from asrattn.scoring.report import bar, cell, page
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A system, what else is known of it (a text for each column, the same ones for all), a PNG of its attention."""
+
+    system: System
+    facts: Mapping[str, str] = field(default_factory=dict)
+    picture: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """An entry with its error rate over all of its runs, and its verdict against the first; None for the first."""
+
+    entry: Entry
+    counts: ErrorCounts
+    ends: Interval
+    verdict: Verdict | None
+
+    def cells(self) -> list[str]:
+        """As text: name, WER with interval, difference with interval, verdict, facts."""
+        low, high = (100 * end for end in self.ends)
+        return [
+            self.entry.system.name,
+            f"{100 * self.counts.rate:.1f} [{low:.1f}, {high:.1f}]",
+            *self._against(),
+            *self.entry.facts.values(),
+        ]
+
+    def _against(self) -> list[str]:
+        if self.verdict is None:
+            return ["", ""]
+        low, high = (100 * end for end in self.verdict.paired.interval)
+        difference = f"{100 * self.verdict.paired.difference:+.1f} [{low:+.1f}, {high:+.1f}]"
+        return [difference, self.verdict.word]
+
+
+COLUMNS = ("variant", "WER % [95 %]", "against the first", "paired tests")
+
+
+def lines(entries: Sequence[Entry]) -> list[Line]:
+    """Each entry with what the tests say of it against the first. Raises DataError as `against` does."""
+    first, *others = (entry.system for entry in entries)
+    verdicts = [None, *against(first, others)]
+    found = []
+    for entry, verdict in zip(entries, verdicts, strict=True):
+        counts = [total(row.words for row in rows) for rows in zip(*entry.system.runs, strict=True)]
+        speakers = [row.speaker for row in entry.system.runs[0]]
+        found.append(Line(entry, total(counts), interval(counts, speakers), verdict))
+    return found
+
+
+def table(found: Sequence[Line]) -> list[list[str]]:
+    """Rows of text, the heading first."""
+    return [[*COLUMNS, *found[0].entry.facts], *(line.cells() for line in found)]
+
+
+def write_page(path: Path, title: str, about: str, found: Sequence[Line]) -> None:
+    """Write the page whole or not at all: the table, then every picture."""
+    sections = [f'<p class="soft">{escape(about)}</p>', _table(found), _pictures(found)]
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(page(title, sections), encoding="utf-8")
+    draft.replace(path)
+
+
+def _table(found: Sequence[Line]) -> str:
+    top = max(max(line.ends[1], line.counts.rate) for line in found) or 1.0
+    name, wer, *others = table(found)[0]
+    heads = "".join(f'<th class="num">{escape(head)}</th>' for head in others)
+    rows = []
+    for line in found:
+        name_, wer_, *cells = line.cells()
+        rows.append(
+            f"<tr><td>{escape(name_)}</td>{cell(f'<b>{escape(wer_)}</b>')}"
+            f'<td class="roomy">{bar(line.counts.rate, line.ends, top)}</td>'
+            + "".join(cell(escape(each)) for each in cells)
+            + "</tr>"
+        )
+    return (
+        f'<div class="scroll"><table><tr><th>{escape(name)}</th><th class="num">{escape(wer)}</th>'
+        f'<th class="roomy"></th>{heads}</tr>{"".join(rows)}</table></div>'
+    )
+
+
+def _pictures(found: Sequence[Line]) -> str:
+    shown = [
+        f"<article><header><h3>{escape(line.entry.system.name)}</h3></header>"
+        f'<img alt="{escape(f"Attention of {line.entry.system.name}")}" src="{as_url(line.entry.picture)}"></article>'
+        for line in found
+        if line.entry.picture
+    ]
+    return f'<h2>Where they look</h2><div class="columns">{"".join(shown)}</div>' if shown else ""
