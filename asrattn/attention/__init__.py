@@ -3,35 +3,58 @@
 Adding one: write its config and module in a file of its own, then name it in `AttentionConfig` and `build`.
 """
 
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
-from asrattn.attention.content import Additive, AdditiveConfig, Dot, DotConfig
+from asrattn.attention.content import (
+    Additive,
+    AdditiveConfig,
+    Concat,
+    ConcatConfig,
+    Cosine,
+    CosineConfig,
+    Dot,
+    DotConfig,
+    General,
+    GeneralConfig,
+)
 from asrattn.attention.location import LocationAware, LocationConfig
-from asrattn.attention.memory import Memory, softmax
+from asrattn.attention.memory import Memory
 from asrattn.attention.multihead import MultiHead, MultiHeadConfig
 
 __all__ = [
     "AdditiveConfig",
     "Attention",
     "AttentionConfig",
+    "ConcatConfig",
+    "CosineConfig",
     "DotConfig",
+    "GeneralConfig",
     "LocationConfig",
     "Memory",
     "MultiHead",
     "MultiHeadConfig",
     "build",
-    "softmax",
 ]
 
-AttentionConfig = DotConfig | AdditiveConfig | LocationConfig | MultiHeadConfig
+AttentionConfig = (
+    DotConfig
+    | GeneralConfig
+    | AdditiveConfig
+    | ConcatConfig
+    | CosineConfig
+    | LocationConfig
+    | MultiHeadConfig
+)
+S = TypeVar("S")
 
 
-class Attention(Protocol):
+class Attention(Protocol[S]):
     """Keys and values are prepared once for an utterance; queries then come one or many at a time.
 
-    `dim` is the size of the contexts. N = B·K: the K queries of one utterance stand beside each other.
+    `dim` is the size of the contexts. N = B·K: the K queries of one utterance stand beside each other. What an
+    attention remembers of its earlier looks is its state, a (nested) tuple of tensors, hypotheses first.
     """
 
     dim: int
@@ -40,18 +63,32 @@ class Attention(Protocol):
         """values (B, T, D), mask (B, T) True on real frames -> memory."""
         ...
 
-    def __call__(self, query: Tensor, memory: Memory, previous: Tensor) -> tuple[Tensor, Tensor]:
-        """query (N, Q), the last weights (N, T) -> context (N, dim), weights (N, T), which sum to one."""
+    def start(self, memory: Memory) -> S:
+        """The state before the first look, one hypothesis for each utterance."""
+        ...
+
+    def __call__(self, query: Tensor, memory: Memory, state: S) -> tuple[Tensor, Tensor, S]:
+        """query (N, Q), memory, state -> context (N, dim), weights (N, T), state.
+
+        The weights are not negative and zero on padding. They sum to one; those of monotonic and of Gaussian attention
+        to one at most, for they may leave the utterance.
+        """
         ...
 
 
-def build(config: AttentionConfig, query: int, values: int) -> Attention:
+def build(config: AttentionConfig, query: int, values: int) -> Attention[Any]:
     """The attention of a configuration, for queries (N, query) over values (B, T, values)."""
     match config:
         case DotConfig():
             return Dot(config, query, values)
+        case GeneralConfig():
+            return General(config, query, values)
         case AdditiveConfig():
             return Additive(config, query, values)
+        case ConcatConfig():
+            return Concat(config, query, values)
+        case CosineConfig():
+            return Cosine(config, query, values)
         case LocationConfig():
             return LocationAware(config, query, values)
         case MultiHeadConfig():

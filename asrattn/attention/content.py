@@ -1,18 +1,22 @@
-"""Scores from the content alone: dot and additive."""
+"""Scores from the content alone: dot, general, additive, concat and cosine."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asrattn.attention.memory import Memory, softmax, tanh_scores, weigh
+from asrattn.attention.heads import Heads, check_heads
+from asrattn.attention.hidden import hidden_scores
+from asrattn.attention.memory import Memory, Stateless, full, softmax, weigh
 from asrattn.config import check
 
 
 @dataclass(frozen=True)
 class DotConfig:
-    """Dot-product attention over projected keys; `scaled` divides by √dim."""
+    """Dot-product attention over projected keys; `scaled` divides by √dim. Its form of many heads is `multihead`."""
 
     kind: Literal["dot"] = "dot"
     dim: int = 256
@@ -33,40 +37,168 @@ class Dot(nn.Module):
         self.scale = 1 / math.sqrt(config.dim) if config.scaled else 1.0
 
     def prepare(self, values: Tensor, mask: Tensor) -> Memory:
-        return Memory(self.key(values), values, mask)
+        return Memory(self.key(values)[:, None], values[:, None], mask)
 
-    def forward(self, query: Tensor, memory: Memory, previous: Tensor) -> tuple[Tensor, Tensor]:
-        queries = self.query(query).view(memory.keys.shape[0], -1, memory.keys.shape[-1])
-        weights = softmax(queries @ memory.keys.transpose(1, 2) * self.scale, memory.mask)
-        return weigh(weights, memory.values), weights.flatten(0, 1)
+    def start(self, memory: Memory) -> Stateless:
+        return ()
+
+    def forward(self, query: Tensor, memory: Memory, state: Stateless) -> tuple[Tensor, Tensor, Stateless]:
+        keys = memory.keys
+        queries = self.query(query).view(len(keys), 1, -1, keys.shape[-1])
+        weights = softmax(queries @ keys.transpose(-1, -2) * self.scale, memory.mask)
+        return weigh(weights, memory.values), weights.flatten(0, 2), ()
+
+
+@dataclass(frozen=True)
+class GeneralConfig:
+    """Bilinear attention; the decoder's size must be a multiple of `heads`."""
+
+    kind: Literal["general"] = "general"
+    heads: int = 1
+
+    def __post_init__(self) -> None:
+        check(self.heads > 0, f"heads is {self.heads}; it must be positive")
+
+
+class General(nn.Module):
+    """e_t = sᵀ W h_t (Luong et al. 2015); of head i: s_iᵀ W_i h_t, with s_i its share of s."""
+
+    def __init__(self, config: GeneralConfig, query: int, values: int):
+        super().__init__()
+        check(query % config.heads == 0, f"the decoder's dim {query} is no multiple of heads {config.heads}")
+        self.dim = values
+        self.heads = Heads(values, config.heads)
+        self.key = nn.Linear(values, query, bias=False)
+
+    def prepare(self, values: Tensor, mask: Tensor) -> Memory:
+        return self.heads.prepare(self.key(values), values, mask)
+
+    def start(self, memory: Memory) -> Stateless:
+        return ()
+
+    def forward(self, query: Tensor, memory: Memory, state: Stateless) -> tuple[Tensor, Tensor, Stateless]:
+        queries = self.heads.ask(query, memory).to(memory.keys.dtype)
+        context, looks = self.heads.look(queries @ memory.keys.transpose(-1, -2), memory)
+        return context, looks.mean(1), ()
 
 
 @dataclass(frozen=True)
 class AdditiveConfig:
-    """Additive attention through a hidden layer of `dim`."""
+    """Additive attention through a hidden layer of `dim`, which `heads` share."""
 
     kind: Literal["additive"] = "additive"
     dim: int = 256
+    heads: int = 1
 
     def __post_init__(self) -> None:
         check(self.dim > 0, f"dim is {self.dim}; it must be positive")
+        check_heads(self.dim, self.heads)
 
 
 class Additive(nn.Module):
-    """e_t = vᵀ tanh(W s + V h_t + b) (Bahdanau et al. 2015)."""
+    """e_t = vᵀ tanh(W s + V h_t + b) (Bahdanau et al. 2015); each head has its share of the hidden layer.
+
+    It is also the concat score vᵀ tanh(A [s; h_t]) of Luong et al. (2015), with A = [W V].
+    """
 
     def __init__(self, config: AdditiveConfig, query: int, values: int):
         super().__init__()
         self.dim = values
+        self.heads = Heads(values, config.heads)
         self.query = nn.Linear(query, config.dim, bias=False)
         self.key = nn.Linear(values, config.dim)
         self.score = nn.Linear(config.dim, 1, bias=False)
 
     def prepare(self, values: Tensor, mask: Tensor) -> Memory:
-        return Memory(2 * self.key(values), values, mask)
+        return self.heads.prepare(2 * self.key(values), values, mask)
 
-    def forward(self, query: Tensor, memory: Memory, previous: Tensor) -> tuple[Tensor, Tensor]:
-        queries = self.query(query).view(memory.keys.shape[0], -1, 1, memory.keys.shape[-1])
-        doubled = 2 * queries + memory.keys[:, None]
-        weights = softmax(tanh_scores(doubled, self.score.weight), memory.mask)
-        return weigh(weights, memory.values), weights.flatten(0, 1)
+    def start(self, memory: Memory) -> Stateless:
+        return ()
+
+    def forward(self, query: Tensor, memory: Memory, state: Stateless) -> tuple[Tensor, Tensor, Stateless]:
+        scores = hidden_scores(self.query(query), memory.keys, self.score.weight)
+        context, looks = self.heads.look(scores, memory)
+        return context, looks.mean(1), ()
+
+
+@dataclass(frozen=True)
+class ConcatConfig:
+    """A linear map of query and frame together; it cannot depend on the query, and is there to show that."""
+
+    kind: Literal["concat"] = "concat"
+    heads: int = 1
+
+    def __post_init__(self) -> None:
+        check(self.heads > 0, f"heads is {self.heads}; it must be positive")
+
+
+class Concat(nn.Module):
+    """e_t = wᵀ [s; h_t] = w_sᵀ s + w_hᵀ h_t, the concat score of Luong et al. (2015) without its vᵀ tanh(·).
+
+    The query adds the same to every frame, so the softmax takes it out again: all tokens read one learnt mean of the
+    frames. With the tanh between, it is `additive`.
+    """
+
+    def __init__(self, config: ConcatConfig, query: int, values: int):
+        super().__init__()
+        self.dim = values
+        self.heads = Heads(values, config.heads)
+        self.query = nn.Linear(query, config.heads, bias=False)
+        self.key = nn.Linear(values, config.heads, bias=False)
+
+    def prepare(self, values: Tensor, mask: Tensor) -> Memory:
+        return self.heads.prepare(self.key(values), values, mask)
+
+    def start(self, memory: Memory) -> Stateless:
+        return ()
+
+    def forward(self, query: Tensor, memory: Memory, state: Stateless) -> tuple[Tensor, Tensor, Stateless]:
+        scores = self.heads.ask(self.query(query), memory) + memory.keys.transpose(-1, -2)
+        context, looks = self.heads.look(scores, memory)
+        return context, looks.mean(1), ()
+
+
+@dataclass(frozen=True)
+class CosineConfig:
+    """Cosine attention over keys of `dim`, which `heads` share."""
+
+    kind: Literal["cosine"] = "cosine"
+    dim: int = 256
+    heads: int = 1
+
+    def __post_init__(self) -> None:
+        check(self.dim > 0, f"dim is {self.dim}; it must be positive")
+        check_heads(self.dim, self.heads)
+
+
+class Cosine(nn.Module):
+    """e_t = g · cos(W s, V h_t) (Graves et al. 2014; Henry et al. 2020); g > 0 is learnt, one for each head.
+
+    It begins at 10: scores between -10 and 10 leave room for a sharp look as well as for an even one.
+    """
+
+    def __init__(self, config: CosineConfig, query: int, values: int):
+        super().__init__()
+        self.dim = values
+        self.heads = Heads(values, config.heads)
+        self.query = nn.Linear(query, config.dim, bias=False)
+        self.key = nn.Linear(values, config.dim, bias=False)
+        self.log_scale = nn.Parameter(torch.full((config.heads, 1, 1), math.log(10)))
+
+    def prepare(self, values: Tensor, mask: Tensor) -> Memory:
+        memory = self.heads.prepare(self.key(values), values, mask)
+        return memory._replace(keys=_unit(memory.keys))
+
+    def start(self, memory: Memory) -> Stateless:
+        return ()
+
+    def forward(self, query: Tensor, memory: Memory, state: Stateless) -> tuple[Tensor, Tensor, Stateless]:
+        queries = _unit(self.heads.ask(self.query(query), memory))
+        scores = full(queries @ memory.keys.transpose(-1, -2)) * self.log_scale.exp()
+        context, looks = self.heads.look(scores, memory)
+        return context, looks.mean(1), ()
+
+
+def _unit(x: Tensor) -> Tensor:
+    """x (..., A) divided by its length, which half precision cannot sum up."""
+    return F.normalize(full(x), dim=-1).to(x.dtype)

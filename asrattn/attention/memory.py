@@ -3,12 +3,14 @@
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+Stateless = tuple[()]
+"""The state of an attention whose looks do not depend on earlier ones."""
 
 
 class Memory(NamedTuple):
-    """A prepared utterance: keys and values (B, T, ·) or (B, H, T, ·); mask (B, T), True on what is real."""
+    """A prepared utterance: keys and values (B, H, T, ·), H heads; mask (B, T), True on what is real."""
 
     keys: Tensor
     values: Tensor
@@ -16,19 +18,17 @@ class Memory(NamedTuple):
 
 
 def softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """scores (B, ..., T), mask (B, T) -> weights of the same shape, float32, zero on padding."""
+    """scores (B, ..., T), mask (B, T) -> weights of the same shape, at least float32, zero on padding."""
     mask = mask.view(mask.shape[0], *(1,) * (scores.dim() - 2), mask.shape[-1])
-    return scores.float().masked_fill(~mask, torch.finfo(torch.float32).min).softmax(-1) * mask
+    scores = full(scores)
+    return scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1) * mask
 
 
-def tanh_scores(doubled: Tensor, v: Tensor) -> Tensor:
-    """vᵀ tanh(z) from 2z (..., A), which it overwrites, and v (1, A), up to a constant that no softmax notices.
-
-    tanh(z) = 2σ(2z) - 1, and on a CPU the sigmoid is four times as fast in bf16, eight times in float32.
-    """
-    return F.linear(doubled.sigmoid_(), 2 * v).squeeze(-1)
+def full(x: Tensor) -> Tensor:
+    """In single precision at least: half of it is too coarse for sums over frames."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def weigh(weights: Tensor, values: Tensor) -> Tensor:
-    """weights (B, K, T), values (B, T, D) -> contexts (N, D)."""
-    return (weights.to(values.dtype) @ values).flatten(0, 1)
+    """weights (B, H, K, T), values (B, H, T, d) -> contexts (N, H·d)."""
+    return (weights.to(values.dtype) @ values).transpose(1, 2).flatten(2).flatten(0, 1)

@@ -6,7 +6,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from asrattn.attention.memory import Memory, softmax
+from asrattn.attention.heads import check_heads
+from asrattn.attention.memory import Memory, Stateless, softmax, weigh
 from asrattn.config import check
 from asrattn.layers import Dropout, Linear
 
@@ -21,10 +22,7 @@ class MultiHeadConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        check(
-            self.heads > 0 and self.dim % self.heads == 0,
-            f"dim {self.dim} is no multiple of heads {self.heads}",
-        )
+        check_heads(self.dim, self.heads)
         check(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1)")
 
 
@@ -49,10 +47,12 @@ class MultiHead(nn.Module):
         keys, values = self.key_value(values).view(B, T, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
         return Memory(keys, values, mask)
 
-    def forward(self, query: Tensor, memory: Memory, previous: Tensor) -> tuple[Tensor, Tensor]:
+    def start(self, memory: Memory) -> Stateless:
+        return ()
+
+    def forward(self, query: Tensor, memory: Memory, state: Stateless) -> tuple[Tensor, Tensor, Stateless]:
         B, H, _, d = memory.keys.shape
         queries = self.query(query).view(B, -1, H, d).transpose(1, 2)
         weights = softmax(queries @ memory.keys.transpose(-1, -2) / math.sqrt(d), memory.mask)
-        heads = self.dropout(weights).to(memory.values.dtype) @ memory.values
-        context = self.out(heads.transpose(1, 2).flatten(2).flatten(0, 1))
-        return context, weights.mean(1).flatten(0, 1)
+        context = self.out(weigh(self.dropout(weights), memory.values))
+        return context, weights.mean(1).flatten(0, 1), ()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -41,12 +41,12 @@ class LSTMDecoderConfig:
 
 
 class LSTMState(NamedTuple):
-    """hidden, cell (N, layers, dim); context (N, D); weights (N, T): the last look."""
+    """hidden, cell (N, layers, dim); context (N, D): what the last look found; looks: the attention's own state."""
 
     hidden: Tensor
     cell: Tensor
     context: Tensor
-    weights: Tensor
+    looks: Any
 
 
 class LSTMDecoder(nn.Module):
@@ -72,21 +72,23 @@ class LSTMDecoder(nn.Module):
         return self.attention.prepare(enc, mask(lens, enc.shape[1]))
 
     def start(self, memory: Memory) -> LSTMState:
-        """All zero; the last look is spread evenly over the utterance."""
-        real = memory.mask.float()
-        state = self.embed.weight.new_zeros(len(real), self.config.layers, self.config.dim)
-        context = memory.values.new_zeros(len(real), self.attention.dim)
-        return LSTMState(state, state, context, real / real.sum(-1, keepdim=True))
+        """All zero."""
+        B = len(memory.mask)
+        state = self.embed.weight.new_zeros(B, self.config.layers, self.config.dim)
+        context = memory.values.new_zeros(B, self.attention.dim)
+        return LSTMState(state, state, context, self.attention.start(memory))
 
     def step(self, tokens: Tensor, state: LSTMState, memory: Memory) -> tuple[Tensor, LSTMState]:
-        state, features = self._advance(self.embed(tokens), state, memory, self.cells)
+        features, _, state = self._advance(self.embed(tokens), state, memory, self.cells)
         return self.out(features), state
 
     def forward(self, tokens: Tensor, enc: Tensor, lens: Tensor) -> Decoded:
         memory = self.prepare(enc, lens)
         state = self.start(memory)
         N, U = tokens.shape
-        dtype = memory.keys.dtype  # what autocast wants, or that of the weights
+        device = enc.device.type
+        casts = torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if casts else self.embed.weight.dtype
         cells = [UnrolledCell(cell, N, U, dtype) for cell in self.cells]
         embedded = self.dropout(self.embed(tokens).to(dtype))
         features: list[Tensor] = []
@@ -94,15 +96,15 @@ class LSTMDecoder(nn.Module):
         for token in embedded.unbind(1):
             if features and self.training and self.config.scheduled_sampling:
                 token = self._sample(token, features[-1])
-            state, feature = self._advance(token, state, memory, cells)
+            feature, look, state = self._advance(token, state, memory, cells)
             features.append(feature)
-            weights.append(state.weights)
+            weights.append(look)
         return Decoded(self.out(torch.stack(features, dim=1)), torch.stack(weights, dim=1))
 
     def _advance(
         self, embedded: Tensor, state: LSTMState, memory: Memory, cells: Iterable[Cell]
-    ) -> tuple[LSTMState, Tensor]:
-        """embedded (N, E) -> the next state and the features [s; c] (N, dim + D) of the next token."""
+    ) -> tuple[Tensor, Tensor, LSTMState]:
+        """embedded (N, E) -> the features [s; c] (N, dim + D) of the next token, where it looks (N, T), the state."""
         x = torch.cat((embedded, state.context.to(embedded.dtype)), dim=-1)
         hidden, cell = [], []
         for layer, h, c in zip(cells, state.hidden.unbind(1), state.cell.unbind(1), strict=True):
@@ -110,9 +112,9 @@ class LSTMDecoder(nn.Module):
             x = self.dropout(h)
             hidden.append(h)
             cell.append(c)
-        context, weights = self.attention(x, memory, state.weights)
-        state = LSTMState(torch.stack(hidden, 1), torch.stack(cell, 1), context, weights)
-        return state, torch.cat((x, context.to(x.dtype)), dim=-1)
+        context, weights, looks = self.attention(x, memory, state.looks)
+        state = LSTMState(torch.stack(hidden, 1), torch.stack(cell, 1), context, looks)
+        return torch.cat((x, context.to(x.dtype)), dim=-1), weights, state
 
     def _sample(self, truth: Tensor, features: Tensor) -> Tensor:
         """In a random part of the batch, the embedding of a token drawn from the last prediction."""

@@ -124,8 +124,7 @@ class DecoderLayer(nn.Module):
         return self._feed(self._look(x + attended, memory)[0]), cache
 
     def _look(self, x: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        # Scaled dot products have no history, so there are no last weights to hand in.
-        context, weights = self.attention(self.norms[1](x), memory, x.new_zeros(0))
+        context, weights, _ = self.attention(self.norms[1](x), memory, ())
         return self.dropout.add(x, context), weights
 
     def _feed(self, x: Tensor) -> Tensor:
