@@ -19,8 +19,12 @@ from asrattn.attention.content import (
     General,
     GeneralConfig,
 )
+from asrattn.attention.coverage import Coverage, CoverageConfig
+from asrattn.attention.forward import Forward, ForwardConfig
+from asrattn.attention.gmm import GMM, GMMConfig
 from asrattn.attention.location import LocationAware, LocationConfig
 from asrattn.attention.memory import Memory
+from asrattn.attention.monotonic import MoChAConfig, Monotonic, MonotonicConfig
 from asrattn.attention.multihead import MultiHead, MultiHeadConfig
 
 __all__ = [
@@ -29,10 +33,15 @@ __all__ = [
     "AttentionConfig",
     "ConcatConfig",
     "CosineConfig",
+    "CoverageConfig",
     "DotConfig",
+    "ForwardConfig",
+    "GMMConfig",
     "GeneralConfig",
     "LocationConfig",
     "Memory",
+    "MoChAConfig",
+    "MonotonicConfig",
     "MultiHead",
     "MultiHeadConfig",
     "build",
@@ -45,6 +54,11 @@ AttentionConfig = (
     | ConcatConfig
     | CosineConfig
     | LocationConfig
+    | CoverageConfig
+    | GMMConfig
+    | MonotonicConfig
+    | MoChAConfig
+    | ForwardConfig
     | MultiHeadConfig
 )
 S = TypeVar("S")
@@ -91,5 +105,13 @@ def build(config: AttentionConfig, query: int, values: int) -> Attention[Any]:
             return Cosine(config, query, values)
         case LocationConfig():
             return LocationAware(config, query, values)
+        case CoverageConfig():
+            return Coverage(config, query, values)
+        case GMMConfig():
+            return GMM(config, query, values)
+        case MonotonicConfig() | MoChAConfig():
+            return Monotonic(config, query, values)
+        case ForwardConfig():
+            return Forward(config, query, values)
         case MultiHeadConfig():
             return MultiHead(config, query, values)

@@ -12,7 +12,15 @@ from asrattn.search.scorer import select
 
 Q, D, T = 6, 10, 9
 LENS = torch.tensor([9, 5])
-SIZES: dict[str, Any] = {"dim": 8, "filters": 3, "kernel": 5}
+SIZES: dict[str, Any] = {
+    "dim": 8,
+    "filters": 3,
+    "kernel": 5,
+    "components": 3,
+    "chunk": 3,
+    "reach": 3,
+    "noise": 0.0,
+}
 
 
 def small(member: type, **settings: Any) -> Any:

@@ -18,9 +18,14 @@ from asrattn.text import EOS
 D, V = 12, 9
 
 
+SIZES = {"dim": 16, "layers": 2, "heads": 2, "hidden": 24, "embedding": 8, "filters": 3, "kernel": 5}
+# Training is then as reproducible as use, and hard looks stop somewhere.
+CERTAIN = {"dropout": 0.0, "noise": 0.0, "begin": 0.1}
+
+
 def small(member, **settings):
-    sizes = {"dim": 16, "layers": 2, "heads": 2, "hidden": 24, "embedding": 8, "filters": 3, "kernel": 5}
-    return replace(member(), **{k: v for k, v in (sizes | settings).items() if hasattr(member(), k)})
+    settings = SIZES | CERTAIN | settings
+    return replace(member(), **{k: v for k, v in settings.items() if hasattr(member(), k)})
 
 
 VARIANTS = [small(member) for member in get_args(DecoderConfig)]
@@ -57,6 +62,7 @@ def test_stepping_equals_the_teacher_forced_pass(decoder, batch):
 
 
 def test_gradients_of_the_teacher_forced_pass_are_those_of_stepping(decoder, batch):
+    decoder.train()
     tokens, enc, lens = batch
     enc.requires_grad_()
     leaves = [enc, *decoder.parameters()]
@@ -73,6 +79,7 @@ def test_gradients_of_the_teacher_forced_pass_are_those_of_stepping(decoder, bat
 
 
 def test_autocast_changes_little_and_gradients_stay_in_full_precision(decoder, batch):
+    decoder.train()
     logits = decoder(*batch).logits
     with torch.autocast("cpu", dtype=torch.bfloat16):
         rough = decoder(*batch).logits
@@ -102,7 +109,11 @@ def test_the_future_of_the_tokens_is_not_seen(decoder, batch):
 
 def test_weights_look_at_real_frames_only(decoder, batch):
     weights = decoder(*batch).weights
-    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 6))
+    assert weights.min() >= 0
+    assert weights.sum(-1).max() < 1 + 1e-5
+    partial = getattr(decoder.config, "attention", None)
+    if partial is None or partial.kind not in ("gmm", "monotonic", "mocha"):
+        assert weights.sum(-1).min() > 1 - 1e-5
     assert not weights[1, :, 7:].any()
 
 

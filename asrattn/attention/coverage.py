@@ -1,0 +1,61 @@
+"""Scores that also know how often a frame was looked at."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from asrattn.attention.heads import Heads, check_heads
+from asrattn.attention.hidden import hidden_scores
+from asrattn.attention.memory import Memory, full
+from asrattn.config import check
+
+
+@dataclass(frozen=True)
+class CoverageConfig:
+    """Coverage attention through a hidden layer of `dim`, which `heads` share."""
+
+    kind: Literal["coverage"] = "coverage"
+    dim: int = 256
+    heads: int = 1
+
+    def __post_init__(self) -> None:
+        check(self.dim > 0, f"dim is {self.dim}; it must be positive")
+        check_heads(self.dim, self.heads)
+
+
+class CoverageState(NamedTuple):
+    """read (N, H, T): the sum of all earlier weights."""
+
+    read: Tensor
+
+
+class Coverage(nn.Module):
+    """e_t = vᵀ tanh(W s + V h_t + w c_t + b), c = Σ of all earlier α (See et al. 2017).
+
+    c is the linguistic coverage of Tu et al. (2016) where every frame has the fertility 1.
+    """
+
+    def __init__(self, config: CoverageConfig, query: int, values: int):
+        super().__init__()
+        self.dim = values
+        self.heads = Heads(values, config.heads)
+        self.query = nn.Linear(query, config.dim, bias=False)
+        self.key = nn.Linear(values, config.dim)
+        self.coverage = nn.Linear(1, config.dim, bias=False)
+        self.score = nn.Linear(config.dim, 1, bias=False)
+
+    def prepare(self, values: Tensor, mask: Tensor) -> Memory:
+        return self.heads.prepare(2 * self.key(values), values, mask)
+
+    def start(self, memory: Memory) -> CoverageState:
+        nothing = full(memory.values.new_zeros(memory.mask.shape))
+        return CoverageState(nothing[:, None].expand(-1, self.heads.count, -1))
+
+    def forward(
+        self, query: Tensor, memory: Memory, state: CoverageState
+    ) -> tuple[Tensor, Tensor, CoverageState]:
+        read = state.read[..., None], self.coverage.weight
+        scores = hidden_scores(self.query(query), memory.keys, self.score.weight, *read)
+        context, looks = self.heads.look(scores, memory)
+        return context, looks.mean(1), CoverageState(state.read + looks)

@@ -1,0 +1,67 @@
+"""A softmax over what lies a little ahead of the last look: forward attention."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from asrattn.attention.hidden import hidden_scores
+from asrattn.attention.memory import Memory, full, weigh
+from asrattn.config import check
+
+
+@dataclass(frozen=True)
+class ForwardConfig:
+    """Forward attention through a hidden layer of `dim`; a token moves it by `reach` frames at most."""
+
+    kind: Literal["forward"] = "forward"
+    dim: int = 256
+    reach: int = 25
+
+    def __post_init__(self) -> None:
+        check(min(self.dim, self.reach) > 0, f"dim {self.dim} and reach {self.reach} must be positive")
+
+
+class ForwardState(NamedTuple):
+    """weights (N, T): the last look; before the first it rests on frame 0."""
+
+    weights: Tensor
+
+
+class Forward(nn.Module):
+    """α_t ∝ y_t Σ_{d=0}^{reach} α_{t-d} of the last token (Zhang et al. 2018).
+
+    y = softmax(e), e_t = vᵀ tanh(W s + V h_t + b). In the paper, where frames are written and phones read, reach is 1;
+    in recognition a token lasts for several frames. It is computed as the softmax of e_t + log Σ α_{t-d}, so that
+    nothing is divided by a small sum; what the last look cannot reach is hidden like padding.
+    """
+
+    def __init__(self, config: ForwardConfig, query: int, values: int):
+        super().__init__()
+        self.dim = values
+        self.reach = config.reach
+        self.query = nn.Linear(query, config.dim, bias=False)
+        self.key = nn.Linear(values, config.dim)
+        self.score = nn.Linear(config.dim, 1, bias=False)
+
+    def prepare(self, values: Tensor, mask: Tensor) -> Memory:
+        return Memory(2 * self.key(values)[:, None], values[:, None], mask)
+
+    def start(self, memory: Memory) -> ForwardState:
+        weights = full(memory.values.new_zeros(memory.mask.shape))
+        weights[:, 0] = 1
+        return ForwardState(weights)
+
+    def forward(
+        self, query: Tensor, memory: Memory, state: ForwardState
+    ) -> tuple[Tensor, Tensor, ForwardState]:
+        scores = full(hidden_scores(self.query(query), memory.keys, self.score.weight)[:, 0])
+        # The mean for the sum: the softmax does not notice.
+        reached = F.avg_pool1d(F.pad(state.weights, (self.reach, 0))[None], self.reach + 1, 1).view_as(scores)
+        tiny, lowest = torch.finfo(scores.dtype).tiny, torch.finfo(scores.dtype).min
+        near = memory.mask[:, None] & (reached > tiny)
+        weights = (scores + reached.clamp(min=tiny).log()).masked_fill(~near, lowest).softmax(-1) * near
+        flat = weights.flatten(0, 1)
+        return weigh(weights[:, None], memory.values), flat, ForwardState(flat)
