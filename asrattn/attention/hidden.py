@@ -18,16 +18,17 @@ def hidden_scores(
     not notice the constant.
     """
     H, dtype = keys.shape[1], keys.dtype
-    queries = (2 * query).to(dtype).chunk(H, dim=-1)
-    outward = (2 * v[0]).to(dtype).chunk(H)
-    inward: tuple[Tensor, ...] = ()
+    heads = [_apart(keys), (2 * query).to(dtype).chunk(H, dim=-1), (2 * v[0]).to(dtype).chunk(H)]
     if features is not None and maps is not None:
-        features, inward = features.to(dtype), (2 * maps.t().contiguous()).to(dtype).chunk(H, dim=-1)
-    scores: list[Tensor] = []
-    for h in range(H):
-        history = (features[:, h], inward[h]) if features is not None else (None, None)
-        scores.append(_Scores.apply(keys[:, h], queries[h], outward[h], *history))  # type: ignore[no-untyped-call]
+        inward = (2 * maps.t().contiguous()).to(dtype)
+        heads += [_apart(features.to(dtype)), inward.chunk(H, dim=-1)]
+    scores: list[Tensor] = [_Scores.apply(*head) for head in zip(*heads, strict=True)]  # type: ignore[no-untyped-call]
     return torch.stack(scores, dim=1) if H > 1 else scores[0][:, None]
+
+
+def _apart(x: Tensor) -> tuple[Tensor, ...]:
+    """x (N, H, ...) -> H times (N, ...). One head is but seen differently: its gradient takes no copy."""
+    return x.unbind(1) if x.shape[1] > 1 else (x.flatten(0, 1),)
 
 
 class _Scores(torch.autograd.Function):
@@ -38,7 +39,12 @@ class _Scores(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, keys: Tensor, query: Tensor, v: Tensor, features: Tensor | None, maps: Tensor | None
+        ctx: Any,
+        keys: Tensor,
+        query: Tensor,
+        v: Tensor,
+        features: Tensor | None = None,
+        maps: Tensor | None = None,
     ) -> Tensor:
         B, _, A = keys.shape
         hidden = keys[:, None] + query.view(B, -1, 1, A)
@@ -57,7 +63,7 @@ class _Scores(torch.autograd.Function):
         of_keys = inner[:, 0] if inner.shape[1] == 1 else inner.sum(1)
         of_query = inner.sum(2).flatten(0, 1)
         if features is None:
-            return of_keys, of_query, of_v, None, None
+            return of_keys, of_query, of_v
         flat = inner.view(-1, len(v))
         of_features = (flat @ maps.t()).view_as(features)
         return of_keys, of_query, of_v, of_features, features.flatten(0, 1).t() @ flat
