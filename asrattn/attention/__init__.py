@@ -20,6 +20,7 @@ from asrattn.attention.content import (
     GeneralConfig,
 )
 from asrattn.attention.coverage import Coverage, CoverageConfig
+from asrattn.attention.fixed import Fixed, FixedConfig
 from asrattn.attention.forward import Forward, ForwardConfig
 from asrattn.attention.gmm import GMM, GMMConfig
 from asrattn.attention.location import LocationAware, LocationConfig
@@ -35,6 +36,7 @@ __all__ = [
     "CosineConfig",
     "CoverageConfig",
     "DotConfig",
+    "FixedConfig",
     "ForwardConfig",
     "GMMConfig",
     "GeneralConfig",
@@ -60,6 +62,7 @@ AttentionConfig = (
     | MoChAConfig
     | ForwardConfig
     | MultiHeadConfig
+    | FixedConfig
 )
 S = TypeVar("S")
 
@@ -90,7 +93,7 @@ class Attention(Protocol[S]):
         ...
 
 
-def build(config: AttentionConfig, query: int, values: int) -> Attention[Any]:
+def build(config: AttentionConfig, query: int, values: int) -> Attention[Any]:  # noqa: C901  (a table)
     """The attention of a configuration, for queries (N, query) over values (B, T, values)."""
     match config:
         case DotConfig():
@@ -115,3 +118,5 @@ def build(config: AttentionConfig, query: int, values: int) -> Attention[Any]:
             return Forward(config, query, values)
         case MultiHeadConfig():
             return MultiHead(config, query, values)
+        case FixedConfig():
+            return Fixed(config, query, values)

@@ -12,7 +12,7 @@ from asrattn.attention import ConcatConfig
 from asrattn.errors import ConfigError
 from asrattn.search.scorer import select
 
-BLIND = {"concat"}  # what they look at does not depend on the query
+BLIND = {"concat", "mean", "last"}  # what they look at does not depend on the query
 PARTIAL = {"gmm", "monotonic", "mocha"}  # they may leave the utterance, and then see less than one frame
 HARD = {"monotonic", "mocha"}  # outside of training they decide instead of weighing
 

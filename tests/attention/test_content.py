@@ -1,4 +1,4 @@
-"""Attentions with a softmax over scores, against their formulas written out frame by frame."""
+"""Attentions without a path of their own, against their formulas written out frame by frame."""
 
 import math
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from asrattn.attention import (
     ConcatConfig,
     CosineConfig,
     DotConfig,
+    FixedConfig,
     GeneralConfig,
     LocationConfig,
     MultiHeadConfig,
@@ -122,3 +123,15 @@ def test_multihead_is_its_formula() -> None:
         heads.append(sum(w * v for w, v in zip(looks[-1], contents[:, h], strict=True)))
     torch.testing.assert_close(context[1], a.out.weight @ torch.cat(heads) + a.out.bias)
     torch.testing.assert_close(weights[1, :5], sum(looks) / 2)
+
+
+def test_a_fixed_context_is_the_mean_or_the_last_frame_for_every_query() -> None:
+    values, mask = utterances()
+    for kind, wanted in (
+        ("mean", torch.stack((values[0].mean(0), values[1, :5].mean(0)))),
+        ("last", torch.stack((values[0, 8], values[1, 4]))),
+    ):
+        contexts, weights, _ = look(make(FixedConfig(kind)), queries(2), values, mask)
+        for context, where in zip(contexts, weights, strict=True):
+            torch.testing.assert_close(context, wanted)
+            assert (where > 0).sum(-1).tolist() == ([9, 5] if kind == "mean" else [1, 1])

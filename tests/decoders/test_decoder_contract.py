@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from asrattn import decoders
-from asrattn.attention import AttentionConfig
+from asrattn.attention import AttentionConfig, FixedConfig
 from asrattn.decoders import DecoderConfig, LSTMDecoderConfig, TransformerDecoderConfig
 from asrattn.errors import ConfigError
 from asrattn.search import SearchConfig, beam_search
@@ -30,6 +30,7 @@ def small(member, **settings):
 
 VARIANTS = [small(member) for member in get_args(DecoderConfig)]
 VARIANTS += [small(LSTMDecoderConfig, attention=small(member)) for member in get_args(AttentionConfig)]
+VARIANTS += [small(LSTMDecoderConfig, attention=FixedConfig("last"))]
 VARIANTS += [small(TransformerDecoderConfig, positions=p) for p in ("none", "rotary")]
 
 
