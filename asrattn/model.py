@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from asrattn import decoders, encoders
 from asrattn.attention.measures import off_diagonal
 from asrattn.config import check
-from asrattn.decoders import Decoded, DecoderConfig, LSTMDecoderConfig
+from asrattn.decoders import Decoded, DecoderConfig, RecurrentDecoderConfig
 from asrattn.encoders import Encoded, EncoderConfig, LSTMEncoderConfig
 from asrattn.frontend import Frontend, FrontendConfig
 from asrattn.layers import Linear
@@ -26,7 +26,7 @@ class ModelConfig:
 
     frontend: FrontendConfig = field(default_factory=FrontendConfig)
     encoder: EncoderConfig = field(default_factory=LSTMEncoderConfig)
-    decoder: DecoderConfig = field(default_factory=LSTMDecoderConfig)
+    decoder: DecoderConfig = field(default_factory=RecurrentDecoderConfig)
     vocabulary: int = 0
 
     def __post_init__(self) -> None:

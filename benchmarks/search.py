@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asrattn.decoders import DecoderConfig, LSTMDecoderConfig, TransformerDecoderConfig, build
+from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig, build
 from asrattn.search import CTCPrefix, SearchConfig, beam_search
 from asrattn.search.scorer import select
 from asrattn.text import BLANK, EOS
 
 DECODERS: dict[str, DecoderConfig | None] = {
-    "lstm": LSTMDecoderConfig(),
+    "lstm": RecurrentDecoderConfig(),
     "transformer": TransformerDecoderConfig(layers=1, dim=128, hidden=512),
     "none": None,
 }

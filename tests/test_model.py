@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from asrattn.decoders import LSTMDecoderConfig, TransformerDecoderConfig
+from asrattn.decoders import RecurrentDecoderConfig, TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig, LSTMEncoderConfig, TransformerEncoderConfig
 from asrattn.errors import ConfigError
 from asrattn.frontend import FrontendConfig
@@ -21,7 +21,7 @@ def small(encoder=None, decoder=None):
     config = ModelConfig(
         frontend=FrontendConfig(mels=20),
         encoder=encoder or LSTMEncoderConfig(dim=12, layers=2, channels=4),
-        decoder=decoder or LSTMDecoderConfig(dim=12, embedding=6),
+        decoder=decoder or RecurrentDecoderConfig(dim=12, embedding=6),
         vocabulary=V,
     )
     torch.manual_seed(0)
@@ -29,14 +29,14 @@ def small(encoder=None, decoder=None):
 
 
 MODELS = [
-    (LSTMEncoderConfig(dim=12, layers=2, channels=4), LSTMDecoderConfig(dim=12, embedding=6)),
+    (LSTMEncoderConfig(dim=12, layers=2, channels=4), RecurrentDecoderConfig(dim=12, embedding=6)),
     (
         ConformerConfig(dim=16, layers=2, heads=2, hidden=16, channels=4),
         TransformerDecoderConfig(dim=16, layers=1, heads=2, hidden=16),
     ),
     (
         TransformerEncoderConfig(dim=16, layers=2, heads=2, hidden=16, channels=4),
-        LSTMDecoderConfig(dim=12, embedding=6),
+        RecurrentDecoderConfig(dim=12, embedding=6),
     ),
 ]
 

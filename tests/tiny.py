@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from asrattn import audio, checkpoint
-from asrattn.decoders import LSTMDecoderConfig
+from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import LSTMEncoderConfig
 from asrattn.frontend import FrontendConfig
 from asrattn.model import ModelConfig, SpeechModel
@@ -22,7 +22,7 @@ def config(vocabulary: int = TOKENIZER.size) -> ModelConfig:
     return ModelConfig(
         FrontendConfig(rate=RATE, mels=16),
         LSTMEncoderConfig(dim=8, layers=1, channels=4),
-        LSTMDecoderConfig(dim=8, embedding=4),
+        RecurrentDecoderConfig(dim=8, embedding=4),
         vocabulary=vocabulary,
     )
 

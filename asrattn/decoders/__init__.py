@@ -8,12 +8,19 @@ from typing import Any, Protocol, TypeVar
 from torch import Tensor
 
 from asrattn.decoders.decoded import Decoded
-from asrattn.decoders.lstm import LSTMDecoder, LSTMDecoderConfig
+from asrattn.decoders.recurrent import RecurrentDecoder, RecurrentDecoderConfig
 from asrattn.decoders.transformer import TransformerDecoder, TransformerDecoderConfig
 
-__all__ = ["Decoded", "Decoder", "DecoderConfig", "LSTMDecoderConfig", "TransformerDecoderConfig", "build"]
+__all__ = [
+    "Decoded",
+    "Decoder",
+    "DecoderConfig",
+    "RecurrentDecoderConfig",
+    "TransformerDecoderConfig",
+    "build",
+]
 
-DecoderConfig = LSTMDecoderConfig | TransformerDecoderConfig
+DecoderConfig = RecurrentDecoderConfig | TransformerDecoderConfig
 M = TypeVar("M")
 S = TypeVar("S")
 
@@ -44,7 +51,7 @@ class Decoder(Protocol[M, S]):
 def build(config: DecoderConfig, values: int, vocabulary: int) -> Decoder[Any, Any]:
     """The decoder of a configuration, over enc (B, T, values)."""
     match config:
-        case LSTMDecoderConfig():
-            return LSTMDecoder(config, values, vocabulary)
+        case RecurrentDecoderConfig():
+            return RecurrentDecoder(config, values, vocabulary)
         case TransformerDecoderConfig():
             return TransformerDecoder(config, values, vocabulary)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from asrattn.attention import LocationConfig
-from asrattn.decoders import DecoderConfig, LSTMDecoderConfig, TransformerDecoderConfig
+from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig, EncoderConfig, LSTMEncoderConfig, TransformerEncoderConfig
 from asrattn.model import LossConfig, ModelConfig, SpeechModel
 from asrattn.training import optimizers
@@ -27,7 +27,7 @@ MODELS: dict[Architecture, tuple[EncoderConfig, DecoderConfig]] = {
     ),
     "R": (
         LSTMEncoderConfig(dim=320, layers=3, factor=4),
-        LSTMDecoderConfig(dim=320, layers=1, embedding=320, attention=LocationConfig(dim=320)),
+        RecurrentDecoderConfig(dim=320, layers=1, embedding=320, attention=LocationConfig(dim=320)),
     ),
 }
 

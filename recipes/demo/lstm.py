@@ -1,7 +1,7 @@
 """Made speech, a small model: listen, attend and spell in a few minutes on two cores."""
 
 from asrattn.attention import LocationConfig
-from asrattn.decoders import LSTMDecoderConfig
+from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import LSTMEncoderConfig
 from asrattn.model import LossConfig, ModelConfig
 from asrattn.search import SearchConfig
@@ -12,7 +12,7 @@ RECIPE = Recipe(
     name="demo-lstm",
     model=ModelConfig(
         encoder=LSTMEncoderConfig(dim=128, layers=2, channels=32, dropout=0.1),
-        decoder=LSTMDecoderConfig(dim=128, embedding=64, attention=LocationConfig(dim=128), dropout=0.1),
+        decoder=RecurrentDecoderConfig(dim=128, embedding=64, attention=LocationConfig(dim=128), dropout=0.1),
     ),
     data=DataConfig(batch_seconds=20),
     loss=LossConfig(ctc=0.4),

@@ -6,7 +6,7 @@ Small corpora overfit, so dropout is high; for ten hours and more take
 
 from asrattn.attention import LocationConfig
 from asrattn.augment import AugmentConfig
-from asrattn.decoders import LSTMDecoderConfig
+from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import LSTMEncoderConfig
 from asrattn.model import LossConfig, ModelConfig
 from asrattn.search import SearchConfig
@@ -16,7 +16,7 @@ RECIPE = Recipe(
     name="folder-lstm",
     model=ModelConfig(
         encoder=LSTMEncoderConfig(dim=256, layers=3, channels=32, dropout=0.3),
-        decoder=LSTMDecoderConfig(dim=256, attention=LocationConfig(dim=256), dropout=0.3),
+        decoder=RecurrentDecoderConfig(dim=256, attention=LocationConfig(dim=256), dropout=0.3),
     ),
     data=DataConfig(batch_seconds=20),
     augment=AugmentConfig(time_fraction=0.3),

@@ -5,7 +5,7 @@ Not yet run at full size. Half the width of the 960-hour recipe beside it, which
 
 from asrattn.attention import LocationConfig
 from asrattn.augment import AugmentConfig
-from asrattn.decoders import LSTMDecoderConfig
+from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import LSTMEncoderConfig
 from asrattn.model import LossConfig, ModelConfig
 from asrattn.search import SearchConfig
@@ -17,7 +17,9 @@ RECIPE = Recipe(
     name="librispeech-lstm100",
     model=ModelConfig(
         encoder=LSTMEncoderConfig(dim=512, layers=4, channels=64, dropout=0.3),
-        decoder=LSTMDecoderConfig(dim=512, embedding=256, attention=LocationConfig(dim=512), dropout=0.3),
+        decoder=RecurrentDecoderConfig(
+            dim=512, embedding=256, attention=LocationConfig(dim=512), dropout=0.3
+        ),
     ),
     data=DataConfig(tokens=BpeConfig(size=500), batch_seconds=300, workers=8),
     augment=AugmentConfig(stretch=0.1, frequency_width=27, time_masks=10, time_width=60, time_fraction=0.3),

@@ -6,7 +6,7 @@ LibriSpeech/ASR/seq2seq); 5,000 pieces, as in the latter, keep the decoder's ste
 
 from asrattn.attention import LocationConfig
 from asrattn.augment import AugmentConfig
-from asrattn.decoders import LSTMDecoderConfig
+from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import LSTMEncoderConfig
 from asrattn.model import LossConfig, ModelConfig
 from asrattn.search import SearchConfig
@@ -19,7 +19,9 @@ RECIPE = Recipe(
     name="librispeech-lstm960",
     model=ModelConfig(
         encoder=LSTMEncoderConfig(dim=1024, layers=4, channels=128, dropout=0.2),
-        decoder=LSTMDecoderConfig(dim=1024, embedding=512, attention=LocationConfig(dim=1024), dropout=0.2),
+        decoder=RecurrentDecoderConfig(
+            dim=1024, embedding=512, attention=LocationConfig(dim=1024), dropout=0.2
+        ),
     ),
     data=DataConfig(tokens=BpeConfig(size=5000), batch_seconds=1600, device_seconds=400, workers=8),
     augment=AugmentConfig(stretch=0.1, frequency_width=27, time_masks=10, time_width=60, time_fraction=0.3),

@@ -2,7 +2,7 @@
 
 from asrattn.attention import LocationConfig
 from asrattn.augment import AugmentConfig
-from asrattn.decoders import LSTMDecoderConfig
+from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import LSTMEncoderConfig
 from asrattn.model import LossConfig, ModelConfig
 from asrattn.search import SearchConfig
@@ -13,7 +13,7 @@ RECIPE = Recipe(
     name="speechocean762-lstm",
     model=ModelConfig(
         encoder=LSTMEncoderConfig(dim=256, layers=3, channels=32, dropout=0.3),
-        decoder=LSTMDecoderConfig(dim=256, attention=LocationConfig(dim=256), dropout=0.3),
+        decoder=RecurrentDecoderConfig(dim=256, attention=LocationConfig(dim=256), dropout=0.3),
     ),
     data=DataConfig(batch_seconds=16),
     augment=AugmentConfig(time_fraction=0.3, ramp=0.2),

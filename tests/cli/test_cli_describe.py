@@ -9,14 +9,14 @@ import tiny
 from asrattn.cli.main import main
 
 RECIPE = """
-from asrattn.decoders import LSTMDecoderConfig
+from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import ConformerConfig
 from asrattn.model import ModelConfig
 from asrattn.training.recipe import Recipe
 
 RECIPE = Recipe("small", ModelConfig(
     encoder=ConformerConfig(dim=32, layers=2, hidden=32, channels=4),
-    decoder=LSTMDecoderConfig(dim=16),
+    decoder=RecurrentDecoderConfig(dim=16),
 ))
 """
 

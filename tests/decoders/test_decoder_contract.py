@@ -9,7 +9,7 @@ import torch
 
 from asrattn import decoders
 from asrattn.attention import AttentionConfig, FixedConfig
-from asrattn.decoders import DecoderConfig, LSTMDecoderConfig, TransformerDecoderConfig
+from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig
 from asrattn.errors import ConfigError
 from asrattn.search import SearchConfig, beam_search
 from asrattn.search.scorer import select
@@ -29,8 +29,9 @@ def small(member, **settings):
 
 
 VARIANTS = [small(member) for member in get_args(DecoderConfig)]
-VARIANTS += [small(LSTMDecoderConfig, attention=small(member)) for member in get_args(AttentionConfig)]
-VARIANTS += [small(LSTMDecoderConfig, attention=FixedConfig("last"))]
+VARIANTS += [small(RecurrentDecoderConfig, attention=small(member)) for member in get_args(AttentionConfig)]
+VARIANTS += [small(RecurrentDecoderConfig, attention=FixedConfig("last"))]
+VARIANTS += [small(RecurrentDecoderConfig, kind=kind) for kind in ("gru", "rnn")]
 VARIANTS += [small(TransformerDecoderConfig, positions=p) for p in ("none", "rotary")]
 
 
@@ -165,7 +166,7 @@ def test_gradients_reach_every_weight(decoder, batch):
 
 def test_scheduled_sampling_feeds_guesses_in_training_only(batch):
     torch.manual_seed(0)
-    decoder = decoders.build(small(LSTMDecoderConfig, scheduled_sampling=1.0, dropout=0.0), D, V)
+    decoder = decoders.build(small(RecurrentDecoderConfig, scheduled_sampling=1.0, dropout=0.0), D, V)
     tokens, enc, lens = batch
     other = tokens.clone()
     other[:, 2:] = 3
@@ -185,4 +186,4 @@ def test_impossible_sizes_are_told():
     with pytest.raises(ConfigError, match="multiple of heads"):
         TransformerDecoderConfig(dim=10, heads=4)
     with pytest.raises(ConfigError, match="scheduled_sampling is 2"):
-        LSTMDecoderConfig(scheduled_sampling=2)
+        RecurrentDecoderConfig(scheduled_sampling=2)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn.attention import LocationConfig
-from asrattn.decoders import LSTMDecoderConfig, TransformerDecoderConfig
+from asrattn.decoders import RecurrentDecoderConfig, TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig, LSTMEncoderConfig, TransformerEncoderConfig
 from asrattn.model import LossConfig, ModelConfig, SpeechModel
 from asrattn.training import forecast, optimizers
@@ -17,7 +17,7 @@ from asrattn.training.recipe import Recipe, TrainConfig
 
 LSTM = ModelConfig(
     encoder=LSTMEncoderConfig(dim=64, layers=2, channels=8),
-    decoder=LSTMDecoderConfig(dim=64, embedding=32, attention=LocationConfig(dim=64)),
+    decoder=RecurrentDecoderConfig(dim=64, embedding=32, attention=LocationConfig(dim=64)),
     vocabulary=30,
 )
 CONFORMER = ModelConfig(

@@ -11,7 +11,7 @@ from asrattn import checkpoint
 from asrattn.cli.main import main
 
 RECIPE = """
-from asrattn.decoders import LSTMDecoderConfig
+from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import LSTMEncoderConfig
 from asrattn.frontend import FrontendConfig
 from asrattn.model import ModelConfig
@@ -22,7 +22,7 @@ RECIPE = Recipe(
     model=ModelConfig(
         frontend=FrontendConfig(rate=8000, mels=16),
         encoder=LSTMEncoderConfig(dim=8, layers=1, channels=4),
-        decoder=LSTMDecoderConfig(dim=8, embedding=4),
+        decoder=RecurrentDecoderConfig(dim=8, embedding=4),
     ),
     train=TrainConfig(epochs=3, precision="fp32"),
 )

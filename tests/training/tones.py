@@ -7,7 +7,7 @@ import numpy as np
 
 from asrattn import audio, manifest
 from asrattn.augment import AugmentConfig
-from asrattn.decoders import LSTMDecoderConfig
+from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import LSTMEncoderConfig
 from asrattn.frontend import FrontendConfig
 from asrattn.manifest import Utterance
@@ -53,7 +53,7 @@ def recipe(learning_rate: float = 5e-3, **train: Any) -> Recipe:
         model=ModelConfig(
             frontend=FrontendConfig(rate=RATE, mels=16),
             encoder=LSTMEncoderConfig(dim=16, layers=1, channels=8, dropout=0.0),
-            decoder=LSTMDecoderConfig(dim=16, embedding=8, dropout=0.0),
+            decoder=RecurrentDecoderConfig(dim=16, embedding=8, dropout=0.0),
         ),
         data=DataConfig(batch_seconds=4.0),
         augment=AugmentConfig(frequency_width=2, time_width=4),

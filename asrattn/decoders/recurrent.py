@@ -1,4 +1,4 @@
-"""LSTM decoder with attention: listen, attend and spell."""
+"""Recurrent decoder with attention: listen, attend and spell."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -15,18 +15,22 @@ from asrattn.decoders.unrolled import UnrolledCell
 from asrattn.layers import Dropout
 from asrattn.lengths import mask
 
-Cell = Callable[[Tensor, tuple[Tensor, Tensor]], tuple[Tensor, Tensor]]
+Cell = Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]]
+"""x (N, I), the state of a layer, hidden first -> the next state."""
+
+CELLS = {"lstm": nn.LSTMCell, "gru": nn.GRUCell, "rnn": nn.RNNCell}
 
 
 @dataclass(frozen=True)
-class LSTMDecoderConfig:
+class RecurrentDecoderConfig:
     """`layers` of `dim` cells.
 
+    kind                 lstm (Hochreiter & Schmidhuber 1997), gru (Cho et al. 2014) or rnn, with tanh (Elman 1990)
     scheduled_sampling   how often, in training, the decoder is fed its own last guess instead of the truth
                          (Bengio et al. 2015)
     """
 
-    kind: Literal["lstm"] = "lstm"
+    kind: Literal["lstm", "gru", "rnn"] = "lstm"
     dim: int = 256
     layers: int = 1
     embedding: int = 128
@@ -40,26 +44,25 @@ class LSTMDecoderConfig:
         check(0 <= rate <= 1, f"scheduled_sampling is {rate}; it must lie in [0, 1]")
 
 
-class LSTMState(NamedTuple):
-    """hidden, cell (N, layers, dim); context (N, D): what the last look found; looks: the attention's own state."""
+class RecurrentState(NamedTuple):
+    """layers: of each, hidden and in an LSTM cell (N, dim); context (N, D) of the last look; looks: the attention's."""
 
-    hidden: Tensor
-    cell: Tensor
+    layers: tuple[tuple[Tensor, ...], ...]
     context: Tensor
     looks: Any
 
 
-class LSTMDecoder(nn.Module):
-    """s_u = LSTM(s_{u-1}, [y_{u-1}; c_{u-1}]), c_u = attention(s_u), logits = W [s_u; c_u] (Chan et al. 2016)."""
+class RecurrentDecoder(nn.Module):
+    """s_u = RNN(s_{u-1}, [y_{u-1}; c_{u-1}]), c_u = attention(s_u), logits = W [s_u; c_u] (Chan et al. 2016)."""
 
-    def __init__(self, config: LSTMDecoderConfig, values: int, vocabulary: int):
+    def __init__(self, config: RecurrentDecoderConfig, values: int, vocabulary: int):
         super().__init__()
         self.config = config
         self.attention = attention.build(config.attention, config.dim, values)
         context = self.attention.dim
         inputs = [config.embedding + context] + [config.dim] * (config.layers - 1)
         self.embed = nn.Embedding(vocabulary, config.embedding)
-        self.cells = nn.ModuleList(nn.LSTMCell(size, config.dim) for size in inputs)
+        self.cells = nn.ModuleList(CELLS[config.kind](size, config.dim) for size in inputs)
         self.out = nn.Sequential(
             nn.Linear(config.dim + context, config.dim),
             nn.Tanh(),
@@ -71,15 +74,16 @@ class LSTMDecoder(nn.Module):
     def prepare(self, enc: Tensor, lens: Tensor) -> Memory:
         return self.attention.prepare(enc, mask(lens, enc.shape[1]))
 
-    def start(self, memory: Memory) -> LSTMState:
+    def start(self, memory: Memory) -> RecurrentState:
         """All zero."""
         B = len(memory.mask)
-        state = self.embed.weight.new_zeros(B, self.config.layers, self.config.dim)
+        zero = self.embed.weight.new_zeros(B, self.config.dim)
+        layer = (zero, zero) if self.config.kind == "lstm" else (zero,)
         context = memory.values.new_zeros(B, self.attention.dim)
-        return LSTMState(state, state, context, self.attention.start(memory))
+        return RecurrentState((layer,) * self.config.layers, context, self.attention.start(memory))
 
-    def step(self, tokens: Tensor, state: LSTMState, memory: Memory) -> tuple[Tensor, LSTMState]:
-        features, _, state = self._advance(self.embed(tokens), state, memory, self.cells)
+    def step(self, tokens: Tensor, state: RecurrentState, memory: Memory) -> tuple[Tensor, RecurrentState]:
+        features, _, state = self._advance(self.embed(tokens), state, memory, map(_single, self.cells))
         return self.out(features), state
 
     def forward(self, tokens: Tensor, enc: Tensor, lens: Tensor) -> Decoded:
@@ -102,18 +106,16 @@ class LSTMDecoder(nn.Module):
         return Decoded(self.out(torch.stack(features, dim=1)), torch.stack(weights, dim=1))
 
     def _advance(
-        self, embedded: Tensor, state: LSTMState, memory: Memory, cells: Iterable[Cell]
-    ) -> tuple[Tensor, Tensor, LSTMState]:
+        self, embedded: Tensor, state: RecurrentState, memory: Memory, cells: Iterable[Cell]
+    ) -> tuple[Tensor, Tensor, RecurrentState]:
         """embedded (N, E) -> the features [s; c] (N, dim + D) of the next token, where it looks (N, T), the state."""
         x = torch.cat((embedded, state.context.to(embedded.dtype)), dim=-1)
-        hidden, cell = [], []
-        for layer, h, c in zip(cells, state.hidden.unbind(1), state.cell.unbind(1), strict=True):
-            h, c = layer(x, (h, c))
-            x = self.dropout(h)
-            hidden.append(h)
-            cell.append(c)
+        layers = []
+        for cell, layer in zip(cells, state.layers, strict=True):
+            layers.append(cell(x, layer))
+            x = self.dropout(layers[-1][0])
         context, weights, looks = self.attention(x, memory, state.looks)
-        state = LSTMState(torch.stack(hidden, 1), torch.stack(cell, 1), context, looks)
+        state = RecurrentState(tuple(layers), context, looks)
         return torch.cat((x, context.to(x.dtype)), dim=-1), weights, state
 
     def _sample(self, truth: Tensor, features: Tensor) -> Tensor:
@@ -122,3 +124,8 @@ class LSTMDecoder(nn.Module):
             drawn = self.out(features).float().softmax(-1).multinomial(1)[:, 0]
             swap = torch.rand(len(drawn), 1, device=drawn.device) < self.config.scheduled_sampling
         return torch.where(swap, self.dropout(self.embed(drawn).to(truth.dtype)), truth)
+
+
+def _single(cell: nn.Module) -> Cell:
+    """One step of a layer; only that of an LSTM takes and gives more than its hidden state."""
+    return cell if isinstance(cell, nn.LSTMCell) else lambda x, state: (cell(x, state[0]),)
