@@ -11,7 +11,7 @@ import tones
 
 from asrattn.cli.main import main
 from asrattn.config import override
-from asrattn.decoders import LSTMDecoderConfig
+from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.errors import ConfigError
 from asrattn.training import ablated, ablation
 from asrattn.training.ablation import Ablation, Variant
@@ -31,7 +31,7 @@ DOT, LOCATION = (
 def test_kinds_with_settings_of_their_own() -> None:
     assert ablation.variants(OVER, RECIPE) == (DOT, LOCATION)
     decoder = override(RECIPE, LOCATION.settings).model.decoder
-    assert isinstance(decoder, LSTMDecoderConfig)
+    assert isinstance(decoder, RecurrentDecoderConfig)
     assert decoder.attention.kind == "location"
     assert decoder.attention.kernel == 5
 
