@@ -5,16 +5,15 @@ import math
 import pytest
 import torch
 
-from asrattn import layers
 from asrattn.errors import ConfigError
-from asrattn.layers import Cache, Convolution, Dropout, Linear, SelfAttention, rotate, sinusoids
+from asrattn.layers import Cache, Convolution, Dropout, Linear, SelfAttention, linear, rotate, sinusoids
 
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", ["rows", "batch", "transposed", "expanded", "one"])
 @pytest.mark.parametrize("worth", [1, 10**9])
 def test_linear_is_its_formula_and_so_is_its_gradient(shape, bias, worth, monkeypatch):
-    monkeypatch.setattr(layers, "WORTH", worth)
+    monkeypatch.setattr(linear, "WORTH", worth)
     torch.manual_seed(0)
     x = {
         "rows": torch.randn(7, 5),
@@ -38,13 +37,13 @@ def test_linear_is_its_formula_and_so_is_its_gradient(shape, bias, worth, monkey
 
 
 def test_linear_of_nothing_is_nothing(monkeypatch):
-    monkeypatch.setattr(layers, "WORTH", 1)
+    monkeypatch.setattr(linear, "WORTH", 1)
     layer = Linear(5, 6)
     assert layer(torch.zeros(0, 5)).shape == (0, 6)
 
 
 def test_linear_follows_autocast_and_other_types(monkeypatch):
-    monkeypatch.setattr(layers, "WORTH", 1)
+    monkeypatch.setattr(linear, "WORTH", 1)
     layer, x = Linear(5, 6), torch.randn(3, 5)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert layer(x).dtype == torch.bfloat16

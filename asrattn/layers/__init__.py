@@ -1,0 +1,35 @@
+"""Layers shared by encoders and decoders: one file for each kind."""
+
+from asrattn.layers.convolution import Convolution, Depthwise
+from asrattn.layers.dropout import Dropout, rows
+from asrattn.layers.feed_forward import FeedForward
+from asrattn.layers.linear import Linear
+from asrattn.layers.norm import BatchNorm, Norm, PerFrame, norm, normalized
+from asrattn.layers.positions import AddedPositions, FramePositions, Positions, rotate, sinusoids
+from asrattn.layers.reach import FullConfig, LocalConfig, Reach, SparseConfig
+from asrattn.layers.self_attention import Cache, SelfAttention
+
+__all__ = [
+    "AddedPositions",
+    "BatchNorm",
+    "Cache",
+    "Convolution",
+    "Depthwise",
+    "Dropout",
+    "FeedForward",
+    "FramePositions",
+    "FullConfig",
+    "Linear",
+    "LocalConfig",
+    "Norm",
+    "PerFrame",
+    "Positions",
+    "Reach",
+    "SelfAttention",
+    "SparseConfig",
+    "norm",
+    "normalized",
+    "rotate",
+    "rows",
+    "sinusoids",
+]

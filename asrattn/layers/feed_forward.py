@@ -1,0 +1,13 @@
+"""The feed-forward net."""
+
+from torch import nn
+
+from asrattn.layers.dropout import Dropout
+from asrattn.layers.linear import Linear
+
+
+class FeedForward(nn.Sequential):
+    """Two linear maps with SiLU between: (..., D) -> (..., D)."""
+
+    def __init__(self, dim: int, hidden: int, dropout: float):
+        super().__init__(Linear(dim, hidden), nn.SiLU(), Dropout(dropout), Linear(hidden, dim))

@@ -1,0 +1,63 @@
+"""Norms: layers whose outputs have a mean and a variance that the next layer can rely on."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+PerFrame = Literal["layer", "rms"]  # statistics of each frame alone
+Norm = Literal["layer", "rms", "batch"]
+
+
+def norm(kind: Norm, dim: int) -> nn.Module:
+    """layer: Ba et al. 2016; rms: Zhang & Sennrich 2019, without mean and bias; batch: below."""
+    match kind:
+        case "layer":
+            return nn.LayerNorm(dim)
+        case "rms":
+            return nn.RMSNorm(dim)
+        case "batch":
+            return BatchNorm(dim)
+
+
+def normalized(layer: nn.Module, x: Tensor, real: Tensor) -> Tensor:
+    """x (B, T, dim), real (B, T): only batch norm has to know which frames are real."""
+    out: Tensor = layer(x, real) if isinstance(layer, BatchNorm) else layer(x)
+    return out
+
+
+class BatchNorm(nn.Module):
+    """Batch normalization (Ioffe & Szegedy 2015) over the real frames: (x - mean) / √(variance + ε) · weight + bias.
+
+    In training the statistics are those of the real frames of the batch, so that padding does not count; in use the
+    moving averages of what was seen in training, so that the rest of the batch does not count.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, dim: int, momentum: float = 0.1, eps: float = 1e-5):
+        super().__init__()
+        self.momentum, self.eps = momentum, eps
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.bias = nn.Parameter(torch.zeros(dim))
+        self.register_buffer("running_mean", torch.zeros(dim))
+        self.register_buffer("running_var", torch.ones(dim))
+
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        """x (B, T, dim), real (B, T) -> (B, T, dim) in the type of x."""
+        mean, var = self._statistics(x, real) if self.training else (self.running_mean, self.running_var)
+        gain = self.weight * torch.rsqrt(var + self.eps)
+        return torch.addcmul(self.bias - mean * gain, x, gain).to(x.dtype)
+
+    def _statistics(self, x: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance (dim,) in float32; both averages follow them."""
+        x, seen = x.float(), real[..., None]
+        count = real.sum()
+        mean = (x * seen).sum((0, 1)) / count.clamp(min=1)
+        var = ((x - mean).square() * seen).sum((0, 1)) / count.clamp(min=1)
+        with torch.no_grad():
+            follow = self.momentum * (count > 1)  # one frame has no variance
+            self.running_mean.lerp_(mean, follow)
+            self.running_var.lerp_(var * count / (count - 1).clamp(min=1), follow)
+        return mean, var

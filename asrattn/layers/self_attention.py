@@ -1,0 +1,110 @@
+"""Self-attention."""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from asrattn.config import check
+from asrattn.layers.dropout import Dropout
+from asrattn.layers.linear import Linear
+from asrattn.layers.positions import RelativePositions, rotate
+from asrattn.layers.reach import FullConfig, LocalConfig, Reach, SparseConfig, local, sparse
+
+
+class Cache(NamedTuple):
+    """Keys and values of the positions already seen: (N, H, U, D/H) each."""
+
+    keys: Tensor
+    values: Tensor
+
+
+class SelfAttention(nn.Module):
+    """Multi-head scaled dot-product attention of a sequence to itself (Vaswani et al. 2017).
+
+    rotary, relative   positions that it sees to itself, beside what was added to x
+    reach              which frames one sees; only the full one has steps, and masks with a row for each query
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        dropout: float,
+        rotary: bool,
+        relative: bool = False,
+        reach: Reach = FullConfig(),  # noqa: B008 (frozen)
+    ):
+        super().__init__()
+        check(dim % heads == 0, f"dim {dim} is no multiple of heads {heads}")
+        check(
+            not rotary or dim // heads % 2 == 0,
+            f"rotary positions need an even dim/heads, not {dim // heads}",
+        )
+        self.heads, self.rotary, self.reach = heads, rotary, reach
+        self.qkv = Linear(dim, 3 * dim)
+        self.out = Linear(dim, dim)
+        self.relative = RelativePositions(dim, heads) if relative else None
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x (B, L, D), mask (B or 1, 1 or L, L) True where query l may see key l'; -> (B, L, D)."""
+        query, keys, values = self._project(x, 0)
+        match self.reach:
+            case FullConfig():
+                out = self._attend(query, keys, values, mask[:, None], 0, x.shape[1])
+            case LocalConfig():
+                out = local(self._attend, query, keys, values, mask[:, 0], self.reach)
+            case SparseConfig():
+                out = sparse(self._attend, query, keys, values, mask[:, 0], self.reach)
+        return self._merge(out)
+
+    def step(self, x: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
+        """The next position x (N, D) after those of the cache; -> (N, D) and the longer cache."""
+        start = cache.keys.shape[2]
+        query, key, value = self._project(x[:, None], start)
+        cache = Cache(torch.cat((cache.keys, key), dim=2), torch.cat((cache.values, value), dim=2))
+        out = self._attend(query, cache.keys, cache.values, None, start, start + 1)
+        return self._merge(out)[:, 0], cache
+
+    def _project(self, x: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
+        B, L, D = x.shape
+        qkv = self.qkv(x).view(B, L, 3, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
+        pair, values = qkv.split((2, 1))
+        query, keys = (rotate(pair, start) if self.rotary else pair).unbind()
+        return query, keys, values[0]
+
+    def _attend(
+        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, start: int, placed: int
+    ) -> Tensor:
+        """As `reach.Attend` says."""
+        bias = None
+        if self.relative is not None:
+            query, bias = self.relative(query, start, placed)
+            bias = F.pad(bias, (0, keys.shape[2] - placed))
+        drops = self.training and self.dropout.p > 0
+        if query.device.type == "cpu" and (drops or query.dtype == torch.bfloat16):
+            # The fused kernel has no dropout there, and in bfloat16 two products and a softmax are a third faster.
+            scores = (query / math.sqrt(query.shape[-1])) @ keys.transpose(-1, -2)
+            if bias is not None:
+                scores = scores + bias
+            if mask is not None:
+                scores += _hidden(mask, scores.dtype)
+            weights: Tensor = self.dropout(scores.softmax(-1))
+            return weights @ values
+        if bias is not None:
+            mask = bias if mask is None else bias + _hidden(mask, bias.dtype)
+        p = self.dropout.p if self.training else 0.0
+        out: Tensor = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, dropout_p=p)
+        return out
+
+    def _merge(self, x: Tensor) -> Tensor:
+        out: Tensor = self.out(x.transpose(1, 2).flatten(2))
+        return out
+
+
+def _hidden(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """What to add to scores: 0 where the mask is True, next to nothing elsewhere."""
+    return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, torch.finfo(dtype).min)
