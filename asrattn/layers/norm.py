@@ -3,6 +3,7 @@
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 PerFrame = Literal["layer", "rms"]  # statistics of each frame alone
@@ -10,12 +11,12 @@ Norm = Literal["layer", "rms", "batch"]
 
 
 def norm(kind: Norm, dim: int) -> nn.Module:
-    """layer: Ba et al. 2016; rms: Zhang & Sennrich 2019, without mean and bias; batch: below."""
+    """layer: Ba et al. 2016; rms and batch: below."""
     match kind:
         case "layer":
             return nn.LayerNorm(dim)
         case "rms":
-            return nn.RMSNorm(dim)
+            return RMSNorm(dim)
         case "batch":
             return BatchNorm(dim)
 
@@ -24,6 +25,16 @@ def normalized(layer: nn.Module, x: Tensor, real: Tensor) -> Tensor:
     """x (B, T, dim), real (B, T): only batch norm has to know which frames are real."""
     out: Tensor = layer(x, real) if isinstance(layer, BatchNorm) else layer(x)
     return out
+
+
+class RMSNorm(nn.RMSNorm):
+    """x / √(mean of x² + ε) · weight (Zhang & Sennrich 2019), in the type of x: (..., dim) -> (..., dim)."""
+
+    def __init__(self, dim: int, eps: float = 1e-5):
+        super().__init__(dim, eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
 
 class BatchNorm(nn.Module):

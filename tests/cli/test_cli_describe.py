@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import tiny
 
 from asrattn.cli.main import main
+from asrattn.encoders import EncoderConfig
 
 RECIPE = """
 from asrattn.decoders import RecurrentDecoderConfig
@@ -66,6 +68,18 @@ def test_a_recipe_and_its_memory(capsys, recipe: Path) -> None:
     more = ["--set", "data.batch_seconds=100", "--set", "model.encoder.layers=4"]
     _, out, _ = run(capsys, recipe, "--flops", 100, *more)
     assert number(out, "activations") > 4 * smaller
+
+
+@pytest.mark.parametrize("member", get_args(EncoderConfig))
+def test_every_encoder(capsys, recipe: Path, member) -> None:
+    kind = member().kind
+    status, out, err = run(
+        capsys, recipe, "--flops", 100, "--set", f"model.encoder.kind={kind}", "--set", "train.precision=bf16"
+    )
+    assert (status, err) == (0, "")
+    assert re.search(rf"\n    kind +{kind}\n", out)
+    assert number(out, "activations") > 0
+    assert number(out, "work") > 0
 
 
 def test_the_forecast_leaves_the_weights_out(capsys, recipe: Path) -> None:

@@ -42,5 +42,5 @@ def test_rms_norm_is_its_formula():
     x = torch.randn(2, 3, 5)
     layer = norm("rms", 5)
     torch.nn.init.normal_(layer.weight)
-    written = x / x.square().mean(-1, keepdim=True).sqrt() * layer.weight
+    written = x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt() * layer.weight
     torch.testing.assert_close(normalized(layer, x, torch.ones(2, 3, dtype=torch.bool)), written)

@@ -1,0 +1,134 @@
+"""What encoders of self-attention have in common: a front, positions, a stack of layers, a U of frame rates."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from asrattn.config import check
+from asrattn.encoders.encoded import Encoded
+from asrattn.encoders.subsampling import Front, front
+from asrattn.layers import (
+    AddedPositions,
+    Dropout,
+    FramePositions,
+    FullConfig,
+    PerFrame,
+    Reach,
+    SelfAttention,
+    norm,
+)
+from asrattn.lengths import mask
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """`layers` of self-attention with `heads`, and feed-forward nets of `hidden`.
+
+    subsampling   the front: plain convolutions, or blocks as in VGG, with `channels`
+    factor        feature frames for one of the stack's: 2, 4 or 8
+    attention     how far a frame sees: full, local or sparse
+    norm          before each part of a layer: layer norm, or RMS norm
+    rates         the layers are dealt out, in order, to so many groups, each of which works on frames that are so many
+                  times as long: 1,2,4,2,1 is a U (Yao et al. 2023, Zipformer)
+    """
+
+    kind: str = ""
+    dim: int = 256
+    layers: int = 12
+    heads: int = 4
+    hidden: int = 1024
+    subsampling: Front = "conv"
+    factor: int = 4
+    channels: int = 64
+    positions: FramePositions = "rotary"
+    attention: Reach = FullConfig()  # noqa: RUF009 (frozen)
+    norm: PerFrame = "layer"
+    rates: tuple[int, ...] = (1,)
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        sizes = (self.dim, self.layers, self.heads, self.hidden, self.channels)
+        check(min(sizes) > 0, "dim, layers, heads, hidden and channels must be positive")
+        check(self.dim % self.heads == 0, f"dim {self.dim} is no multiple of heads {self.heads}")
+        check(self.factor in (2, 4, 8), f"factor is {self.factor}; it must be 2, 4 or 8")
+        told = ", ".join(map(str, self.rates))
+        check(min(self.rates, default=0) > 0, f"rates are {told or 'none'}; they must be positive")
+        check(len(self.rates) <= self.layers, f"rates {told} need a layer each; there are {self.layers}")
+
+    def self_attention(self) -> SelfAttention:
+        """That of one layer."""
+        rotary, relative = (self.positions == kind for kind in ("rotary", "relative"))
+        return SelfAttention(self.dim, self.heads, self.dropout, rotary, relative, self.attention)
+
+    def norms(self, count: int) -> nn.ModuleList:
+        """Those of one layer."""
+        return nn.ModuleList(norm(self.norm, self.dim) for _ in range(count))
+
+
+class Stack(nn.Module):
+    """A front, then layers (x (B, T, D), real (B, T)) -> (B, T, D): feats (B, F, M) -> frames (B, T, D)."""
+
+    def __init__(self, config: StackConfig, features: int, layer: Callable[[], nn.Module]):
+        super().__init__()
+        D = self.dim = config.dim
+        self.front = front(config.subsampling, features, D, config.channels, config.factor)
+        self.positions = AddedPositions(config.positions, D)
+        self.dropout = Dropout(config.dropout)
+        self.layers = nn.ModuleList(layer() for _ in range(config.layers))
+        self.rates = nn.ModuleList(LowerRate(D, r) if r > 1 else nn.Identity() for r in config.rates)
+        self.norm = norm(config.norm, D)
+
+    def lens(self, feat_lens: Tensor) -> Tensor:
+        return self.front.lens(feat_lens)
+
+    def forward(self, feats: Tensor, lens: Tensor) -> Encoded:
+        x, lens = self.front(feats, lens)
+        real = mask(lens, x.shape[1])
+        x = middle = self.dropout(self.positions(x, real))
+        half = (len(self.layers) - 1) // 2
+        for rate, numbers in self._groups():
+            lower = rate if isinstance(rate, LowerRate) else None
+            low, seen = lower.down(x, real) if lower else (x, real)
+            for number in numbers:
+                low = self.layers[number](low, seen)
+                if number == half:
+                    middle = lower.up(low, x) if lower else low
+            x = lower.up(low, x) if lower else low
+        zero = real[..., None]
+        return Encoded(self.norm(x) * zero, lens, self.norm(middle) * zero)
+
+    def _groups(self) -> Iterator[tuple[nn.Module, range]]:
+        """Each rate with the numbers of its layers; where they do not share out evenly, later groups have more."""
+        layers, rates = len(self.layers), len(self.rates)
+        for group, rate in enumerate(self.rates):
+            yield rate, range(group * layers // rates, (group + 1) * layers // rates)
+
+
+class LowerRate(nn.Module):
+    """Down to frames `rate` times as long and up again, as in the Zipformer (Yao et al. 2023).
+
+    down   each frame is a mean of `rate` frames with learned weights, those of padding left out
+    up     x + c ⊙ (y - x): of the frames repeated, y, and those which went past the lower rate, x, a share c each
+    """
+
+    def __init__(self, dim: int, rate: int):
+        super().__init__()
+        self.weights = nn.Parameter(torch.zeros(rate))
+        self.share = nn.Parameter(torch.full((dim,), 0.5))
+
+    def down(self, x: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """x (B, T, D), real (B, T) -> (B, ⌈T/rate⌉, D), (B, ⌈T/rate⌉)."""
+        B, T, D = x.shape
+        rate = len(self.weights)
+        x = F.pad(x, (0, 0, 0, -T % rate)).view(B, -1, rate, D)
+        seen = F.pad(real, (0, -T % rate)).view(B, -1, rate)
+        weights = self.weights.masked_fill(~seen, torch.finfo(self.weights.dtype).min).softmax(-1)
+        return (x * weights[..., None]).sum(2).to(x.dtype), seen.any(-1)
+
+    def up(self, low: Tensor, x: Tensor) -> Tensor:
+        """low (B, ⌈T/rate⌉, D), and x (B, T, D) before it went down -> (B, T, D)."""
+        y = low.repeat_interleave(len(self.weights), dim=1)[:, : x.shape[1]]
+        return (x + self.share * (y - x)).to(x.dtype)
