@@ -68,7 +68,8 @@ class BatchNorm(nn.Module):
         mean = (x * seen).sum((0, 1)) / count.clamp(min=1)
         var = ((x - mean).square() * seen).sum((0, 1)) / count.clamp(min=1)
         with torch.no_grad():
-            follow = self.momentum * (count > 1)  # one frame has no variance
-            self.running_mean.lerp_(mean, follow)
-            self.running_var.lerp_(var * count / (count - 1).clamp(min=1), follow)
+            known = mean.isfinite() & var.isfinite() & (count > 1)  # one frame has no variance
+            unbiased = var * count / (count - 1).clamp(min=1)
+            for average, new in ((self.running_mean, mean), (self.running_var, unbiased)):
+                average.copy_(torch.where(known, average.lerp(new, self.momentum), average))
         return mean, var

@@ -129,7 +129,7 @@ class Training(L.LightningModule):
 
     def on_validation_start(self) -> None:
         for ours, theirs in zip(self.average.buffers(), self.model.buffers(), strict=True):
-            ours.copy_(theirs)
+            ours.copy_(parallel.of_first(theirs))
         self._judged = [parallel.whole(self.average)]
         self._scored = []
 

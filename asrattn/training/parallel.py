@@ -35,7 +35,8 @@ def strategy(sharing: Sharing, processes: int, loss: LossConfig) -> Strategy | s
             save_distributed_checkpoint=False,
             timeout=PATIENCE,
         )
-    # A head without a share in the loss has no gradient; buffers are equal from the start and never change.
+    # A head without a share in the loss has no gradient; buffers are constants, or what batch norm remembers for use,
+    # of which the first process's counts (`of_first`).
     unused = loss.ctc in (0, 1)
     return DDPStrategy(find_unused_parameters=unused, broadcast_buffers=False, timeout=PATIENCE)
 
@@ -82,6 +83,14 @@ def total(x: Tensor) -> Tensor:
     if processes() > 1:
         x = x.clone()
         dist.all_reduce(x)
+    return x
+
+
+def of_first(x: Tensor) -> Tensor:
+    """What the first process holds."""
+    if processes() > 1:
+        x = x.clone()
+        dist.broadcast(x, 0)
     return x
 
 

@@ -38,6 +38,14 @@ def test_batch_norm_of_hardly_anything_stays_a_number(frames):
     assert torch.equal(layer.running_var, torch.ones(5))
 
 
+def test_what_is_no_number_is_not_remembered():
+    layer, x = BatchNorm(5), torch.randn(2, 3, 5)
+    x[1, 1, 2] = float("nan")
+    layer(x, torch.ones(2, 3, dtype=torch.bool))
+    assert layer.running_mean.isfinite().all()
+    assert (layer.running_mean != 0).tolist() == [True, True, False, True, True]
+
+
 def test_rms_norm_is_its_formula():
     x = torch.randn(2, 3, 5)
     layer = norm("rms", 5)

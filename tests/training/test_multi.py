@@ -3,6 +3,8 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -110,6 +112,33 @@ def test_a_dead_process_ends_the_run_with_its_reason(corpus: Path, tmp_path: Pat
     if rank == 1:  # the first one is there to say so
         assert "asrattn: another process of the run is gone" in told
         assert "--resume" in told
+
+
+NORMS = """
+import sys
+import torch, torch.distributed as dist
+from asrattn.layers import BatchNorm
+from asrattn.training import parallel
+
+rank = int(sys.argv[1])
+dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)
+layer = BatchNorm(3)
+torch.manual_seed(rank)
+layer(torch.randn(2, 5, 3), torch.ones(2, 5, dtype=torch.bool))
+held = parallel.everyone(layer.running_mean)
+assert not torch.equal(*held)
+assert torch.equal(parallel.of_first(layer.running_mean), held[0])
+assert torch.equal(layer.running_mean, held[rank])
+dist.destroy_process_group()
+"""
+
+
+def test_what_batch_norm_remembers_is_the_first_processs(tmp_path: Path) -> None:
+    """Else each process would judge another model."""
+    started = [
+        subprocess.Popen([sys.executable, "-c", NORMS, str(rank), str(tmp_path / "met")]) for rank in (0, 1)
+    ]
+    assert [process.wait(300) for process in started] == [0, 0]
 
 
 def test_a_second_signal_stops_at_once(corpus: Path, tmp_path: Path) -> None:
