@@ -75,9 +75,9 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(_plain(systems, verdicts, normalizer), ensure_ascii=False))
         return 0
     for system in systems:
-        print(_system_line(system, normalizer))
+        print(system_line(system, normalizer))
     for verdict in verdicts:
-        print(_verdict_line(baseline.name, verdict))
+        print(verdict_line(baseline.name, verdict))
     print(f"95 % intervals and the first test from resampling {verdicts[0].paired.unit}", file=sys.stderr)
     for other in others:
         _print_changes(baseline, other, args.changes)
@@ -106,7 +106,7 @@ def _system(named: Named, utterances: Sequence["Utterance"], args: argparse.Name
     return System(named.name, tuple(runs))
 
 
-def _system_line(system: "System", normalizer: str) -> str:
+def system_line(system: "System", normalizer: str) -> str:
     """The result of a system; of several runs the mean, with each of them."""
     from asrattn.scoring import NORMALIZERS, interval, total
     from asrattn.scoring.result import percent
@@ -125,7 +125,7 @@ def _system_line(system: "System", normalizer: str) -> str:
     return "   ".join([*parts, f"text {NORMALIZERS[normalizer].fingerprint}"])
 
 
-def _verdict_line(baseline: str, verdict: "Verdict") -> str:
+def verdict_line(baseline: str, verdict: "Verdict") -> str:
     from asrattn.scoring.result import percent
 
     paired, test = verdict.paired, verdict.segments

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import asrattn
-from asrattn.cli import ablate, compare, describe, evaluate, score, search, train, transcribe
+from asrattn.cli import ablate, compare, describe, evaluate, rover, score, search, train, transcribe
 from asrattn.errors import AsrattnError
 
 COMMANDS = {
@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "score": score,
     "compare": compare,
+    "rover": rover,
     "describe": describe,
     "search": search,
     "ablate": ablate,

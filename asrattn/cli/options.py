@@ -24,7 +24,7 @@ def add_recognition(parser: argparse.ArgumentParser) -> None:
         "--beam", type=positive, metavar="K", help="hypotheses kept a step (default: the model's own)"
     )
     parser.add_argument(
-        "--ctc", type=_weight, metavar="W", help="weight of the CTC score, 0 to 1 (default: the model's own)"
+        "--ctc", type=share, metavar="W", help="weight of the CTC score, 0 to 1 (default: the model's own)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     add_threads(parser)
@@ -99,7 +99,7 @@ def above_zero(text: str) -> float:
     return value
 
 
-def _weight(text: str) -> float:
+def share(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")

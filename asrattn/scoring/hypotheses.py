@@ -87,7 +87,7 @@ def _confidence(plain: dict[str, Any], where: str) -> tuple[float, ...]:
         raise ManifestError(
             f"{where}: confidence is {value!r}; give a number from 0 to 1, or one for each word"
         )
-    if isinstance(value, list) and len(values) != len(plain["text"].split()):
+    if len(values) not in (1, len(plain["text"].split())):
         raise ManifestError(
             f"{where}: {len(values)} confidences for {len(plain['text'].split())} words; give one for each word"
         )

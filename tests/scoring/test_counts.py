@@ -1,3 +1,5 @@
+import random
+
 import jiwer
 import pytest
 from hypothesis import given
@@ -71,3 +73,53 @@ def test_characters_hold_single_spaces() -> None:
     assert characters(" a\t b\n") == ["a", " ", "b"]
     assert words(" a\t b\n") == ["a", "b"]
     assert count_chars("ab cd", "abcd") == ErrorCounts(deletions=1, hits=4)
+
+
+SCRIPTS = {  # first and last letter
+    "latin": ("a", "z"),
+    "cyrillic": ("а", "я"),
+    "arabic": ("ا", "ي"),
+    "devanagari": ("अ", "ह"),
+    "han": ("一", "丏"),
+    "ethiopic": ("ሀ", "ሏ"),
+}
+
+
+def jiwer_pairs(script: str, n: int) -> list[tuple[str, str]]:
+    """References of 1 to 25 words, and hypotheses with words changed, left out and put in, from a small vocabulary."""
+    rng = random.Random(script)
+    first, last = map(ord, SCRIPTS[script])
+    vocabulary = ["".join(chr(rng.randint(first, last)) for _ in range(rng.randint(1, 5))) for _ in range(60)]
+    pairs = []
+    for _ in range(n):
+        said = rng.choices(vocabulary, k=rng.randint(1, 25))
+        heard = [
+            rng.choice(vocabulary) if rng.random() < 0.2 else word for word in said if rng.random() > 0.1
+        ]
+        for _ in range(rng.randint(0, 3)):
+            heard.insert(rng.randint(0, len(heard)), rng.choice(vocabulary))
+        pairs.append((" ".join(said), " ".join(heard)))
+    return pairs
+
+
+def check_against_jiwer(pairs: list[tuple[str, str]]) -> None:
+    """Counts of each utterance and of the whole, words and characters, exactly."""
+    for said, heard in pairs:
+        for ours, theirs in ((count_words, jiwer.process_words), (count_chars, jiwer.process_characters)):
+            found, oracle = ours(said, heard), theirs(said, heard)
+            assert found == ErrorCounts(
+                oracle.substitutions, oracle.deletions, oracle.insertions, oracle.hits
+            )
+    together = jiwer.process_words([said for said, _ in pairs], [heard for _, heard in pairs])
+    assert total(count_words(*pair) for pair in pairs).rate == together.wer
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_counts_agree_with_jiwer_in_every_script(script: str) -> None:
+    check_against_jiwer(jiwer_pairs(script, 100))
+
+
+@pytest.mark.slow
+def test_counts_agree_with_jiwer_on_ten_thousand_pairs() -> None:
+    for script in SCRIPTS:
+        check_against_jiwer(jiwer_pairs(script, 1667))

@@ -1,0 +1,156 @@
+"""`asrattn rover REF? A B C`: what several systems heard, combined by vote or by confidence."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asrattn.cli import options, scored
+from asrattn.cli.compare import system_line, verdict_line
+from asrattn.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from asrattn.scoring.hypotheses import HypothesisLine
+
+_VOTES = 0.5  # of the score, where confidence counts too
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "rover",
+        help="combine what several systems heard, word by word",
+        description="ROVER (Fiscus, 1997): the systems are aligned to the first one, the best, and vote on every word. "
+        "With a manifest before them: result lines of all and of the combination, and whether it is better than the "
+        "first. Without one: the combined hypotheses.",
+    )
+    parser.add_argument(
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="a manifest, if there is one, then hypotheses (.jsonl)",
+    )
+    parser.add_argument(
+        "--method",
+        choices=["vote", "confidence"],
+        default="vote",
+        help="count the systems, or their confidence in the words as well (default: vote)",
+    )
+    parser.add_argument(
+        "--votes",
+        type=options.share,
+        default=_VOTES,
+        metavar="W",
+        help=f"with confidence: weight of the votes, 0 to 1 (default: {_VOTES})",
+    )
+    parser.add_argument(
+        "--nothing",
+        type=options.share,
+        default=0.7,
+        metavar="C",
+        help="confidence of a system that hears nothing where another hears a word, 0 to 1 (default: 0.7)",
+    )
+    scored.add_normalize(parser, "what all texts go through first (default: nothing)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the combined hypotheses there")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from asrattn.scoring import hypotheses
+
+    reference, files = (args.files[0], args.files[1:]) if _is_manifest(args.files[0]) else (None, args.files)
+    if len(files) < 2:
+        raise ConfigError("rover combines the hypotheses of two systems or more")
+    systems = [{line.id: line for line in hypotheses.read(file)} for file in files]
+    ids = _ids(reference, files, systems)
+    lines = [_combined(args, name, [system.get(name) for system in systems]) for name in ids]
+    if args.out:
+        hypotheses.write(args.out, lines)
+    elif not reference:
+        for line in lines:
+            print(json.dumps({"id": line.id, "text": line.text}, ensure_ascii=False))
+    if reference:
+        _print_results(args, reference, files, {line.id: line.text for line in lines})
+    return 0
+
+
+def _is_manifest(path: Path) -> bool:
+    """Whether the first line speaks of audio, which hypotheses do not."""
+    from asrattn import manifest
+
+    _, first = next(
+        manifest.objects(path, "manifest or file of hypotheses", "utterance", "name one that does"), (0, {})
+    )
+    return "audio" in first
+
+
+def _ids(
+    reference: Path | None, files: Sequence[Path], systems: Sequence[Mapping[str, "HypothesisLine"]]
+) -> list[str]:
+    """The utterances to combine: those of the manifest, else all that any system heard. What one lacks is told."""
+    from asrattn import manifest
+
+    heard = list(dict.fromkeys(name for system in systems for name in system))
+    ids = [u.id for u in manifest.read(reference)] if reference else heard
+    unknown = set(heard) - set(ids)
+    if unknown:
+        raise DataError(
+            f"{len(unknown)} utterances ({min(unknown)}, …) are not in {reference}; combine those of one set"
+        )
+    for file, system in zip(files, systems, strict=True):
+        missing = sum(name not in system for name in ids)
+        if missing:
+            print(f"{file}: {missing} utterances missing; the system hears nothing there", file=sys.stderr)
+    return ids
+
+
+def _combined(
+    args: argparse.Namespace, name: str, heard: Sequence["HypothesisLine | None"]
+) -> "HypothesisLine":
+    from asrattn.scoring import NORMALIZERS, hypotheses, rover
+
+    form = NORMALIZERS[args.normalize or "none"]
+    systems = []
+    for line in heard:
+        text = form(line.text) if line else ""
+        sure = line.confidence if line else ()
+        if args.method == "confidence" and text and not sure:
+            raise DataError(
+                f"{name}: a hypothesis has no confidence; give it one, or combine with --method vote"
+            )
+        if len(sure) not in (1, len(text.split())):  # the normaliser has parted or joined words
+            sure = (sum(sure) / len(sure),) if sure else ()
+        systems.append(rover.votes(text, sure))
+    weight = 1.0 if args.method == "vote" else args.votes
+    text = rover.combine(systems, weight, args.nothing)
+    return hypotheses.HypothesisLine(name, text, normalizer=form.fingerprint if args.normalize else "")
+
+
+def _print_results(
+    args: argparse.Namespace, reference: Path, files: Sequence[Path], texts: Mapping[str, str]
+) -> None:
+    """A line for each system, for the combination, and for how it compares with the first."""
+    from asrattn import manifest
+    from asrattn.scoring import NORMALIZERS, score
+    from asrattn.scoring.compare import System, against
+
+    form = NORMALIZERS[args.normalize or "none"]
+    utterances = manifest.read(reference)
+    heard = {
+        file.name.removesuffix(".jsonl"): scored.matched(utterances, reference, file, form.name).texts
+        for file in files
+    }
+    heard["rover"] = [texts[u.id] for u in utterances]
+    systems = [
+        System(
+            name,
+            (tuple(score(u.id, u.text, t, u.speaker, form) for u, t in zip(utterances, each, strict=True)),),
+        )
+        for name, each in heard.items()
+    ]
+    for system in systems:
+        print(system_line(system, form.name))
+    (verdict,) = against(systems[0], [systems[-1]])
+    print(verdict_line(systems[0].name, verdict))
