@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -34,6 +35,15 @@ class Looks(NamedTuple):
     skipped: float
     repeated: float
     agreement: float
+
+
+UNSEEN = Looks(*[math.nan] * 6)
+
+
+def mean(found: Sequence[Looks]) -> Looks:
+    """Of several groups of utterances, each number over those which have it."""
+    columns = ([each for each in column if not math.isnan(each)] for column in zip(*found, strict=True))
+    return Looks(*(sum(c) / len(c) if c else math.nan for c in columns)) if found else UNSEEN
 
 
 @torch.inference_mode()

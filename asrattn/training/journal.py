@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
+from asrattn.doctor import UNSEEN
 from asrattn.model import Losses
+from asrattn.training.advice import advise
 from asrattn.training.module import Training
 from asrattn.training.validation import Validation
 
@@ -63,6 +66,9 @@ class Journal(Callback):
         log.info("%s", line(row, pl_module.recipe.train.epochs))
         if pl_module.validation is not None:
             _show_samples(pl_module.validation, pl_module.recipe.train.samples)
+            advice = advise(pl_module.validation, pl_module.recipe, trainer.global_step, pl_module.progress())
+            if advice:
+                log.warning("%s", advice)
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if self._writer is not None:
@@ -83,6 +89,10 @@ def metrics(
         "dev_wer": found.wer if found else None,
         "dev_cer": found.cer if found else None,
         "dev_ctc_wer": found.ctc_wer if found else None,
+        **{
+            f"dev_{name}": _known(value)
+            for name, value in (found.looks if found else UNSEEN)._asdict().items()
+        },
         "audio_seconds_per_second": progress.audio_seconds / max(progress.train_seconds, 1e-9),
         "wall_seconds": progress.wall_seconds,
         "cpu_seconds": progress.cpu_seconds,
@@ -132,6 +142,10 @@ def _show_samples(found: Validation, count: int) -> None:
     step = max(1, len(found.scored) // max(count, 1))
     for scored in found.scored[::step][:count]:
         log.info("  said  %s\n  heard %s", scored.row.reference, scored.row.hypothesis)
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _clock(seconds: float) -> str:

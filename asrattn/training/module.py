@@ -11,15 +11,17 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from asrattn import doctor
 from asrattn.augment import Augment
 from asrattn.config import to_plain
+from asrattn.doctor import Looks
 from asrattn.errors import DataError
 from asrattn.model import Losses, SpeechModel, Whole
 from asrattn.text import Tokenizer
 from asrattn.training import optimizers, parallel, schedule
 from asrattn.training.batches import Batch, seed_of
 from asrattn.training.recipe import Recipe
-from asrattn.training.validation import Scored, Validation, decode
+from asrattn.training.validation import Scored, Validation, decode, look
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ class Training(L.LightningModule):
         self.history: list[schedule.Judged] = []
         self._judged: list[SpeechModel] = []  # in a list, since it is no part of the module
         self._scored: list[Scored] = []
+        self._looks: list[Looks] = []
 
     def configure_model(self) -> None:
         if self.sharded:
@@ -131,15 +134,18 @@ class Training(L.LightningModule):
         for ours, theirs in zip(self.average.buffers(), self.model.buffers(), strict=True):
             ours.copy_(parallel.of_first(theirs))
         self._judged = [parallel.whole(self.average)]
-        self._scored = []
+        self._scored, self._looks = [], []
 
     def validation_step(self, batch: Batch, index: int) -> None:
         if batch.utterances:
             self._scored += decode(self.judged, self.tokenizer, batch, self.recipe.loss, self.search)
+            if index == int(self.trainer.num_val_batches[0]) // 2:
+                self._looks.append(look(self.judged, batch, self.recipe.loss))
 
     def on_validation_epoch_end(self) -> None:
         found = [scored for part in parallel.everyone(self._scored) for scored in part]
-        self.validation = judged = Validation(tuple(sorted(found, key=lambda s: s.row.id)))
+        looks = doctor.mean([each for part in parallel.everyone(self._looks) for each in part])
+        self.validation = judged = Validation(tuple(sorted(found, key=lambda s: s.row.id)), looks)
         self.history.append(schedule.Judged(self.progress(), judged.loss, judged.wer))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

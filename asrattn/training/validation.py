@@ -3,28 +3,36 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from asrattn import scoring
+from asrattn import doctor, scoring
+from asrattn.doctor import UNSEEN, Looks
 from asrattn.model import LossConfig, SpeechModel
 from asrattn.scoring import ErrorCounts, Row, SetResult
 from asrattn.search import SearchConfig, beam_search, ctc_greedy
 from asrattn.text import Tokenizer
 from asrattn.training.batches import Batch
 
+EXAMINED = 16  # utterances of a batch in which attention is measured
+
 
 @dataclass(frozen=True)
 class Scored:
-    """One dev utterance: the search's result, the errors in words of greedy CTC, and the loss of its batch."""
+    """One dev utterance: the search's result, the errors in words of greedy CTC, the loss of its batch, its length."""
 
     row: Row
     ctc: ErrorCounts
     loss: float
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What a validation found: every dev utterance once, ordered by id. Rates are shares, not percentages."""
+    """What a validation found: every dev utterance once, ordered by id. Rates are shares, not percentages.
+
+    looks: what attention does, in some utterances of middle length.
+    """
 
     scored: tuple[Scored, ...]
+    looks: Looks = UNSEEN
 
     @cached_property
     def wer(self) -> float:
@@ -47,6 +55,14 @@ class Validation:
         return scoring.summarize("dev", [s.row for s in self.scored])
 
 
+def look(model: SpeechModel, batch: Batch, loss: LossConfig) -> Looks:
+    """What attention does in a few utterances of a batch."""
+    wave, wave_lens, tokens, token_lens = (
+        x[:EXAMINED] for x in (batch.wave, batch.wave_lens, batch.tokens, batch.token_lens)
+    )
+    return doctor.examine(model, wave, wave_lens, tokens, token_lens, aligned=loss.ctc > 0)
+
+
 def decode(
     model: SpeechModel, tokenizer: Tokenizer, batch: Batch, loss: LossConfig, search: SearchConfig
 ) -> list[Scored]:
@@ -64,5 +80,5 @@ def decode(
         text = tokenizer.decode(hypotheses[0].tokens)
         row = scoring.score(utterance.id, utterance.text, text, utterance.speaker)
         ctc = scoring.count_words(utterance.text, tokenizer.decode(greedy.tokens))
-        scored.append(Scored(row, ctc, nats))
+        scored.append(Scored(row, ctc, nats, utterance.seconds))
     return scored
