@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from asrattn.scoring import Row, score, summarize
+from asrattn.scoring import ErrorCounts, Row, count_words, score, summarize
 from asrattn.scoring.compare import ALPHA, System, against
 from asrattn.scoring.interval import rate_interval
 
@@ -141,7 +141,10 @@ def _twins(corpus: Corpus, quirk: float, rng: np.random.Generator) -> tuple[Syst
             wrong = draw < hard[place] * taste[place[0], 0]
             heard = ["x" if bad else word for word, bad in zip(said, wrong, strict=True)]
             speaker = f"s{place[0]}" if corpus.speakers > 1 else ""
-            run.append(score(f"{place}", " ".join(said), " ".join(heard), speaker))
+            texts = " ".join(said), " ".join(heard)
+            run.append(
+                Row(f"{place}", *texts, count_words(*texts), ErrorCounts(), speaker)
+            )  # characters cost most
     a, b = (System(name, (tuple(run),)) for name, run in zip("ab", runs, strict=True))
     return a, [b]
 
