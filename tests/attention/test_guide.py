@@ -1,0 +1,67 @@
+"""The worked example of docs/guides/attention.md does what the contract asks of every attention."""
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import test_attention_contract as contract
+import torch
+from looks import LENS, D, Q, look, queries, utterances
+
+from asrattn.config import from_plain, to_plain
+
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "attention.md"
+CHECKS = [
+    contract.test_weights_are_a_distribution_over_real_frames,
+    contract.test_queries_beside_each_other_equal_one_by_one,
+    contract.test_hypotheses_take_their_state_along_when_they_are_reordered,
+    contract.test_what_depends_on_the_query_and_what_does_not,
+    contract.test_gradients_are_those_of_finite_differences,
+    contract.test_gradients_reach_query_values_and_weights,
+    contract.test_a_thousand_frames_in_single_precision_stay_finite,
+    contract.test_half_precision_changes_little,
+]
+
+
+@pytest.fixture(scope="module")
+def example() -> dict[str, Any]:
+    """The names that the page's one block of Python defines."""
+    (block,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.S)
+    names: dict[str, Any] = {"__name__": "near"}
+    exec(compile(block, str(GUIDE), "exec"), names)
+    return names
+
+
+@pytest.fixture
+def attend(example: dict[str, Any]) -> Any:
+    torch.manual_seed(1)
+    made = example["Near"](example["NearConfig"](dim=8, width=4.0), Q, D).double()
+    made.kind = "near"
+    return made
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda c: c.__name__.removeprefix("test_"))
+def test_the_example_keeps_the_contract(check: Any, attend: Any) -> None:
+    check(attend)
+
+
+def test_the_example_is_its_formula(attend: Any) -> None:
+    values, mask = utterances()
+    asked = queries(3)
+    _, weights, _ = look(attend, asked, values, mask)
+    for b, count in enumerate(LENS.tolist()):
+        at = 0.0
+        for u, query in enumerate(asked):
+            keys = values[b, :count] @ attend.key.weight.T
+            scores = keys @ (attend.query.weight @ query[b]) / math.sqrt(8)
+            frames = torch.arange(count)
+            wanted = torch.softmax(scores - (frames - at) ** 2 / (2 * 4.0**2), 0)
+            torch.testing.assert_close(weights[u][b, :count], wanted, atol=1e-9, rtol=1e-9)
+            at = (wanted * frames).sum().item()
+
+
+def test_its_configuration_is_read_strictly(example: dict[str, Any]) -> None:
+    config = example["NearConfig"](width=3.0)
+    assert from_plain(example["NearConfig"], to_plain(config)) == config
