@@ -56,7 +56,7 @@ def test_the_example_is_its_formula(attend: Any) -> None:
         for u, query in enumerate(asked):
             keys = values[b, :count] @ attend.key.weight.T
             scores = keys @ (attend.query.weight @ query[b]) / math.sqrt(8)
-            frames = torch.arange(count)
+            frames = torch.arange(count, dtype=torch.double)
             wanted = torch.softmax(scores - (frames - at) ** 2 / (2 * 4.0**2), 0)
             torch.testing.assert_close(weights[u][b, :count], wanted, atol=1e-9, rtol=1e-9)
             at = (wanted * frames).sum().item()
