@@ -40,8 +40,9 @@ class RMSNorm(nn.RMSNorm):
 class BatchNorm(nn.Module):
     """Batch normalization (Ioffe & Szegedy 2015) over the real frames: (x - mean) / √(variance + ε) · weight + bias.
 
-    In training the statistics are those of the real frames of the batch, so that padding does not count; in use the
-    moving averages of what was seen in training, so that the rest of the batch does not count.
+    In training the statistics are those of the real frames of the batch, so that padding does not count, but not of the
+    other passes and processes of a step; in use the moving averages of what was seen in training, so that the rest of
+    the batch does not count.
     """
 
     running_mean: Tensor
