@@ -7,11 +7,12 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
@@ -32,7 +33,7 @@ def crew(work: Work, jobs: int, threads: int | None, out: Path, look: Callable[[
     What they log goes to out/worker-0.log and so on. With several GPUs each has one of its own. threads: of the CPU,
     for each; None: the processor's, shared out.
 
-    Raises StoppedError on Ctrl-C, after each process has saved what it was at; DataError where one failed.
+    Raises StoppedError on Ctrl-C and SIGTERM, after each process has saved what it was at; DataError where one failed.
     """
     make(out)
     cores = threads or max(1, (os.cpu_count() or 1) // jobs)
@@ -43,6 +44,9 @@ def crew(work: Work, jobs: int, threads: int | None, out: Path, look: Callable[[
     ]
     for process in processes:
         process.start()
+    before: Any = None
+    if threading.current_thread() is threading.main_thread():  # Python lets no other handle signals
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while any(p.is_alive() for p in processes):
             look()
@@ -54,6 +58,9 @@ def crew(work: Work, jobs: int, threads: int | None, out: Path, look: Callable[[
     except BaseException:
         _stop(processes)
         raise
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
     failed = next((p for p in processes if p.exitcode), None)
     if failed:
         raise DataError(f"a process failed; see the end of {out / failed.name}.log")
@@ -98,7 +105,7 @@ def make(folder: Path) -> None:
 
 
 def _process(work: Work, number: int, threads: int, out: Path) -> None:
-    """Ctrl-C reaches it through its parent alone."""
+    """In a session of its own: Ctrl-C reaches it through its parent alone."""
     import torch
 
     os.setsid()
