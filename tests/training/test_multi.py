@@ -73,7 +73,7 @@ def test_ten_kills_at_random_points(corpus: Path, tmp_path: Path, devices: int) 
             tmp_path, corpus, "parts", *epochs, *["--resume"][: kills > 0], devices=devices
         )
         before = time.time()
-        launch.wait_for(out / "last.ckpt", newer=before)  # then it is under way
+        launch.wait_for(out / "last.ckpt", seconds=600, newer=before)  # then it is under way
         time.sleep(draw.uniform(0, 1.5))
         assert process.poll() is None, "it ended before it was killed; more epochs are needed"
         launch.kill(process)
