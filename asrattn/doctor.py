@@ -61,7 +61,7 @@ def examine(
     """
     enc = model.encode(wave, wave_lens)
     inputs = torch.nn.functional.pad(tokens, (1, 0), value=EOS)
-    weights = model.decoder(inputs, enc.output, enc.lens).weights[:, : tokens.shape[1]].float()
+    weights = model.decoder(inputs, enc.output, enc.lens).look[:, : tokens.shape[1]].float()
     found = (
         measures.focus(weights, token_lens, enc.lens),
         measures.monotonicity(weights, token_lens),

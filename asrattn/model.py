@@ -131,7 +131,7 @@ class SpeechModel(nn.Module):
                 said = logits.log_softmax(-1)
                 consistency = consistency + consistency_loss(said, token_lens + 1) / spoken
             if config.guided:
-                guided = guided_loss(decoded.weights, token_lens + 1, encoded.lens) / spoken
+                guided = guided_loss(decoded.look, token_lens + 1, encoded.lens) / spoken
         if config.ctc > 0:
             log_probs = self.ctc_log_probs(encoded.output)
             ctc = ctc_loss(log_probs, encoded.lens, tokens, token_lens) / whole.tokens

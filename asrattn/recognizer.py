@@ -161,7 +161,7 @@ class Recognizer:
         features, _ = self.model.frontend.raw(*padded)
         enc = self.model.encode(*padded)
         shifted = torch.tensor([[EOS, *tokens]], device=self.device)
-        weights = self.model.decoder(shifted, enc.output, enc.lens).weights
+        weights = self.model.decoder(shifted, enc.output, enc.lens).look
         pieces = [*(self.tokenizer.decode([token]) for token in tokens), "<eos>"]
         return Explanation(features[0].cpu().numpy(), weights[0].float().cpu().numpy(), pieces)
 

@@ -24,7 +24,7 @@ class Stub(torch.nn.Module):
         weights = torch.zeros(len(tokens), tokens.shape[1], enc.shape[1])
         for u, t in enumerate(self.looks):
             weights[:, u, t] = 1
-        return Decoded(torch.zeros(*tokens.shape, 4), weights)
+        return Decoded(torch.zeros(*tokens.shape, 4), (weights[:, None],))
 
 
 def examined(looks: list[int], aligned: bool = True, monkeypatch: pytest.MonkeyPatch | None = None) -> Looks:

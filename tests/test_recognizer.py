@@ -243,7 +243,7 @@ class TestExplain:
         wave = torch.from_numpy(tiny.wave(1.5))[None]
         with torch.inference_mode():
             enc = recognizer.model.encode(wave, torch.tensor([wave.shape[1]]))
-            weights = recognizer.model.decoder(torch.tensor([[EOS, 5]]), enc.output, enc.lens).weights
+            weights = recognizer.model.decoder(torch.tensor([[EOS, 5]]), enc.output, enc.lens).look
         np.testing.assert_allclose(recognizer.explain(tiny.wave(1.5), [5]).weights, weights[0], rtol=1e-5)
 
 

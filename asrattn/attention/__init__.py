@@ -85,7 +85,7 @@ class Attention(Protocol[S]):
         ...
 
     def __call__(self, query: Tensor, memory: Memory, state: S) -> tuple[Tensor, Tensor, S]:
-        """query (N, Q), memory, state -> context (N, dim), weights (N, T), state.
+        """query (N, Q), memory, state -> context (N, dim), the weights of each head (N, H, T), state.
 
         The weights are not negative and zero on padding. They sum to one; those of monotonic and of Gaussian attention
         to one at most, for they may leave the utterance.

@@ -46,7 +46,7 @@ class Dot(nn.Module):
         keys = memory.keys
         queries = self.query(query).view(len(keys), 1, -1, keys.shape[-1])
         weights = softmax(queries @ keys.transpose(-1, -2) * self.scale, memory.mask)
-        return weigh(weights, memory.values), weights.flatten(0, 2), ()
+        return weigh(weights, memory.values), weights.flatten(0, 2)[:, None], ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class General(nn.Module):
     def forward(self, query: Tensor, memory: Memory, state: Stateless) -> tuple[Tensor, Tensor, Stateless]:
         queries = self.heads.ask(query, memory).to(memory.keys.dtype)
         context, looks = self.heads.look(queries @ memory.keys.transpose(-1, -2), memory)
-        return context, looks.mean(1), ()
+        return context, looks, ()
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Additive(nn.Module):
     def forward(self, query: Tensor, memory: Memory, state: Stateless) -> tuple[Tensor, Tensor, Stateless]:
         scores = hidden_scores(self.query(query), memory.keys, self.score.weight)
         context, looks = self.heads.look(scores, memory)
-        return context, looks.mean(1), ()
+        return context, looks, ()
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Concat(nn.Module):
     def forward(self, query: Tensor, memory: Memory, state: Stateless) -> tuple[Tensor, Tensor, Stateless]:
         scores = self.heads.ask(self.query(query), memory) + memory.keys.transpose(-1, -2)
         context, looks = self.heads.look(scores, memory)
-        return context, looks.mean(1), ()
+        return context, looks, ()
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class Cosine(nn.Module):
         queries = _unit(self.heads.ask(self.query(query), memory))
         scores = full(queries @ memory.keys.transpose(-1, -2)) * self.log_scale.exp()
         context, looks = self.heads.look(scores, memory)
-        return context, looks.mean(1), ()
+        return context, looks, ()
 
 
 def _unit(x: Tensor) -> Tensor:

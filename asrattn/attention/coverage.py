@@ -58,4 +58,4 @@ class Coverage(nn.Module):
         read = state.read[..., None], self.coverage.weight
         scores = hidden_scores(self.query(query), memory.keys, self.score.weight, *read)
         context, looks = self.heads.look(scores, memory)
-        return context, looks.mean(1), CoverageState(state.read + looks)
+        return context, looks, CoverageState(state.read + looks)

@@ -40,4 +40,4 @@ class Fixed(nn.Module):
 
     def forward(self, query: Tensor, memory: Memory, state: Stateless) -> tuple[Tensor, Tensor, Stateless]:
         weights = memory.keys.transpose(-1, -2).expand(-1, -1, len(query) // len(memory.mask), -1)
-        return weigh(weights, memory.values), weights.flatten(0, 2), ()
+        return weigh(weights, memory.values), weights.flatten(0, 2)[:, None], ()

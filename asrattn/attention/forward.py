@@ -64,4 +64,4 @@ class Forward(nn.Module):
         near = memory.mask[:, None] & (reached > tiny)
         weights = (scores + reached.clamp(min=tiny).log()).masked_fill(~near, lowest).softmax(-1) * near
         flat = weights.flatten(0, 1)
-        return weigh(weights[:, None], memory.values), flat, ForwardState(flat)
+        return weigh(weights[:, None], memory.values), flat[:, None], ForwardState(flat)

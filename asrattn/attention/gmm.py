@@ -77,4 +77,4 @@ class GMM(nn.Module):
         within = torch.special.ndtr(distances).diff().clamp(min=0)  # rounding may leave a little below zero
         B, T = memory.mask.shape
         weights = (shares.softmax(-1)[..., None] * within).sum(1).view(B, -1, T) * memory.mask[:, None]
-        return weigh(weights[:, None], memory.values), weights.flatten(0, 1), GMMState(means)
+        return weigh(weights[:, None], memory.values), weights.flatten(0, 1)[:, None], GMMState(means)

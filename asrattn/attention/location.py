@@ -67,4 +67,4 @@ class LocationAware(nn.Module):
         looked = self.filters(windows), self.location.weight
         scores = hidden_scores(self.query(query), memory.keys, self.score.weight, *looked)
         context, looks = self.heads.look(scores, memory)
-        return context, looks.mean(1), LocationState(looks)
+        return context, looks, LocationState(looks)

@@ -99,7 +99,8 @@ class Monotonic(nn.Module):
         energies, *others = self._scores(query, memory).unbind(1)
         at = self._stop(energies, memory.mask, state.at.view_as(energies))
         weights = _chunks(at, others[0], memory.mask, self.chunk) if others else at
-        return weigh(weights[:, None], memory.values), weights.flatten(0, 1), MonotonicState(at.flatten(0, 1))
+        context = weigh(weights[:, None], memory.values)
+        return context, weights.flatten(0, 1)[:, None], MonotonicState(at.flatten(0, 1))
 
     def _scores(self, query: Tensor, memory: Memory) -> Tensor:
         """e and, with chunks, u: (B, 1 or 2, K, T)."""

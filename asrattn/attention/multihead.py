@@ -27,10 +27,7 @@ class MultiHeadConfig:
 
 
 class MultiHead(nn.Module):
-    """softmax(Q Kᵀ / √(dim/heads)) V in each head, then a linear map (Vaswani et al. 2017).
-
-    The weights it returns are the mean over the heads.
-    """
+    """softmax(Q Kᵀ / √(dim/heads)) V in each head, then a linear map (Vaswani et al. 2017)."""
 
     def __init__(self, config: MultiHeadConfig, query: int, values: int):
         super().__init__()
@@ -55,4 +52,4 @@ class MultiHead(nn.Module):
         queries = self.query(query).view(B, -1, H, d).transpose(1, 2)
         weights = softmax(queries @ memory.keys.transpose(-1, -2) / math.sqrt(d), memory.mask)
         context = self.out(weigh(self.dropout(weights), memory.values))
-        return context, weights.mean(1).flatten(0, 1), ()
+        return context, weights.transpose(1, 2).flatten(0, 1), ()

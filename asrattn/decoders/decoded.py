@@ -6,7 +6,12 @@ from torch import Tensor
 
 
 class Decoded(NamedTuple):
-    """logits (B, U, V) of the next tokens; weights (B, U, T): where the attention looked for each of them."""
+    """logits (B, U, V) of the next tokens; weights of each layer (B, H, U, T): where its heads looked for each."""
 
     logits: Tensor
-    weights: Tensor
+    weights: tuple[Tensor, ...]
+
+    @property
+    def look(self) -> Tensor:
+        """(B, U, T): of the last layer, the mean over its heads."""
+        return self.weights[-1].mean(1)

@@ -103,12 +103,12 @@ class RecurrentDecoder(nn.Module):
             feature, look, state = self._advance(token, state, memory, cells)
             features.append(feature)
             weights.append(look)
-        return Decoded(self.out(torch.stack(features, dim=1)), torch.stack(weights, dim=1))
+        return Decoded(self.out(torch.stack(features, dim=1)), (torch.stack(weights, dim=2),))
 
     def _advance(
         self, embedded: Tensor, state: RecurrentState, memory: Memory, cells: Iterable[Cell]
     ) -> tuple[Tensor, Tensor, RecurrentState]:
-        """embedded (N, E) -> the features [s; c] (N, dim + D) of the next token, where it looks (N, T), the state."""
+        """embedded (N, E) -> the features [s; c] (N, dim + D) of the next token, the looks (N, H, T), the state."""
         x = torch.cat((embedded, state.context.to(embedded.dtype)), dim=-1)
         layers = []
         for cell, layer in zip(cells, state.layers, strict=True):

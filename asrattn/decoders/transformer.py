@@ -87,9 +87,11 @@ class TransformerDecoder(nn.Module):
         x = self._embed(tokens, start=0)
         U = tokens.shape[1]
         past = torch.ones(U, U, dtype=torch.bool, device=x.device).tril()[None]
+        weights = []
         for layer, prepared in zip(self._stack(), memory.layers, strict=True):
-            x, weights = layer(x, past, prepared)
-        return Decoded(self.out(self.norm(x)), weights)
+            x, looks = layer(x, past, prepared)
+            weights.append(looks)
+        return Decoded(self.out(self.norm(x)), tuple(weights))
 
     def _embed(self, tokens: Tensor, start: int) -> Tensor:
         x: Tensor = self.embed(tokens) * math.sqrt(self.config.dim)
@@ -100,7 +102,7 @@ class TransformerDecoder(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """x (B, U, D) over memory -> x, and where the attention looked (B, U, T)."""
+    """x (B, U, D) over memory -> x, and where each head looked (B, H, U, T)."""
 
     def __init__(self, config: TransformerDecoderConfig, values: int):
         super().__init__()
@@ -116,7 +118,7 @@ class DecoderLayer(nn.Module):
         x = self.dropout.add(x, self.self_attention(self.norms[0](x), past))
         B, U, _ = x.shape
         looked, weights = self._look(x.flatten(0, 1), memory)
-        return self._feed(looked).view(B, U, -1), weights.view(B, U, -1)
+        return self._feed(looked).view(B, U, -1), weights.view(B, U, *weights.shape[1:]).transpose(1, 2)
 
     def step(self, x: Tensor, cache: Cache, memory: Memory) -> tuple[Tensor, Cache]:
         """The next position alone: x (N, D) -> (N, D) and the longer cache."""

@@ -67,5 +67,9 @@ def look(
     for query in asked:
         context, where, state = attend(query, memory, state)
         contexts.append(context)
-        weights.append(where)
+        assert where.shape[:2] == (
+            len(query),
+            getattr(getattr(attend, "heads", 1), "count", getattr(attend, "heads", 1)),
+        )
+        weights.append(where.mean(1))
     return contexts, weights, state
