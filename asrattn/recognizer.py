@@ -64,11 +64,13 @@ class Evaluation(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """What the decoder looked at: features (F, M) before normalisation, attention (U, T), what each row writes."""
+    """What the decoder looked at: features (F, M) before normalisation, attention (U, T), what each row writes; and of
+    each layer the attention of its heads (H, U, T)."""
 
     features: NDArray[np.float32]
     weights: NDArray[np.float32]
     pieces: list[str]
+    layers: list[NDArray[np.float32]]
 
 
 class _Piece(NamedTuple):
@@ -161,9 +163,10 @@ class Recognizer:
         features, _ = self.model.frontend.raw(*padded)
         enc = self.model.encode(*padded)
         shifted = torch.tensor([[EOS, *tokens]], device=self.device)
-        weights = self.model.decoder(shifted, enc.output, enc.lens).look
+        decoded = self.model.decoder(shifted, enc.output, enc.lens)
+        layers = [looks[0].float().cpu().numpy() for looks in decoded.weights]
         pieces = [*(self.tokenizer.decode([token]) for token in tokens), "<eos>"]
-        return Explanation(features[0].cpu().numpy(), weights[0].float().cpu().numpy(), pieces)
+        return Explanation(features[0].cpu().numpy(), decoded.look[0].float().cpu().numpy(), pieces, layers)
 
     def _outcome(self, stretch: Stretch, message: str, done: list[Hypothesis], seconds: float) -> Outcome:
         if message:

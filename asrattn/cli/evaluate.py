@@ -196,7 +196,7 @@ def _picture(recognizer: "Recognizer", utterance: "Utterance", text: str) -> "Pi
         wave, *more = waves(utterance, recognizer.rate)
         if more:
             return None
-        features, weights, pieces = recognizer.explain(wave, recognizer.tokenizer.encode_lossy(text))
+        features, weights, pieces, _ = recognizer.explain(wave, recognizer.tokenizer.encode_lossy(text))
     except AudioError:
         return None
     return Picture(len(wave) / recognizer.rate, features, weights, pieces)

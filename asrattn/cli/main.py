@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import asrattn
-from asrattn.cli import ablate, compare, describe, evaluate, rover, score, search, train, transcribe
+from asrattn.cli import ablate, attend, compare, describe, evaluate, rover, score, search, train, transcribe
 from asrattn.errors import AsrattnError
 
 COMMANDS = {
@@ -25,6 +25,7 @@ COMMANDS = {
     "describe": describe,
     "search": search,
     "ablate": ablate,
+    "attend": attend,
 }
 INTERRUPTED = 130
 BROKEN_PIPE = 141

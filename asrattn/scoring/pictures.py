@@ -5,6 +5,7 @@ import io
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ class Picture:
 
     features    (F, M) log-mel or the like, None where there is none
     attention   (U, T) weights, one row an output, None where there is none
+    heads       more of them, each with its name: those of every layer and head, say
     outputs     the U output tokens as text
     seconds     length of the utterance: the span of both time axes
     """
@@ -34,13 +36,18 @@ class Picture:
     features: NDArray[np.floating] | None = None
     attention: NDArray[np.floating] | None = None
     outputs: Sequence[str] = ()
+    heads: Sequence[tuple[str, NDArray[np.floating]]] = ()
 
     def __post_init__(self) -> None:
-        if self.attention is not None and len(self.outputs) != len(self.attention):
-            raise DataError(
-                f"a picture with {len(self.attention)} rows of attention needs as many outputs, "
-                f"not {len(self.outputs)}"
-            )
+        for _, weights in self.looks():
+            if len(self.outputs) != len(weights):
+                raise DataError(
+                    f"a picture with {len(weights)} rows of attention needs as many outputs, not {len(self.outputs)}"
+                )
+
+    def looks(self) -> list[tuple[str, NDArray[np.floating]]]:
+        """All weights that there are to draw, each with its name."""
+        return [*([("output", self.attention)] if self.attention is not None else []), *self.heads]
 
 
 def png(picture: Picture) -> bytes | None:
@@ -73,8 +80,10 @@ def _panels(picture: Picture) -> list[tuple["Callable[[Axes, Picture], None]", f
     panels: list[tuple[Callable[[Axes, Picture], None], float]] = []
     if picture.features is not None and picture.features.size:
         panels.append((_draw_features, 1.5))
-    if picture.attention is not None and picture.attention.size:
-        panels.append((_draw_attention, min(0.5 + 0.15 * len(picture.outputs), 8.0)))
+    for name, weights in picture.looks():
+        if weights.size:
+            draw = partial(_draw_attention, weights=weights, name=name)
+            panels.append((draw, min(0.5 + 0.15 * len(picture.outputs), 8.0)))
     return panels
 
 
@@ -94,10 +103,10 @@ def _draw_features(axes: "Axes", picture: Picture) -> None:
     axes.set_ylabel("feature")
 
 
-def _draw_attention(axes: "Axes", picture: Picture) -> None:
+def _draw_attention(axes: "Axes", picture: Picture, weights: NDArray[np.floating], name: str) -> None:
     rows = len(picture.outputs)
     axes.imshow(
-        _tinted(np.asarray(picture.attention, np.float32)),
+        _tinted(np.asarray(weights, np.float32)),
         aspect="auto",
         extent=(0, picture.seconds, rows - 0.5, -0.5),  # outputs downwards, as they are read
         interpolation="nearest",
@@ -105,7 +114,7 @@ def _draw_attention(axes: "Axes", picture: Picture) -> None:
     axes.spines[:].set(visible=True, color=_INK, alpha=0.4, linewidth=0.6)
     axes.set_yticks(range(rows), [_label(text) for text in picture.outputs], fontsize=min(8.0, 400 / rows))
     axes.tick_params(axis="y", length=0)
-    axes.set_ylabel("output")
+    axes.set_ylabel(name)
 
 
 def _tinted(weights: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -175,7 +175,7 @@ def look(recognizer: Recognizer, utterances: Sequence[Utterance], aligned: bool)
 
 def draw(recognizer: Recognizer, utterance: Utterance) -> bytes | None:
     wave = next(waves(utterance, recognizer.rate))
-    features, weights, pieces = recognizer.explain(wave, recognizer.tokenizer.encode_lossy(utterance.text))
+    features, weights, pieces, _ = recognizer.explain(wave, recognizer.tokenizer.encode_lossy(utterance.text))
     return png(Picture(len(wave) / recognizer.rate, features, weights, pieces))
 
 

@@ -1,0 +1,103 @@
+"""`asrattn attend MODEL AUDIO`: what the decoder looks at while it writes, as a picture and a page."""
+
+import argparse
+import logging
+import math
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asrattn.cli import options
+from asrattn.errors import AudioError
+
+if TYPE_CHECKING:
+    from asrattn.audio.sound import Wave
+    from asrattn.doctor import Looks
+    from asrattn.recognizer import Recognizer
+    from asrattn.scoring.pictures import Picture
+
+_log = logging.getLogger(__name__)
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "attend",
+        help="what the decoder looks at in a sound file",
+        description="Draw the attention of one file: the features above, then every layer and head, a row for each "
+        "output. Leaves NAME.attention.png and NAME.attention.html, which opens without a network.",
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a run's model.safetensors")
+    parser.add_argument("audio", type=Path, metavar="AUDIO", help="a sound file")
+    parser.add_argument("--text", help="what to write (default: what the model hears)")
+    options.add_recognition(parser)
+    parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="default: here")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from asrattn.recognizer import waves
+    from asrattn.scoring import pictures
+    from asrattn.scoring.report import page
+
+    recognizer, search = options.recognizer(args)
+    wave, *more = waves(args.audio, recognizer.rate)
+    if more:
+        _log.warning("%s: is cut at pauses; this is the first of %d pieces", args.audio, 1 + len(more))
+    if args.text is None:
+        tokens = list(recognizer.recognize([wave], search)[0][0].tokens)
+    else:
+        tokens = recognizer.tokenizer.encode_lossy(args.text)
+    if not tokens:
+        raise AudioError(f"{args.audio}: nothing is heard in it; say what to write, with --text")
+    text = recognizer.tokenizer.decode(tokens)
+    drawn = pictures.png(_picture(recognizer, wave, tokens))
+    assert drawn is not None  # there are outputs
+    looks = _examine(recognizer, wave, tokens)
+    title = f"What is looked at in {args.audio.name}"
+    image = f'<img alt="{escape(title)}" src="{pictures.as_url(drawn)}">'
+    args.out.mkdir(parents=True, exist_ok=True)
+    found = args.out / f"{args.audio.stem}.attention.png", args.out / f"{args.audio.stem}.attention.html"
+    found[0].write_bytes(drawn)
+    found[1].write_text(page(title, [f"<p>{escape(text)}</p>", _list(looks), image]), encoding="utf-8")
+    print(text)
+    print(
+        "   ".join(f"{name} {value:.2f}" for name, value in looks._asdict().items() if not math.isnan(value))
+    )
+    for path in found:
+        print(path)
+    return 0
+
+
+def _picture(recognizer: "Recognizer", wave: "Wave", tokens: list[int]) -> "Picture":
+    from asrattn.scoring.pictures import Picture
+
+    features, _, pieces, layers = recognizer.explain(wave, tokens)
+    heads = [
+        (f"layer {layer}, head {head}", weights)
+        for layer, looks in enumerate(layers, 1)
+        for head, weights in enumerate(looks, 1)
+    ]
+    if len(heads) == 1:
+        heads = [("output", heads[0][1])]
+    return Picture(len(wave) / recognizer.rate, features, None, pieces, heads)
+
+
+def _examine(recognizer: "Recognizer", wave: "Wave", tokens: list[int]) -> "Looks":
+    import torch
+
+    from asrattn import doctor
+
+    texts = torch.tensor([tokens], device=recognizer.device)
+    counts = torch.tensor([len(tokens)], device=recognizer.device)
+    return doctor.examine(
+        recognizer.model, *recognizer.pad([wave]), texts, counts, aligned=recognizer.search.ctc > 0
+    )
+
+
+def _list(looks: "Looks") -> str:
+    """The measures, each between 0 and 1."""
+    items = "".join(
+        f"<dt>{name}</dt><dd>{'–' if math.isnan(value) else f'{value:.2f}'}</dd>"
+        for name, value in looks._asdict().items()
+    )
+    return f"<dl>{items}</dl>"
