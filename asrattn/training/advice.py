@@ -1,11 +1,12 @@
 """What to say when attention does not begin: in plain words, and with the remedies that apply to the run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from asrattn.config import to_plain
 from asrattn.doctor import Looks
 from asrattn.training.recipe import Recipe
+from asrattn.training.schedule import Judged
 from asrattn.training.validation import Validation
 
 DEAF = 0.8  # WER from which on nothing was learnt that anybody could use
@@ -13,20 +14,34 @@ SOON = 0.15  # share of the run before which nothing is said
 PLATEAU = (
     1000  # updates before which nothing is said: CTC and attention sit on a plateau for the first 400 to 700
 )
+SPAN, FALL = (
+    0.1,
+    0.05,
+)  # where the dev loss fell by 5 % over the last tenth of the run or more, it learns: slowly
 LONG = 8.0  # mean seconds of an utterance, from which on it is hard to find the way along it
 FAST = 3e-3  # learning rate of the Adam family that few models bear
 
 
-def advise(found: Validation, recipe: Recipe, steps: int, progress: float) -> str | None:
-    """A warning in one line, or nothing: where something is recognised, and early in the run, all is well."""
+def advise(
+    found: Validation, recipe: Recipe, steps: int, progress: float, history: Sequence[Judged]
+) -> str | None:
+    """A warning in one line, or nothing: where something is recognised, early in the run, and while the loss on dev
+    still falls, all is well. history: all validations so far, this one the last."""
     patience = max(PLATEAU, min(recipe.train.patience_start, steps / max(progress, SOON) / 2))
-    if found.wer < DEAF or progress < SOON or steps < patience:
+    if found.wer < DEAF or progress < SOON or steps < patience or learns(history):
         return None
     deaf = recipe.loss.ctc > 0 and found.ctc_wer >= DEAF
     state = f"attention has not begun after {steps} updates (dev WER {100 * found.wer:.0f} %): {seen(found.looks)}"
     if deaf:
         state += "; CTC hears nothing either"
     return f"{state}. Try " + "; or ".join(remedies(found, recipe, deaf))
+
+
+def learns(history: Sequence[Judged]) -> bool:
+    """Whether the loss falls; also where that cannot be told yet."""
+    now = history[-1]
+    before = [each for each in history if each.progress <= now.progress - SPAN]
+    return not before or now.loss < (1 - FALL) * before[-1].loss
 
 
 def seen(looks: Looks) -> str:

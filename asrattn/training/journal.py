@@ -66,7 +66,13 @@ class Journal(Callback):
         log.info("%s", line(row, pl_module.recipe.train.epochs))
         if pl_module.validation is not None:
             _show_samples(pl_module.validation, pl_module.recipe.train.samples)
-            advice = advise(pl_module.validation, pl_module.recipe, trainer.global_step, pl_module.progress())
+            advice = advise(
+                pl_module.validation,
+                pl_module.recipe,
+                trainer.global_step,
+                pl_module.progress(),
+                pl_module.history,
+            )
             if advice:
                 log.warning("%s", advice)
 

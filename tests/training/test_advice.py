@@ -12,9 +12,10 @@ from asrattn import doctor, scoring
 from asrattn.config import override
 from asrattn.doctor import UNSEEN, Looks
 from asrattn.scoring import ErrorCounts
-from asrattn.training.advice import advise
+from asrattn.training import advice
 from asrattn.training.fit import fit
 from asrattn.training.recipe import Recipe
+from asrattn.training.schedule import Judged
 from asrattn.training.validation import Scored, Validation
 
 EVEN = Looks(focus=0.02, monotonicity=1.0, diagonality=0.45, skipped=0.5, repeated=0.1, agreement=0.05)
@@ -27,6 +28,14 @@ def judged(heard: str, ctc_wrong: int, looks: Looks = EVEN, seconds: float = 3.0
     return Validation((Scored(row, ErrorCounts(10 - ctc_wrong, ctc_wrong, 0, 0), 2.0, seconds),), looks)
 
 
+def advise(
+    found: Validation, recipe: Recipe, steps: int, progress: float, losses: tuple[float, ...] = (2, 2)
+) -> str | None:
+    """The validations so far lie a fifth of the run apart."""
+    history = [Judged(progress - 0.2 * back, loss, 1.0) for back, loss in enumerate(reversed(losses))]
+    return advice.advise(found, recipe, steps, progress, history[::-1])
+
+
 DEAF = judged("ten", ctc_wrong=10)
 
 
@@ -37,6 +46,13 @@ def test_nothing_is_said_early_or_where_something_is_heard() -> None:
     assert advise(judged("one two three", ctc_wrong=10), RECIPE, steps=5000, progress=0.5) is None
     assert advise(DEAF, RECIPE, steps=5000, progress=0.5) is not None
     assert advise(DEAF, RECIPE, steps=1100, progress=0.6) is not None  # a short run
+
+
+def test_nothing_is_said_while_the_loss_falls_or_before_that_can_be_told() -> None:
+    assert advise(DEAF, RECIPE, 3000, 0.5, (2.2, 2.0, 1.8)) is None
+    assert advise(DEAF, RECIPE, 3000, 0.5, (2.0,)) is None
+    assert advise(DEAF, RECIPE, 3000, 0.5, (2.5, 2.0, 1.98)) is not None
+    assert advise(DEAF, RECIPE, 3000, 0.5, (1.8, 2.0)) is not None
 
 
 def test_what_is_seen_comes_first() -> None:
