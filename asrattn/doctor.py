@@ -36,6 +36,10 @@ class Looks(NamedTuple):
     repeated: float
     agreement: float
 
+    def known(self) -> dict[str, float | None]:
+        """By name; None for what cannot be told."""
+        return {name: None if math.isnan(value) else value for name, value in self._asdict().items()}
+
 
 UNSEEN = Looks(*[math.nan] * 6)
 

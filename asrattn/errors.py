@@ -4,6 +4,8 @@
 class AsrattnError(Exception):
     """Something the user can mend; its message is one line."""
 
+    status = 1  # of the command that it ends
+
 
 class ConfigError(AsrattnError):
     """A setting is unknown, of the wrong type or out of range."""
@@ -31,3 +33,9 @@ class CheckpointError(AsrattnError):
 
 class LostError(AsrattnError):
     """Another process of the run is gone, or does not answer."""
+
+
+class StoppedError(AsrattnError):
+    """The run was told to stop; what it had done is on disk."""
+
+    status = 130

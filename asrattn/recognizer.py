@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from asrattn import checkpoint, segments
+from asrattn import checkpoint, doctor, segments
 from asrattn.audio.sound import Wave
 from asrattn.checkpoint import Saved
+from asrattn.doctor import Looks
 from asrattn.errors import AudioError, ConfigError
 from asrattn.manifest import Utterance
 from asrattn.search import Hypothesis, SearchConfig, beam_search
@@ -152,14 +153,14 @@ class Recognizer:
         Raises AudioError for a wave which is too short for the model or holds what is no number.
         """
         search = search or self.search
-        enc = self.model.encode(*self.pad(waves))
+        enc = self.model.encode(*self._pad(waves))
         ctc = self.model.ctc_log_probs(enc.output) if search.ctc > 0 else None
         return beam_search(self.model.decoder, enc.output, enc.lens, ctc, search)
 
     @torch.inference_mode()
     def explain(self, wave: Wave, tokens: Sequence[int]) -> Explanation:
         """What the decoder looks at while it writes the tokens for the (S,) wave; the last row writes the end."""
-        padded = self.pad([wave])
+        padded = self._pad([wave])
         features, _ = self.model.frontend.raw(*padded)
         enc = self.model.encode(*padded)
         shifted = torch.tensor([[EOS, *tokens]], device=self.device)
@@ -167,6 +168,14 @@ class Recognizer:
         layers = [looks[0].float().cpu().numpy() for looks in decoded.weights]
         pieces = [*(self.tokenizer.decode([token]) for token in tokens), "<eos>"]
         return Explanation(features[0].cpu().numpy(), decoded.look[0].float().cpu().numpy(), pieces, layers)
+
+    def examine(self, waves: Sequence[Wave], texts: Sequence[Sequence[int]], aligned: bool) -> Looks:
+        """What attention does while the decoder writes each text's tokens for its (S,) wave, see `doctor.examine`."""
+        counts = torch.tensor([len(text) for text in texts], device=self.device)
+        tokens = torch.zeros(len(texts), max(1, int(counts.max())), dtype=torch.int64, device=self.device)
+        for row, text in zip(tokens, texts, strict=True):
+            row[: len(text)] = torch.tensor(text, dtype=torch.int64)
+        return doctor.examine(self.model, *self._pad(waves), tokens, counts, aligned)
 
     def _outcome(self, stretch: Stretch, message: str, done: list[Hypothesis], seconds: float) -> Outcome:
         if message:
@@ -222,7 +231,7 @@ class Recognizer:
         lens: Tensor = self.model.encoder.lens(self.model.frontend.lens(samples))
         return lens
 
-    def pad(self, waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
+    def _pad(self, waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
         """(S,) waves as (B, S) and (B,) on the device. Raises AudioError for one that cannot be recognised."""
         if trouble := next(filter(None, map(self._trouble, waves)), ""):
             raise AudioError(trouble)

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import math
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     text = recognizer.tokenizer.decode(tokens)
     drawn = pictures.png(_picture(recognizer, wave, tokens))
     assert drawn is not None  # there are outputs
-    looks = _examine(recognizer, wave, tokens)
+    looks = recognizer.examine([wave], [tokens], aligned=recognizer.search.ctc > 0)
     title = f"What is looked at in {args.audio.name}"
     image = f'<img alt="{escape(title)}" src="{pictures.as_url(drawn)}">'
     args.out.mkdir(parents=True, exist_ok=True)
@@ -60,9 +59,7 @@ def run(args: argparse.Namespace) -> int:
     found[0].write_bytes(drawn)
     found[1].write_text(page(title, [f"<p>{escape(text)}</p>", _list(looks), image]), encoding="utf-8")
     print(text)
-    print(
-        "   ".join(f"{name} {value:.2f}" for name, value in looks._asdict().items() if not math.isnan(value))
-    )
+    print("   ".join(f"{name} {value:.2f}" for name, value in looks.known().items() if value is not None))
     for path in found:
         print(path)
     return 0
@@ -82,22 +79,10 @@ def _picture(recognizer: "Recognizer", wave: "Wave", tokens: list[int]) -> "Pict
     return Picture(len(wave) / recognizer.rate, features, None, pieces, heads)
 
 
-def _examine(recognizer: "Recognizer", wave: "Wave", tokens: list[int]) -> "Looks":
-    import torch
-
-    from asrattn import doctor
-
-    texts = torch.tensor([tokens], device=recognizer.device)
-    counts = torch.tensor([len(tokens)], device=recognizer.device)
-    return doctor.examine(
-        recognizer.model, *recognizer.pad([wave]), texts, counts, aligned=recognizer.search.ctc > 0
-    )
-
-
 def _list(looks: "Looks") -> str:
     """The measures, each between 0 and 1."""
     items = "".join(
-        f"<dt>{name}</dt><dd>{'–' if math.isnan(value) else f'{value:.2f}'}</dd>"
-        for name, value in looks._asdict().items()
+        f"<dt>{name}</dt><dd>{'–' if value is None else f'{value:.2f}'}</dd>"
+        for name, value in looks.known().items()
     )
     return f"<dl>{items}</dl>"

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()  # here a full disk or a closed pipe can still be told
             return status
         except AsrattnError as error:
-            return _tell(str(error), 1)
+            return _tell(str(error), error.status)
         except KeyboardInterrupt:
             return _tell("interrupted", INTERRUPTED)
         except BrokenPipeError:

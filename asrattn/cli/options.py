@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from asrattn.part import WHOLE, Part
@@ -27,6 +28,27 @@ def add_recognition(parser: argparse.ArgumentParser) -> None:
         "--ctc", type=share, metavar="W", help="weight of the CTC score, 0 to 1 (default: the model's own)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    add_threads(parser)
+
+
+def add_training(parser: argparse.ArgumentParser, what: str) -> None:
+    """What every command that trains a recipe takes; `what` it writes into --out."""
+    parser.add_argument(
+        "recipe", type=Path, metavar="RECIPE.py", help="a file that sets RECIPE = Recipe(...)"
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="holds train.jsonl and dev.jsonl"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"where {what} written")
+    parser.add_argument("--accelerator", choices=["auto", "cpu", "gpu"], default="auto", help="default: auto")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="settings",
+        help="change a setting of the recipe, e.g. model.encoder.layers=2; may be repeated",
+    )
     add_threads(parser)
 
 

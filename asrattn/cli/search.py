@@ -1,11 +1,8 @@
 """`asrattn search`: settings of a recipe, searched for the lowest WER on dev."""
 
 import argparse
-import sys
-from pathlib import Path
 
-from asrattn.cli.options import add_threads, positive
-from asrattn.cli.train import INTERRUPTED
+from asrattn.cli import options
 
 SHOWN = 10
 
@@ -18,13 +15,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "one as a recipe, OUT/best.py. The same command goes on with a search that was stopped, also with a larger "
         "budget, and may run on several machines that share OUT. Needs pip install 'asrattn[search]'.",
     )
-    parser.add_argument(
-        "recipe", type=Path, metavar="RECIPE.py", help="a file that sets RECIPE = Recipe(...)"
-    )
-    parser.add_argument(
-        "--data", type=Path, required=True, metavar="DIR", help="holds train.jsonl and dev.jsonl"
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the search is written")
+    options.add_training(parser, "the search is")
     parser.add_argument(
         "--space",
         action="append",
@@ -35,25 +26,16 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "--budget", required=True, metavar="N|TIME", help="trials in all, or how long: 20, 90m, 2h"
     )
-    parser.add_argument("--jobs", type=positive, default=1, metavar="N", help="trials at a time (default: 1)")
-    parser.add_argument("--accelerator", choices=["auto", "cpu", "gpu"], default="auto", help="default: auto")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="settings",
-        help="change a setting of the recipe for all trials; may be repeated",
+        "--jobs", type=options.positive, default=1, metavar="N", help="trials at a time (default: 1)"
     )
-    add_threads(parser)
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from asrattn.config import override
     from asrattn.training import hunters, space
-    from asrattn.training.callbacks import StoppedError
     from asrattn.training.recipe import Recipe
     from asrattn.training.trials import Hunt
 
@@ -61,11 +43,7 @@ def run(args: argparse.Namespace) -> int:
     axes = tuple(space.parse(text, recipe) for text in args.space)
     budget = space.Budget.parse(args.budget)
     what = Hunt(recipe, axes, args.data, args.out, budget, args.seed, args.accelerator)
-    try:
-        ended = hunters.hunt(what, args.jobs, args.threads)
-    except StoppedError as stopped:
-        print(f"asrattn: {stopped}", file=sys.stderr)
-        return INTERRUPTED
+    ended = hunters.hunt(what, args.jobs, args.threads)
     for trial in ended[:SHOWN]:
         print(hunters.line(what, trial))
     print(args.out / hunters.BEST)

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
-from asrattn import doctor, manifest
+from asrattn import manifest
 from asrattn.config import check, override, to_plain
+from asrattn.doctor import Looks
 from asrattn.errors import ConfigError
 from asrattn.manifest import Utterance
 from asrattn.recognizer import Recognizer, Transcript, waves
 from asrattn.scoring import hypotheses
 from asrattn.scoring.hypotheses import HypothesisLine
 from asrattn.scoring.pictures import Picture, png
+from asrattn.training import storage
 from asrattn.training.crew import Follower, hold
 from asrattn.training.fit import fit
 from asrattn.training.recipe import Recipe
-from asrattn.training.storage import EARLIER, LAST
+from asrattn.training.storage import LAST
 
 log = logging.getLogger(__name__)
 
@@ -138,8 +138,7 @@ def _do(what: Ablation, run: Run) -> None:
     except ConfigError as error:
         raise ConfigError(f"{run.variant.name}: {error}") from None
     _judge(Recognizer.load(model), manifest.read(what.judged), recipe, run.folder)
-    for name in (LAST, EARLIER):
-        (run.folder / name).unlink(missing_ok=True)  # as large as three models, and done with
+    storage.discard(run.folder)
 
 
 def _judge(recognizer: Recognizer, utterances: list[Utterance], recipe: Recipe, folder: Path) -> None:
@@ -154,23 +153,21 @@ def _judge(recognizer: Recognizer, utterances: list[Utterance], recipe: Recipe, 
     card = recognizer.card
     names = ("parameters", "epochs", "wall_seconds", "cpu_seconds", "commit", "hardware", "dev_wer")
     told = {name: card.get(name) for name in names}
-    plain = {**told, "decoding_cpu_seconds": heard.cpu_seconds, "audio_seconds": heard.audio_seconds}
-    plain["looks"] = {name: _finite(value) for name, value in looks._asdict().items()}
+    plain: dict[str, Any] = {
+        **told,
+        "decoding_cpu_seconds": heard.cpu_seconds,
+        "audio_seconds": heard.audio_seconds,
+    }
+    plain["looks"] = looks.known()
     draft = folder / f"{RESULT}.part"
     draft.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
     draft.replace(folder / RESULT)
 
 
-def look(recognizer: Recognizer, utterances: Sequence[Utterance], aligned: bool) -> doctor.Looks:
+def look(recognizer: Recognizer, utterances: Sequence[Utterance], aligned: bool) -> Looks:
     """What attention does while it reads these utterances with their own texts."""
-    tokens = [recognizer.tokenizer.encode_lossy(u.text) for u in utterances]
-    counts = torch.tensor([len(t) for t in tokens])
-    padded = torch.zeros(len(tokens), max(1, int(counts.max())), dtype=torch.int64)
-    for row, found in zip(padded, tokens, strict=True):
-        row[: len(found)] = torch.tensor(found, dtype=torch.int64)
-    heard = recognizer.pad([next(waves(u, recognizer.rate)) for u in utterances])
-    device = recognizer.device
-    return doctor.examine(recognizer.model, *heard, padded.to(device), counts.to(device), aligned)
+    heard = [next(waves(u, recognizer.rate)) for u in utterances]
+    return recognizer.examine(heard, [recognizer.tokenizer.encode_lossy(u.text) for u in utterances], aligned)
 
 
 def draw(recognizer: Recognizer, utterance: Utterance) -> bytes | None:
@@ -207,7 +204,3 @@ def claim(what: Ablation) -> None:
 
 def _slug(name: str) -> str:
     return "".join(c if c.isalnum() or c in "+-.=" else "_" for c in name)
-
-
-def _finite(value: float) -> float | None:
-    return value if value == value else None

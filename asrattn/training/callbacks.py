@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Callback
 
 from asrattn import checkpoint
 from asrattn.config import Plain
-from asrattn.errors import AsrattnError
+from asrattn.errors import StoppedError
 from asrattn.training import parallel
 from asrattn.training.journal import Progress
 from asrattn.training.module import Training
@@ -27,10 +27,6 @@ from asrattn.training.validation import Validation
 log = logging.getLogger(__name__)
 
 MODEL = "model.safetensors"
-
-
-class StoppedError(AsrattnError):
-    """The run was told to stop; what it had done is on disk."""
 
 
 class Keeper(Callback):

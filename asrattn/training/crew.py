@@ -17,8 +17,7 @@ from typing import Any, NoReturn
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from asrattn.errors import AsrattnError, ConfigError, DataError
-from asrattn.training.callbacks import StoppedError
+from asrattn.errors import AsrattnError, ConfigError, DataError, StoppedError
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +52,9 @@ def crew(work: Work, jobs: int, threads: int | None, out: Path, look: Callable[[
             time.sleep(_LOOK)
         look()
     except KeyboardInterrupt:
-        _stop(processes)
         raise StoppedError(f"stopped; the same command goes on in {out}") from None
-    except BaseException:
-        _stop(processes)
-        raise
     finally:
+        _stop(processes)  # those that are done do not mind
         if before is not None:
             signal.signal(signal.SIGTERM, before)
     failed = next((p for p in processes if p.exitcode), None)

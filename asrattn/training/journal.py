@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import logging
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,10 +94,7 @@ def metrics(
         "dev_wer": found.wer if found else None,
         "dev_cer": found.cer if found else None,
         "dev_ctc_wer": found.ctc_wer if found else None,
-        **{
-            f"dev_{name}": _known(value)
-            for name, value in (found.looks if found else UNSEEN)._asdict().items()
-        },
+        **{f"dev_{name}": value for name, value in (found.looks if found else UNSEEN).known().items()},
         "audio_seconds_per_second": progress.audio_seconds / max(progress.train_seconds, 1e-9),
         "wall_seconds": progress.wall_seconds,
         "cpu_seconds": progress.cpu_seconds,
@@ -148,10 +144,6 @@ def _show_samples(found: Validation, count: int) -> None:
     step = max(1, len(found.scored) // max(count, 1))
     for scored in found.scored[::step][:count]:
         log.info("  said  %s\n  heard %s", scored.row.reference, scored.row.hypothesis)
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
 
 
 def _clock(seconds: float) -> str:

@@ -41,6 +41,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             ) from None
 
 
+def discard(folder: Path) -> None:
+    """The checkpoints of a run that nobody goes on with: as large as three models."""
+    for name in (LAST, EARLIER):
+        (folder / name).unlink(missing_ok=True)
+
+
 def latest(folder: Path) -> tuple[Path, dict[str, Any]]:
     """The last good checkpoint of a run and its content: last.ckpt, or the one before it where that is damaged.
 

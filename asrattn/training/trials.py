@@ -17,15 +17,14 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from asrattn.config import override, to_plain
-from asrattn.errors import AsrattnError, ConfigError
-from asrattn.training import space
-from asrattn.training.callbacks import StoppedError
+from asrattn.errors import AsrattnError, ConfigError, StoppedError
+from asrattn.training import space, storage
 from asrattn.training.crew import Follower, hold, locked, make
 from asrattn.training.fit import fit
 from asrattn.training.module import Training
 from asrattn.training.recipe import Recipe
 from asrattn.training.space import Axis, Budget, Range
-from asrattn.training.storage import EARLIER, LAST
+from asrattn.training.storage import LAST
 
 if TYPE_CHECKING:
     import optuna
@@ -140,8 +139,7 @@ def _run(
         found.tell(trial, state=optuna.trial.TrialState.FAIL)
     else:
         found.tell(trial, watch.best)
-    for name in (LAST, EARLIER):
-        (folder / name).unlink(missing_ok=True)  # as large as three models, and never resumed
+    storage.discard(folder)
 
 
 class Watch(Callback):

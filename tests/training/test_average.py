@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn import checkpoint
+from asrattn.errors import StoppedError
 from asrattn.training.average import Averager, Kept, choose
-from asrattn.training.callbacks import StoppedError
 from asrattn.training.fit import fit
 from asrattn.training.module import Training
 

@@ -16,10 +16,9 @@ import torch
 
 from asrattn import checkpoint
 from asrattn.augment import AugmentConfig
-from asrattn.errors import CheckpointError, ConfigError, DataError
+from asrattn.errors import CheckpointError, ConfigError, DataError, StoppedError
 from asrattn.model import LossConfig, Losses, SpeechModel
 from asrattn.training import callbacks, storage
-from asrattn.training.callbacks import StoppedError
 from asrattn.training.fit import fit
 from asrattn.training.module import Training
 

@@ -15,8 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
-from asrattn.errors import ConfigError
-from asrattn.training.callbacks import StoppedError
+from asrattn.errors import ConfigError, StoppedError
 from asrattn.training.fit import fit
 from asrattn.training.module import Training
 from asrattn.training.schedule import (

@@ -16,9 +16,8 @@ import tones
 
 from asrattn.cli.main import main
 from asrattn.config import override
-from asrattn.errors import ConfigError
+from asrattn.errors import ConfigError, StoppedError
 from asrattn.training import hunters, space, trials
-from asrattn.training.callbacks import StoppedError
 from asrattn.training.recipe import Recipe
 from asrattn.training.source import source
 from asrattn.training.space import Budget, Choice, Range
