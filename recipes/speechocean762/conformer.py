@@ -21,7 +21,7 @@ RECIPE = Recipe(
     ),
     loss=LossConfig(ctc=0.4, inter_ctc=0.3, token_noise=0.1, consistency=0.3),
     train=TrainConfig(
-        epochs=40,
+        epochs=30,
         optimizer=AdamWConfig(learning_rate=1.5e-3),
         schedule=CosineConfig(floor=0.05),
         ema=0.999,
