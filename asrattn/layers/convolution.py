@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asrattn.config import check
+from asrattn.layers.activation import project_silu
 from asrattn.layers.linear import Linear
 from asrattn.layers.norm import Norm, norm, normalized
 
@@ -52,5 +53,4 @@ class Convolution(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         x = F.glu(self.gate(x), dim=-1) * mask[..., None]  # padding must not leak in through the kernel
         x = self.depthwise(x)
-        out: Tensor = self.out(F.silu(normalized(self.norm, x, mask)))
-        return out
+        return project_silu(normalized(self.norm, x, mask), self.out)

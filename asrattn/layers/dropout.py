@@ -20,17 +20,20 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.p == 0:
-            return x
-        return x * self._mask(x) if x.device.type == "cpu" else F.dropout(x, self.p)
+        mask = self.mask(x)
+        return F.dropout(x, self.p, self.training) if mask is None else x * mask
 
     def add(self, residual: Tensor, x: Tensor, share: float = 1.0) -> Tensor:
         """residual + share · dropout(x), in one pass over the memory."""
-        if self.training and self.p and x.device.type == "cpu":
-            return torch.addcmul(residual, x, self._mask(x), value=share)
-        return torch.add(residual, self(x), alpha=share)
+        mask = self.mask(x)
+        if mask is None:
+            return torch.add(residual, self(x), alpha=share)
+        return torch.addcmul(residual, x, mask, value=share)
 
-    def _mask(self, x: Tensor) -> Tensor:
+    def mask(self, x: Tensor) -> Tensor | None:
+        """What x is multiplied with, drawn anew; none where nothing is dropped, or torch's own dropout does it."""
+        if not (self.training and self.p and x.device.type == "cpu"):
+            return None
         row = _dropped(self.p, x.dtype, max(22, (2 * x.numel()).bit_length()))
         start = int(torch.randint(len(row) - x.numel(), ()))
         return row[start : start + x.numel()].view(x.shape)

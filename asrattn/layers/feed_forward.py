@@ -1,7 +1,8 @@
 """The feed-forward net."""
 
-from torch import nn
+from torch import Tensor, nn
 
+from asrattn.layers.activation import project_silu
 from asrattn.layers.dropout import Dropout
 from asrattn.layers.linear import Linear
 
@@ -11,3 +12,8 @@ class FeedForward(nn.Sequential):
 
     def __init__(self, dim: int, hidden: int, dropout: float):
         super().__init__(Linear(dim, hidden), nn.SiLU(), Dropout(dropout), Linear(hidden, dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        expand, _, dropout, out = self
+        assert isinstance(dropout, Dropout)
+        return project_silu(expand(x), out, dropout)
