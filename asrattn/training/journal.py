@@ -9,6 +9,7 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 
 from asrattn.doctor import UNSEEN
 from asrattn.model import Losses
@@ -17,6 +18,8 @@ from asrattn.training.module import Training
 from asrattn.training.validation import Validation
 
 log = logging.getLogger(__name__)
+
+PIXELS = 6  # each way, for a weight
 
 
 @dataclasses.dataclass
@@ -34,7 +37,8 @@ class Progress:
 
 
 class Journal(Callback):
-    """metrics.csv and TensorBoard, a row an epoch; what was heard in some dev utterances, in the log."""
+    """metrics.csv and TensorBoard, a row an epoch; what was heard in some dev utterances, in the log; what attention
+    does in one of them, as a picture in TensorBoard."""
 
     def __init__(self, out: Path, progress: Callable[[], Progress]) -> None:
         self.out = out
@@ -61,6 +65,10 @@ class Journal(Callback):
         for name, value in row.items():
             if value is not None and name != "epoch":
                 self._writer.add_scalar(name, value, row["epoch"])
+        if pl_module.validation is not None and pl_module.validation.sight is not None:
+            self._writer.add_image(
+                "attention", drawn(pl_module.validation.sight), row["epoch"], dataformats="HW"
+            )
         self._writer.flush()
         log.info("%s", line(row, pl_module.recipe.train.epochs))
         if pl_module.validation is not None:
@@ -78,6 +86,12 @@ class Journal(Callback):
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if self._writer is not None:
             self._writer.close()
+
+
+def drawn(weights: Tensor) -> Tensor:
+    """Attention (U, T) in grey, a token below the other, dark where it looks, in squares large enough to see."""
+    strength = (weights / weights.max().clamp(min=1e-6)).clamp(0, 1).sqrt()
+    return (1 - strength).repeat_interleave(PIXELS, 0).repeat_interleave(PIXELS, 1)
 
 
 def metrics(

@@ -59,7 +59,7 @@ class Training(L.LightningModule):
         self.history: list[schedule.Judged] = []
         self._judged: list[SpeechModel] = []  # in a list, since it is no part of the module
         self._scored: list[Scored] = []
-        self._looks: list[Looks] = []
+        self._looks: list[tuple[Looks, Tensor]] = []
 
     def configure_model(self) -> None:
         if self.sharded:
@@ -144,8 +144,9 @@ class Training(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         found = [scored for part in parallel.everyone(self._scored) for scored in part]
-        looks = doctor.mean([each for part in parallel.everyone(self._looks) for each in part])
-        self.validation = judged = Validation(tuple(sorted(found, key=lambda s: s.row.id)), looks)
+        seen = [each for part in parallel.everyone(self._looks) for each in part]
+        looks, sight = doctor.mean([looks for looks, _ in seen]), next((sight for _, sight in seen), None)
+        self.validation = judged = Validation(tuple(sorted(found, key=lambda s: s.row.id)), looks, sight)
         self.history.append(schedule.Judged(self.progress(), judged.loss, judged.wer))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -3,12 +3,15 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import torch
+from torch import Tensor
+
 from asrattn import doctor, scoring
 from asrattn.doctor import UNSEEN, Looks
 from asrattn.model import LossConfig, SpeechModel
 from asrattn.scoring import ErrorCounts, Row, SetResult
 from asrattn.search import SearchConfig, beam_search, ctc_greedy
-from asrattn.text import Tokenizer
+from asrattn.text import EOS, Tokenizer
 from asrattn.training.batches import Batch
 
 EXAMINED = 16  # utterances of a batch in which attention is measured
@@ -28,11 +31,13 @@ class Scored:
 class Validation:
     """What a validation found: every dev utterance once, ordered by id. Rates are shares, not percentages.
 
-    looks: what attention does, in some utterances of middle length.
+    looks   what attention does, in some utterances of middle length
+    sight   the attention (U, T) of one of them, the same one every time
     """
 
     scored: tuple[Scored, ...]
     looks: Looks = UNSEEN
+    sight: Tensor | None = None
 
     @cached_property
     def wer(self) -> float:
@@ -55,12 +60,16 @@ class Validation:
         return scoring.summarize("dev", [s.row for s in self.scored])
 
 
-def look(model: SpeechModel, batch: Batch, loss: LossConfig) -> Looks:
-    """What attention does in a few utterances of a batch."""
+def look(model: SpeechModel, batch: Batch, loss: LossConfig) -> tuple[Looks, Tensor]:
+    """What attention does in a few utterances of a batch, and its weights (U, T) in the first one."""
     wave, wave_lens, tokens, token_lens = (
         x[:EXAMINED] for x in (batch.wave, batch.wave_lens, batch.tokens, batch.token_lens)
     )
-    return doctor.examine(model, wave, wave_lens, tokens, token_lens, aligned=loss.ctc > 0)
+    looks = doctor.examine(model, wave, wave_lens, tokens, token_lens, aligned=loss.ctc > 0)
+    enc = model.encode(wave[:1], wave_lens[:1])
+    inputs = torch.nn.functional.pad(tokens[:1, : int(token_lens[0])], (1, 0), value=EOS)
+    weights = model.decoder(inputs, enc.output, enc.lens).look[0, :, : int(enc.lens[0])]
+    return looks, weights.float().cpu()
 
 
 def decode(

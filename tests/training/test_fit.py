@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 import tones
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from asrattn import checkpoint
 from asrattn.augment import AugmentConfig
 from asrattn.errors import CheckpointError, ConfigError, DataError, StoppedError
 from asrattn.model import LossConfig, Losses, SpeechModel
-from asrattn.training import callbacks, storage
+from asrattn.training import callbacks, journal, storage
 from asrattn.training.fit import fit
 from asrattn.training.module import Training
 
@@ -62,7 +63,11 @@ def test_a_run_learns_and_leaves_a_model_that_says_how_it_was_made(corpus: Path,
     assert [r["dev_wer"] != "" for r in found] == [False, True, True]  # the last one in any case
     losses = [float(r["train_total"]) for r in found]
     assert losses[2] < losses[1] < losses[0]
-    assert list((tmp_path / "run" / "tensorboard").iterdir())
+    board = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    assert {"train_total", "dev_wer", "dev_focus"} <= set(board.Tags()["scalars"])
+    drawn = board.Images("attention")
+    assert [each.step for each in drawn] == [2, 3]
+    assert drawn[0].width % journal.PIXELS == drawn[0].height % journal.PIXELS == 0
 
 
 def test_the_same_seed_gives_the_same_losses_and_resuming_changes_none(
