@@ -35,16 +35,16 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def run(args: argparse.Namespace) -> int:
     from asrattn.config import override
-    from asrattn.training import hunters, space
+    from asrattn.training import searched, space
     from asrattn.training.recipe import Recipe
-    from asrattn.training.trials import Hunt
+    from asrattn.training.trials import Search
 
     recipe = override(Recipe.load(args.recipe), args.settings)
     axes = tuple(space.parse(text, recipe) for text in args.space)
     budget = space.Budget.parse(args.budget)
-    what = Hunt(recipe, axes, args.data, args.out, budget, args.seed, args.accelerator)
-    ended = hunters.hunt(what, args.jobs, args.threads)
+    what = Search(recipe, axes, args.data, args.out, budget, args.seed, args.accelerator)
+    ended = searched.search(what, args.jobs, args.threads)
     for trial in ended[:SHOWN]:
-        print(hunters.line(what, trial))
-    print(args.out / hunters.BEST)
+        print(searched.line(what, trial))
+    print(args.out / searched.BEST)
     return 0

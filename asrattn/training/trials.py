@@ -37,7 +37,7 @@ PATIENCE = 1 / 3  # share of the epochs before which none is: the CTC loss sits 
 
 
 @dataclass(frozen=True)
-class Hunt:
+class Search:
     """A search: the recipe, what of it may change, where it is written, how much it may cost."""
 
     recipe: Recipe
@@ -63,7 +63,7 @@ def best(trial: "optuna.trial.FrozenTrial") -> float:
     return min(trial.intermediate_values.values(), default=math.inf)
 
 
-def study(hunt: Hunt, worker: int = 0) -> "optuna.Study":
+def study(search: Search, worker: int = 0) -> "optuna.Study":
     """The journal of a search, begun or gone on with.
 
     Raises ConfigError where Optuna is not installed, or the folder holds the search of another recipe or space.
@@ -74,60 +74,60 @@ def study(hunt: Hunt, worker: int = 0) -> "optuna.Study":
     except ImportError:
         raise ConfigError("asrattn search needs Optuna: pip install 'asrattn[search]'") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    make(hunt.out)
+    make(search.out)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        storage = optuna.storages.JournalStorage(JournalFileBackend(str(hunt.out / JOURNAL)))
+        storage = optuna.storages.JournalStorage(JournalFileBackend(str(search.out / JOURNAL)))
         # All settings are drawn together, and away from what runs at the moment (Bergstra et al. 2011).
-        sampler = optuna.samplers.TPESampler(multivariate=True, constant_liar=True, seed=hunt.seed + worker)
+        sampler = optuna.samplers.TPESampler(multivariate=True, constant_liar=True, seed=search.seed + worker)
     # Ended early: whose best so far is worse than the median of the others at the same epoch.
-    pruner = optuna.pruners.MedianPruner(STARTERS, round(PATIENCE * hunt.recipe.train.epochs))
+    pruner = optuna.pruners.MedianPruner(STARTERS, round(PATIENCE * search.recipe.train.epochs))
     found = optuna.create_study(
         storage=storage, sampler=sampler, pruner=pruner, study_name="asrattn", load_if_exists=True
     )
-    what = json.dumps({"recipe": to_plain(hunt.recipe), "space": [to_plain(axis) for axis in hunt.axes]})
+    what = json.dumps({"recipe": to_plain(search.recipe), "space": [to_plain(axis) for axis in search.axes]})
     if found.user_attrs.setdefault("what", what) != what:
         raise ConfigError(
-            f"{hunt.out}: holds the search of another recipe or --space; name another folder for this one"
+            f"{search.out}: holds the search of another recipe or --space; name another folder for this one"
         )
     found.set_user_attr("what", what)
     return found
 
 
-def work(hunt: Hunt, deadline: float | None = None, worker: int = 0) -> None:
+def work(search: Search, deadline: float | None = None, worker: int = 0) -> None:
     """Trial after trial, until the budget is used up. Raises StoppedError when it is told to stop."""
-    found = study(hunt, worker)
+    found = study(search, worker)
     while deadline is None or time.time() < deadline:
-        with locked(hunt.out / "search.lock"):
-            _take_over(hunt, found)
-            if hunt.budget.trials is not None and _begun(found) >= hunt.budget.trials:
+        with locked(search.out / "search.lock"):
+            _take_over(search, found)
+            if search.budget.trials is not None and _begun(found) >= search.budget.trials:
                 return
             trial = found.ask()
-            folder = hunt.out / str(trial.user_attrs.get("folder", f"trial-{trial.number:03}"))
+            folder = search.out / str(trial.user_attrs.get("folder", f"trial-{trial.number:03}"))
             held = hold(folder)
         assert held is not None
         try:
-            _run(hunt, found, trial, folder, deadline)
+            _run(search, found, trial, folder, deadline)
         finally:
             os.close(held)
 
 
 def _run(
-    hunt: Hunt, found: "optuna.Study", trial: "optuna.Trial", folder: Path, deadline: float | None
+    search: Search, found: "optuna.Study", trial: "optuna.Trial", folder: Path, deadline: float | None
 ) -> None:
     import optuna
 
-    settings = [space.setting(axis, _drawn(axis, trial)) for axis in hunt.axes]
+    settings = [space.setting(axis, _drawn(axis, trial)) for axis in search.axes]
     watch = Watch(trial, deadline)
     log.info("trial %d: %s", trial.number, " ".join(settings))
     try:
         fit(
-            override(hunt.recipe, settings),
-            hunt.data,
+            override(search.recipe, settings),
+            search.data,
             folder,
             resume=(folder / LAST).is_file(),
-            seed=hunt.seed,
-            accelerator=hunt.accelerator,
+            seed=search.seed,
+            accelerator=search.accelerator,
             callbacks=(watch, Follower()),
         )
     except optuna.TrialPruned:
@@ -179,13 +179,13 @@ def _begun(found: "optuna.Study") -> int:
     return len(done(found)) + sum(t.state.name == "RUNNING" for t in found.trials)
 
 
-def _take_over(hunt: Hunt, found: "optuna.Study") -> None:
+def _take_over(search: Search, found: "optuna.Study") -> None:
     """What a process left unfinished is put in line again, to go on in its folder with the same settings."""
     import optuna
 
     for trial in found.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
         name = str(trial.user_attrs.get("folder", f"trial-{trial.number:03}"))
-        held = hold(hunt.out / name)
+        held = hold(search.out / name)
         if held is None:
             continue  # by a process that lives
         os.close(held)

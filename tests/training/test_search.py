@@ -17,11 +17,11 @@ import tones
 from asrattn.cli.main import main
 from asrattn.config import override
 from asrattn.errors import ConfigError, StoppedError
-from asrattn.training import hunters, space, trials
+from asrattn.training import searched, space, trials
 from asrattn.training.recipe import Recipe
 from asrattn.training.source import source
 from asrattn.training.space import Budget, Choice, Range
-from asrattn.training.trials import Hunt
+from asrattn.training.trials import Search
 
 RECIPES = sorted((Path(__file__).resolve().parents[2] / "recipes").glob("*/*.py"))
 RECIPE = tones.recipe(epochs=2)
@@ -73,14 +73,14 @@ def test_a_recipe_is_written_as_it_is_read(path: Path, tmp_path: Path) -> None:
     assert Recipe.load(tmp_path / "same.py") == recipe
 
 
-def hunt(folder: Path, trials: int = 2, recipe: Recipe = RECIPE) -> Hunt:
+def search(folder: Path, trials: int = 2, recipe: Recipe = RECIPE) -> Search:
     axes = (space.parse(f"{RATE}=1e-3..1e-2:log", recipe), space.parse("model.encoder.dim=4,8", recipe))
     corpus = tones.write_corpus(folder / "corpus")
-    return Hunt(recipe, axes, corpus, folder / "search", Budget(trials), accelerator="cpu")
+    return Search(recipe, axes, corpus, folder / "search", Budget(trials), accelerator="cpu")
 
 
 def test_trials_run_until_the_budget_is_used_up_and_more_can_follow(tmp_path: Path) -> None:
-    first = hunt(tmp_path, 1)
+    first = search(tmp_path, 1)
     trials.work(first)
     trials.work(first)
     assert [t.state.name for t in trials.done(trials.study(first))] == ["COMPLETE"]
@@ -94,7 +94,7 @@ def test_trials_run_until_the_budget_is_used_up_and_more_can_follow(tmp_path: Pa
 
 
 def test_what_was_stopped_goes_on_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    what = hunt(tmp_path, 1, tones.recipe(epochs=3))
+    what = search(tmp_path, 1, tones.recipe(epochs=3))
     clock = iter(range(9))
     monkeypatch.setattr(trials, "time", SimpleNamespace(time=lambda: next(clock)))
     with pytest.raises(StoppedError, match="goes on with the search"):
@@ -110,7 +110,7 @@ def test_what_was_stopped_goes_on_in_its_folder(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_trial_that_cannot_be_is_one_that_failed(tmp_path: Path) -> None:
-    what = hunt(tmp_path, 2)
+    what = search(tmp_path, 2)
     axes = (Choice("model.decoder.dim", ("0", "8")), Choice("model.encoder.dim", ("0", "8")))
     what = dataclasses.replace(what, axes=axes, budget=Budget(6))
     trials.work(what)
@@ -118,11 +118,11 @@ def test_a_trial_that_cannot_be_is_one_that_failed(tmp_path: Path) -> None:
     assert len(found) == 6
     failed = [t for t in found if t.state.name == "FAIL"]
     assert failed
-    assert all("must be positive" in hunters.line(what, t) for t in failed)
+    assert all("must be positive" in searched.line(what, t) for t in failed)
 
 
 def test_another_search_does_not_get_into_the_same_folder(tmp_path: Path) -> None:
-    what = hunt(tmp_path)
+    what = search(tmp_path)
     trials.study(what)
     with pytest.raises(ConfigError, match="another recipe or --space"):
         trials.study(dataclasses.replace(what, axes=what.axes[:1]))
@@ -131,7 +131,7 @@ def test_another_search_does_not_get_into_the_same_folder(tmp_path: Path) -> Non
 
 
 def test_what_is_left_of_a_search(tmp_path: Path) -> None:
-    what = hunt(tmp_path)
+    what = search(tmp_path)
     study = trials.study(what)
     for rate, curve in ((0.002, (0.9, 0.4)), (0.005, (0.8, 0.6)), (0.008, (1.0,))):
         study.enqueue_trial({RATE: rate, "model.encoder.dim": "4"})
@@ -144,7 +144,7 @@ def test_what_is_left_of_a_search(tmp_path: Path) -> None:
         state = {"state": trials_state("PRUNED")} if len(curve) == 1 else {"values": min(curve)}
         study.tell(trial, **state)
     ended = trials.done(study)
-    hunters._leave(what, ended)
+    searched._leave(what, ended)
     best = Recipe.load(what.out / "best.py")
     assert best == override(RECIPE, [f"{RATE}=0.002", "model.encoder.dim=4"])
     assert "dev WER 40.0 %" in (what.out / "best.py").read_text()
@@ -156,7 +156,7 @@ def test_what_is_left_of_a_search(tmp_path: Path) -> None:
         ("2", "pruned", "1.0000", "1"),
     ]
     assert (what.out / "trials.png").read_bytes().startswith(b"\x89PNG")
-    assert hunters.line(what, ended[2]).endswith("ended early, after 1 epochs")
+    assert searched.line(what, ended[2]).endswith("ended early, after 1 epochs")
 
 
 def trials_state(name: str):  # type: ignore[no-untyped-def]
@@ -167,7 +167,7 @@ def trials_state(name: str):  # type: ignore[no-untyped-def]
 
 def test_the_worse_half_is_ended_early(tmp_path: Path) -> None:
     """The pruner as it is set: no trial before a third of the epochs, none of the first four."""
-    what = hunt(tmp_path, recipe=tones.recipe(epochs=6))
+    what = search(tmp_path, recipe=tones.recipe(epochs=6))
     study = trials.study(what)
     ends = []
     for wer in (0.1, 0.2, 0.3, 0.9, 0.8, 0.05):

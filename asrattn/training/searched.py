@@ -15,7 +15,7 @@ from asrattn.errors import DataError
 from asrattn.training import space, trials
 from asrattn.training.crew import crew
 from asrattn.training.source import source
-from asrattn.training.trials import Hunt
+from asrattn.training.trials import Search
 
 if TYPE_CHECKING:
     import optuna
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 BEST, TABLE, PICTURE = "best.py", "trials.tsv", "trials.png"
 
 
-def hunt(what: Hunt, jobs: int, threads: int | None) -> list["optuna.trial.FrozenTrial"]:
+def search(what: Search, jobs: int, threads: int | None) -> list["optuna.trial.FrozenTrial"]:
     """Search with so many processes beside each other, see `crew`; the trials that came to an end, the best first.
 
     In `what.out` there are afterwards best.py, a recipe; trials.tsv and trials.png; a folder for each trial, as `fit`
@@ -63,7 +63,7 @@ def _news(found: "optuna.Study", told: set[int]) -> Iterator["optuna.trial.Froze
             yield trial
 
 
-def line(what: Hunt, trial: "optuna.trial.FrozenTrial") -> str:
+def line(what: Search, trial: "optuna.trial.FrozenTrial") -> str:
     """A trial in one line."""
     wer = f"dev WER {100 * trials.best(trial):.1f} %" if math.isfinite(trials.best(trial)) else "no WER"
     state = {"COMPLETE": "", "PRUNED": f"   ended early, after {epochs(trial)} epochs", "FAIL": "   failed: "}
@@ -75,12 +75,12 @@ def epochs(trial: "optuna.trial.FrozenTrial") -> int:
     return int(trial.user_attrs.get("epochs", 0))
 
 
-def settings(what: Hunt, trial: "optuna.trial.FrozenTrial") -> list[str]:
+def settings(what: Search, trial: "optuna.trial.FrozenTrial") -> list[str]:
     """What was changed, as --set takes it."""
     return [space.setting(a, trial.params[a.name]) for a in what.axes if a.name in trial.params]
 
 
-def _leave(what: Hunt, ended: list["optuna.trial.FrozenTrial"]) -> None:
+def _leave(what: Search, ended: list["optuna.trial.FrozenTrial"]) -> None:
     first = ended[0]
     changed = settings(what, first)
     title = (
@@ -97,7 +97,7 @@ def _leave(what: Hunt, ended: list["optuna.trial.FrozenTrial"]) -> None:
     _draw(what, ended, what.out / PICTURE)
 
 
-def _draw(what: Hunt, ended: list["optuna.trial.FrozenTrial"], path: Path) -> None:
+def _draw(what: Search, ended: list["optuna.trial.FrozenTrial"], path: Path) -> None:
     """WER over the epochs of each trial, and the best of each over every setting."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
