@@ -21,6 +21,7 @@ from asrattn.manifest import Utterance
 from asrattn.search import Hypothesis, SearchConfig, beam_search
 from asrattn.segments import Stretch
 from asrattn.text import EOS, clean
+from asrattn.words import Frames, Witness, Word, groups, spans, times
 
 BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}  # a CPU's caches like small batches, a GPU is idle with them
 _BATCHES = 8  # read ahead and sorted by length: little padding, bounded memory
@@ -34,6 +35,7 @@ class Transcript:
     id        of the utterance; for a file its path
     score     the search's score of the text, summed over the pieces of a long file
     seconds   length of the audio
+    words     of the text, with their times, where they were asked for
     """
 
     id: str
@@ -41,6 +43,7 @@ class Transcript:
     text: str
     score: float
     seconds: float
+    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,13 @@ class Explanation(NamedTuple):
     layers: list[NDArray[np.float32]]
 
 
+class _Heard(NamedTuple):
+    """What was heard in a piece: the best hypothesis, and its words where they are asked for."""
+
+    hypothesis: Hypothesis
+    words: list[Word]
+
+
 class _Piece(NamedTuple):
     """A part of a stretch. Without a wave it is the stretch's end, a bad one where there is a message."""
 
@@ -91,6 +101,7 @@ class Recognizer:
         self.rate: int = self.model.config.frontend.rate
         lens = self._encoder_lens(torch.arange(self.rate))
         self._shortest = int((lens < 1).sum())  # samples that make an encoder frame
+        self._frames = Frames(self._shortest, int((lens < 2).sum()) - self._shortest, self.rate)
         spaced = self.tokenizer.decode(self.tokenizer.encode_lossy("a a"))
         self._joint = " " if " " in spaced else ""  # scripts without spaces are joined without
 
@@ -108,6 +119,7 @@ class Recognizer:
         sources: Iterable[Path | Utterance],
         search: SearchConfig | None = None,
         batch_seconds: float | None = None,
+        words: bool = False,
     ) -> Iterator[Outcome]:
         """Transcripts of files, or of a manifest's utterances, in their order; read as they are needed.
 
@@ -115,19 +127,20 @@ class Recognizer:
         gives a Failure and never stops the others.
 
         batch_seconds   padded audio decoded at once; none for what suits the device
+        words           whether the words are wanted with their times
         """
         pieces = self._pieces(map(_stretch, sources))
         search = search or self.search
         batch_seconds = batch_seconds or BATCH_SECONDS[self.device.type]
-        done: list[Hypothesis] = []  # of the stretch at hand
+        done: list[_Heard] = []  # of the stretch at hand
         samples = 0
         while window := _take(pieces, round(_BATCHES * batch_seconds * self.rate)):
-            decoded = self._decode_sorted(
-                [p.wave for p in window if p.wave is not None], search, batch_seconds
-            )
+            read = [p.wave for p in window if p.wave is not None]
+            decoded = self._decode_sorted(read, search, batch_seconds, words)
             for stretch, wave, message in window:
                 if wave is not None:
-                    done.append(next(decoded))
+                    hypothesis, spoken = next(decoded)
+                    done.append(_Heard(hypothesis, [w.later(samples / self.rate) for w in spoken]))
                     samples += len(wave)
                     continue
                 yield self._outcome(stretch, message, done, samples / self.rate)
@@ -169,6 +182,16 @@ class Recognizer:
         pieces = [*(self.tokenizer.decode([token]) for token in tokens), "<eos>"]
         return Explanation(features[0].cpu().numpy(), decoded.look[0].float().cpu().numpy(), pieces, layers)
 
+    def align(
+        self, waves: Sequence[Wave], texts: Sequence[Sequence[int]], by: Witness = "ctc"
+    ) -> list[list[Word]]:
+        """The words of each text's tokens with the times at which they are said in its (S,) wave; `words.spans`."""
+        found = spans(self.model, *self._pad(waves), texts, by)
+        return [
+            times(groups(text, self.tokenizer), own, self._frames, wave)
+            for wave, text, own in zip(waves, texts, found, strict=True)
+        ]
+
     def examine(self, waves: Sequence[Wave], texts: Sequence[Sequence[int]], aligned: bool) -> Looks:
         """What attention does while the decoder writes each text's tokens for its (S,) wave, see `doctor.examine`."""
         counts = torch.tensor([len(text) for text in texts], device=self.device)
@@ -177,11 +200,13 @@ class Recognizer:
             row[: len(text)] = torch.tensor(text, dtype=torch.int64)
         return doctor.examine(self.model, *self._pad(waves), tokens, counts, aligned)
 
-    def _outcome(self, stretch: Stretch, message: str, done: list[Hypothesis], seconds: float) -> Outcome:
+    def _outcome(self, stretch: Stretch, message: str, done: list[_Heard], seconds: float) -> Outcome:
         if message:
             return Failure(stretch.id, stretch.path, message)
-        text = clean(self._joint.join(self.tokenizer.decode(hypothesis.tokens) for hypothesis in done))
-        return Transcript(stretch.id, stretch.path, text, sum(h.score for h in done), seconds)
+        text = clean(self._joint.join(self.tokenizer.decode(heard.hypothesis.tokens) for heard in done))
+        words = tuple(word for heard in done for word in heard.words)
+        score = sum(heard.hypothesis.score for heard in done)
+        return Transcript(stretch.id, stretch.path, text, score, seconds, words)
 
     def _pieces(self, stretches: Iterable[Stretch]) -> Iterator[_Piece]:
         for stretch in stretches:
@@ -196,27 +221,29 @@ class Recognizer:
             yield _Piece(stretch, None, message)
 
     def _decode_sorted(
-        self, waves: list[Wave], search: SearchConfig, batch_seconds: float
-    ) -> Iterator[Hypothesis]:
-        """The best hypothesis of each wave in order; decoded longest first, in batches of like lengths."""
-        best: dict[int, Hypothesis] = {}
+        self, waves: list[Wave], search: SearchConfig, batch_seconds: float, words: bool
+    ) -> Iterator[_Heard]:
+        """What is heard in each wave in order; decoded longest first, in batches of like lengths."""
+        best: dict[int, _Heard] = {}
         order = sorted(range(len(waves)), key=lambda i: -len(waves[i]))
         while order:
             size = max(1, int(batch_seconds * self.rate / len(waves[order[0]])))
             batch, order = order[:size], order[size:]
-            best.update(zip(batch, self._decode([waves[i] for i in batch], search), strict=True))
+            best.update(zip(batch, self._decode([waves[i] for i in batch], search, words), strict=True))
         return (best[i] for i in range(len(waves)))
 
-    def _decode(self, waves: list[Wave], search: SearchConfig) -> list[Hypothesis]:
+    def _decode(self, waves: list[Wave], search: SearchConfig, words: bool) -> list[_Heard]:
         try:
-            return [hypotheses[0] for hypotheses in self.recognize(waves, search)]
+            best = [hypotheses[0] for hypotheses in self.recognize(waves, search)]
+            spoken = self.align(waves, [h.tokens for h in best]) if words else [[] for _ in best]
+            return [_Heard(*each) for each in zip(best, spoken, strict=True)]
         except torch.OutOfMemoryError:
             if len(waves) == 1:
                 raise ConfigError(
                     f"{self.device} has too little memory for a beam of {search.beam}; use a smaller one, or cpu"
                 ) from None
         half = len(waves) // 2
-        return self._decode(waves[:half], search) + self._decode(waves[half:], search)
+        return self._decode(waves[:half], search, words) + self._decode(waves[half:], search, words)
 
     def _trouble(self, wave: Wave) -> str:
         """Why a wave cannot be recognised; "" for a good one."""

@@ -17,9 +17,9 @@ FLOORS = [  # lm and server have their places already
     {"attention", "layers", "frontend", "augment"},
     {"encoders", "decoders", "lm"},
     {"model", "search", "align"},
-    {"checkpoint", "doctor", "scoring"},
+    {"checkpoint", "doctor", "scoring", "words"},
     {"recognizer"},
-    {"training", "server"},
+    {"formats", "training", "server"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -2,18 +2,13 @@
 
 import argparse
 import glob
-import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from asrattn.cli import options
-from asrattn.errors import AudioError, ConfigError
-
-if TYPE_CHECKING:
-    from asrattn.recognizer import Transcript
+from asrattn.cli import options, spoken
+from asrattn.errors import AudioError
 
 _log = logging.getLogger(__name__)
 
@@ -25,34 +20,33 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "audio", nargs="+", metavar="AUDIO", help="files, folders, quoted patterns, or - for a list on stdin"
     )
     options.add_recognition(parser)
+    spoken.add_format(parser, "txt")
     parser.add_argument(
-        "--format",
-        choices=("txt", "json"),
-        default="txt",
-        help="txt: the text, after path and tab where files are many; json: one object a line",
+        "--out", type=Path, metavar="DIR", help="a file for each sound and format, instead of stdout"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="one file for each sound, instead of stdout")
     options.add_shard(parser, "every N-th file only, from the I-th on")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    from asrattn.formats import TIMED
     from asrattn.recognizer import Failure
 
     paths, failed = _expand(args.audio)
-    targets = _targets(paths, args.out, args.format)  # of all files: parts must not write over each other's
     many = len(paths) > 1
+    # Of all files: parts must not write over each other's.
+    targets = spoken.targets([(str(path), path.stem) for path in paths], args.out, args.format)
     paths = list(args.shard.of(paths))
     recognizer, search = options.recognizer(args)
-    outcomes = options.bar(recognizer.transcribe(paths, search), len(paths), "file")
-    for path, outcome in zip(paths, outcomes, strict=True):
+    words = not TIMED.isdisjoint(args.format)
+    for outcome in options.bar(recognizer.transcribe(paths, search, words=words), len(paths), "file"):
         if isinstance(outcome, Failure):
             _tell(outcome.message)
             failed += 1
         elif args.out:
-            _write(targets[path], _line(outcome, args.format, many=False))
+            spoken.write(outcome, targets[outcome.id])
         else:
-            _say(_line(outcome, args.format, many=many))
+            spoken.say(outcome, args.format[0], many)
     if failed and len(paths) > 1:
         _tell(f"{failed} of {len(paths)} could not be transcribed")
     return 1 if failed else 0
@@ -90,47 +84,6 @@ def _files(argument: str) -> Iterator[Path]:
             yield from _files(match) if Path(match).is_dir() else [Path(match)]
     else:
         yield path
-
-
-def _targets(paths: Sequence[Path], out: Path | None, suffix: str) -> dict[Path, Path]:
-    """Where the text of each sound goes. Raises ConfigError where two would go to one place."""
-    if out is None:
-        return {}
-    owners: dict[Path, Path] = {}
-    for path in paths:
-        target = out / f"{path.stem}.{suffix}"
-        if target in owners:
-            raise ConfigError(
-                f"{path} and {owners[target]} would both be written to {target}; use an --out for each folder"
-            )
-        owners[target] = path
-    out.mkdir(parents=True, exist_ok=True)
-    return {path: target for target, path in owners.items()}
-
-
-def _line(transcript: "Transcript", form: str, many: bool) -> str:
-    if form == "json":
-        plain = {
-            "id": transcript.path.stem,
-            "path": str(transcript.path),
-            "text": transcript.text,
-            "score": options.finite(transcript.score),
-            "seconds": round(transcript.seconds, 3),
-        }
-        return json.dumps(plain, ensure_ascii=False)
-    return f"{transcript.path}\t{transcript.text}" if many else transcript.text
-
-
-def _write(target: Path, line: str) -> None:
-    draft = target.with_name(target.name + ".part")
-    draft.write_text(line + "\n", encoding="utf-8")
-    draft.replace(target)
-
-
-def _say(line: str) -> None:
-    from tqdm import tqdm
-
-    tqdm.write(line, file=sys.stdout)  # a bar, where there is one, stays below
 
 
 def _tell(message: str) -> None:

@@ -184,3 +184,11 @@ class TestParts:
         with pytest.raises(SystemExit) as left:
             run(capsys, model, folder, "--shard", "3/2")
         assert left.value.code == 2
+
+    def test_subtitles_and_json_at_once(self, capsys, model: Path, folder: Path, tmp_path: Path) -> None:
+        status, out, _ = run(capsys, model, folder, "--out", tmp_path, "--format", "srt,json,vtt")
+        assert (status, out) == (0, [])
+        assert sorted(p.suffix for p in tmp_path.iterdir()) == [".json"] * 3 + [".srt"] * 3 + [".vtt"] * 3
+        told = json.loads((tmp_path / "b.json").read_text())
+        assert " ".join(word["word"] for word in told["words"]) == told["text"]
+        assert told["words"][0]["word"] in (tmp_path / "b.srt").read_text()

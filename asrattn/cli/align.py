@@ -1,0 +1,78 @@
+"""`asrattn align MODEL MANIFEST`: when each word of known texts is said."""
+
+import argparse
+import logging
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asrattn.cli import options, spoken
+from asrattn.errors import AsrattnError
+
+if TYPE_CHECKING:
+    from asrattn.manifest import Utterance
+    from asrattn.recognizer import Recognizer, Transcript
+    from asrattn.words import Witness
+
+_log = logging.getLogger(__name__)
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser("align", help="when each word of known texts is said", description=__doc__)
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a run's model.safetensors")
+    parser.add_argument(
+        "manifest", type=Path, metavar="MANIFEST", help="utterances with their texts (.jsonl)"
+    )
+    spoken.add_format(parser, "json")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="a file for each utterance and format, instead of stdout"
+    )
+    parser.add_argument(
+        "--by",
+        choices=("ctc", "attention"),
+        default="ctc",
+        help="who is asked: the CTC head (default), or the decoder's attention",
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    options.add_threads(parser)
+    options.add_shard(parser, "every N-th utterance only, from the I-th on")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from asrattn import manifest
+    from asrattn.recognizer import Recognizer
+
+    utterances = list(manifest.read(args.manifest))
+    targets = spoken.targets([(u.id, u.id.replace("/", "_")) for u in utterances], args.out, args.format)
+    utterances = list(args.shard.of(utterances))
+    options.use_threads(args)
+    recognizer = Recognizer.load(args.model, args.device)
+    failed = 0
+    for utterance in options.bar(utterances, len(utterances), "utterance"):
+        try:
+            found = aligned(recognizer, utterance, args.by)
+        except AsrattnError as error:
+            _log.error("asrattn: %s: %s", utterance.id, error)
+            failed += 1
+            continue
+        if args.out:
+            spoken.write(found, targets[utterance.id])
+        else:
+            spoken.say(found, args.format[0], many=True)
+    if failed:
+        _log.error("asrattn: %d of %d could not be aligned", failed, len(utterances))
+    return 1 if failed else 0
+
+
+def aligned(recognizer: "Recognizer", utterance: "Utterance", by: "Witness") -> "Transcript":
+    """Raises AudioError, TextError, and DataError for a text that does not fit into its sound."""
+    from asrattn import audio
+    from asrattn.recognizer import Transcript
+
+    seconds = None if utterance.start is None else utterance.seconds
+    path = Path(utterance.audio)
+    wave = audio.read(path, recognizer.rate, utterance.start, seconds)
+    (words,) = recognizer.align([wave], [recognizer.tokenizer.encode(utterance.text)], by)
+    length = len(wave) / recognizer.rate
+    return Transcript(utterance.id, path, utterance.text, math.nan, length, tuple(words))

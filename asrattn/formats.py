@@ -1,0 +1,158 @@
+"""Transcripts as others read them: text, JSON, subtitles, CTM, Praat's TextGrid."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import Literal, get_args
+
+from asrattn.recognizer import Transcript
+from asrattn.words import Word
+
+Format = Literal["txt", "json", "srt", "vtt", "ctm", "textgrid"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+SUFFIXES: dict[Format, str] = {f: f for f in FORMATS} | {"textgrid": "TextGrid"}  # as Praat writes it
+TIMED = frozenset(FORMATS) - {"txt"}  # these need words with times
+
+# A subtitle that can be read while it is there: two lines of 42 characters, no longer than seven seconds, and a new one
+# where the speaker pauses.
+LINE, LINES, LONGEST, PAUSE = 42, 2, 7.0, 1.0
+
+
+def write(transcript: Transcript, form: Format) -> str:
+    """The whole file of one transcript, a line break at its end."""
+    match form:
+        case "txt":
+            return transcript.text + "\n"
+        case "json":
+            return json.dumps(plain(transcript), ensure_ascii=False) + "\n"
+        case "srt":
+            numbered = enumerate(subtitles(transcript.words), 1)
+            return "".join(f"{n}\n{_arrow(cue, ',')}\n{_wrapped(cue)}\n\n" for n, cue in numbered)
+        case "vtt":
+            cues = (
+                f"{_arrow(cue, '.')}\n{_escaped(_wrapped(cue))}\n\n" for cue in subtitles(transcript.words)
+            )
+            return "WEBVTT\n\n" + "".join(cues)
+        case "ctm":
+            return "".join(_ctm_line(transcript, word) for word in transcript.words)
+        case "textgrid":
+            return _textgrid(transcript)
+
+
+def plain(transcript: Transcript) -> dict[str, object]:
+    """What JSON can hold. Times in seconds."""
+    score = round(transcript.score, 4) if math.isfinite(transcript.score) else None
+    found: dict[str, object] = {
+        "id": _name(transcript),
+        "path": str(transcript.path),
+        "text": transcript.text,
+        "score": score,
+        "seconds": round(transcript.seconds, 3),
+    }
+    found["words"] = [
+        {"word": w.text, "start": w.start, "end": w.end}
+        | ({} if w.confidence is None else {"confidence": round(w.confidence, 4)})
+        for w in transcript.words
+    ]
+    return found
+
+
+def _name(transcript: Transcript) -> str:
+    """A file goes by its name alone, an utterance by its id."""
+    return transcript.path.stem if transcript.id == str(transcript.path) else transcript.id
+
+
+def subtitles(words: Sequence[Word]) -> Iterator[list[Word]]:
+    """The words in groups that fit on a screen and into the time of a glance."""
+    cue: list[Word] = []
+    for word in words:
+        if cue and (
+            word.start - cue[-1].end > PAUSE
+            or word.end - cue[0].start > LONGEST
+            or len(_lines([*cue, word])) > LINES
+        ):
+            yield cue
+            cue = []
+        cue.append(word)
+    if cue:
+        yield cue
+
+
+def _lines(cue: Sequence[Word]) -> list[str]:
+    """Broken where the next word does not fit; a word too long for a line has one of its own."""
+    lines = [cue[0].text]
+    for word in cue[1:]:
+        if len(lines[-1]) + 1 + len(word.text) <= LINE:
+            lines[-1] += f" {word.text}"
+        else:
+            lines.append(word.text)
+    return lines
+
+
+def _wrapped(cue: Sequence[Word]) -> str:
+    return "\n".join(_lines(cue))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _arrow(cue: Sequence[Word], point: str) -> str:
+    return f"{_clock(cue[0].start, point)} --> {_clock(cue[-1].end, point)}"
+
+
+def _clock(seconds: float, point: str) -> str:
+    whole, thousandths = divmod(round(1000 * seconds), 1000)
+    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}{point}{thousandths:03}"
+
+
+def _ctm_line(transcript: Transcript, word: Word) -> str:
+    """NIST's: recording, channel, begin, duration, word, confidence."""
+    confidence = "" if word.confidence is None else f" {word.confidence:.4f}"
+    name = "_".join(_name(transcript).split())  # the fields are parted by spaces
+    return f"{name} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text}{confidence}\n"
+
+
+def _textgrid(transcript: Transcript) -> str:
+    """Praat's long text format: one tier, what is between the words is empty."""
+    end = max(transcript.seconds, transcript.words[-1].end if transcript.words else 0.0)
+    intervals = list(_intervals(transcript.words, end))
+    lines = [
+        'File type = "ooTextFile"',
+        'Object class = "TextGrid"',
+        "",
+        "xmin = 0",
+        f"xmax = {end:.3f}",
+        "tiers? <exists>",
+        "size = 1",
+        "item []:",
+        "    item [1]:",
+        '        class = "IntervalTier"',
+        '        name = "words"',
+        "        xmin = 0",
+        f"        xmax = {end:.3f}",
+        f"        intervals: size = {len(intervals)}",
+    ]
+    for number, (start, stop, text) in enumerate(intervals, 1):
+        quoted = text.replace('"', '""')
+        lines += [
+            f"        intervals [{number}]:",
+            f"            xmin = {start:.3f}",
+            f"            xmax = {stop:.3f}",
+            f'            text = "{quoted}"',
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _intervals(words: Sequence[Word], end: float) -> Iterator[tuple[float, float, str]]:
+    """Without gaps from 0 to the end; Praat takes none that are empty."""
+    at = 0.0
+    for word in words:
+        if word.start > at:
+            yield at, word.start, ""
+        begin = max(at, word.start)
+        if word.end > begin:
+            yield begin, word.end, word.text
+            at = word.end
+    if end > at or not words:
+        yield at, end, ""

@@ -1,0 +1,176 @@
+"""Words with their times: token spans over encoder frames -> seconds, with borders where the sound has them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from asrattn import align
+from asrattn.align import Span
+from asrattn.audio.sound import Wave
+from asrattn.errors import DataError
+from asrattn.model import SpeechModel
+from asrattn.text import BLANK, EOS, RESERVED, UNKNOWN, Tokenizer, clean
+from asrattn.text.tokens import UNKNOWN_SIGN
+
+HOP = 0.010  # seconds that a level is measured over
+PAUSE = 0.06  # seconds of quiet that make a pause: longer than the closure of most plosives
+QUIET = 0.25  # of the way from the quietest sound to the loudest, in decibels: what lies below may be a pause
+DEPTH = 15.0  # decibels that a pause lies below the loudest sound at least
+
+
+TINY = 1e-9
+Witness = Literal["ctc", "attention"]
+
+
+@dataclass(frozen=True)
+class Word:
+    """start and end in seconds from where the utterance begins; confidence between 0 and 1, where it is known."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float | None = None
+
+    def later(self, seconds: float) -> "Word":
+        return replace(self, start=round(self.start + seconds, 3), end=round(self.end + seconds, 3))
+
+
+class Frames(NamedTuple):
+    """Where encoder frames lie: frame t is heard out of `width` samples from t·stride on."""
+
+    width: int
+    stride: int
+    rate: int
+
+    def seconds(self, border: float) -> float:
+        """Of the border before frame `border`, half-way between the middles of its neighbours."""
+        return (border * self.stride + (self.width - self.stride) / 2) / self.rate
+
+
+@torch.inference_mode()
+def spans(
+    model: SpeechModel, wave: Tensor, wave_lens: Tensor, texts: Sequence[Sequence[int]], by: Witness = "ctc"
+) -> list[list[Span]]:
+    """Where each token of the texts was said: wave (B, S), wave_lens (B,) -> encoder frames.
+
+    by   ctc: the best path of the CTC head; attention: the frame that the decoder looks at most while it writes the
+         token. A text that does not fit into its frames is told by attention in any case.
+    """
+    enc = model.encode(wave, wave_lens)
+    if by == "ctc":
+        try:
+            return align.spans(model.ctc_log_probs(enc.output), enc.lens, texts)
+        except DataError:
+            if len(texts) > 1:  # those that do fit are told by CTC
+                return [
+                    spans(model, *_one(wave, wave_lens, b), texts[b : b + 1])[0] for b in range(len(texts))
+                ]
+    counts = [len(text) for text in texts]
+    tokens = torch.zeros(len(texts), max(counts) + 1, dtype=torch.int64, device=wave.device)
+    tokens[:, 0] = EOS
+    for row, text in zip(tokens, texts, strict=True):
+        row[1 : len(text) + 1] = torch.tensor(text, dtype=torch.int64)
+    weights = model.decoder(tokens, enc.output, enc.lens).look.float()
+    strength, places = (x.tolist() for x in weights.max(-1))
+    return [
+        [Span(token, t, t + 1, math.log(max(weight, TINY))) for token, t, weight in zip(*each, strict=False)]
+        for each in zip(texts, places, strength, strict=True)
+    ]
+
+
+def _one(wave: Tensor, wave_lens: Tensor, b: int) -> tuple[Tensor, Tensor]:
+    return wave[b : b + 1, : int(wave_lens[b])], wave_lens[b : b + 1]
+
+
+class Group(NamedTuple):
+    """A word: the numbers of its first and last token, and its text."""
+
+    first: int
+    last: int
+    text: str
+
+
+def groups(tokens: Sequence[int], tokenizer: Tokenizer) -> list[Group]:
+    """The words of a text. Where the tokenizer has no space, as for scripts without, each token is one."""
+    names = {BLANK: "", EOS: "", UNKNOWN: UNKNOWN_SIGN}
+    pieces = [names[t] if t < RESERVED else tokenizer.tokens[t - RESERVED] for t in tokens]
+    spaced = any(piece.startswith(" ") for piece in tokenizer.tokens)
+    found: list[Group] = []
+    first = -1
+    for number, piece in enumerate(pieces):
+        if first >= 0 and (piece.startswith(" ") or not spaced):
+            found.append(_group(pieces, first, number))
+            first = -1
+        if first < 0 and piece.strip():
+            first = number
+    return [*found, _group(pieces, first, len(pieces))] if first >= 0 else found
+
+
+def _group(pieces: Sequence[str], first: int, end: int) -> Group:
+    return Group(first, end - 1, clean("".join(pieces[first:end])))
+
+
+def times(found: Sequence[Group], spans: Sequence[Span], frames: Frames, wave: Wave) -> list[Word]:
+    """The words of the (S,) wave, in its seconds; the spans are those of all tokens of the text.
+
+    What CTC tells is where each token peaks. Between the peaks at the end of a word and at the begin of the next, the
+    words are parted by the longest pause, or where there is none, at the quietest place.
+    """
+    if not found:
+        return []
+    levels = _levels(wave, frames.rate)
+    quiet = levels < _threshold(levels)
+    ends = len(wave) / frames.rate
+    starts = [frames.seconds(spans[group.first].start + 0.5) for group in found]
+    stops = [frames.seconds(spans[group.last].end - 0.5) for group in found]
+    left, right = [], []
+    for before, after in zip([0.0, *stops], [*starts, ends], strict=True):
+        stop, start = _border(levels, quiet, before, after)
+        right.append(stop)
+        left.append(start)
+    if left[0] == right[0]:  # no pause at the edge: what CTC tells is better than the quietest place
+        left[0] = max(0.0, frames.seconds(spans[found[0].first].start))
+    if left[-1] == right[-1]:
+        right[-1] = min(ends, frames.seconds(spans[found[-1].last].end))
+    return [
+        Word(group.text, round(start, 3), round(max(start, stop), 3))
+        for group, start, stop in zip(found, left[:-1], right[1:], strict=True)
+    ]
+
+
+def _levels(wave: Wave, rate: int) -> NDArray[np.float64]:
+    """Decibels (L,) of each HOP, smoothed over three of them."""
+    hop = round(HOP * rate)
+    padded = np.pad(wave.astype(np.float64), (0, -len(wave) % hop))
+    power = np.pad(np.square(padded).reshape(-1, hop).mean(1), 1, mode="edge")
+    smooth: NDArray[np.float64] = 10 * np.log10((power[:-2] + power[1:-1] + power[2:]) / 3 + 1e-10)
+    return smooth
+
+
+def _threshold(levels: NDArray[np.float64]) -> float:
+    low, high = np.percentile(levels, [5, 95])
+    return float(min(low + QUIET * (high - low), high - DEPTH))
+
+
+def _border(
+    levels: NDArray[np.float64], quiet: NDArray[np.bool_], before: float, after: float
+) -> tuple[float, float]:
+    """Where one word ends and the next begins between two times: the edges of a pause, or one place twice."""
+    first, last = round(before / HOP), min(len(levels), max(round(after / HOP), round(before / HOP) + 1))
+    if first >= last:
+        middle = (before + after) / 2
+        return middle, middle
+    edges = np.flatnonzero(np.diff(np.pad(quiet[first:last].astype(np.int8), 1)))
+    runs = edges.reshape(-1, 2)
+    if len(runs):
+        start, end = runs[(runs[:, 1] - runs[:, 0]).argmax()]
+        if (end - start) * HOP >= PAUSE:
+            return (first + float(start)) * HOP, (first + float(end)) * HOP
+    place = (first + float(levels[first:last].argmin()) + 0.5) * HOP
+    return place, place

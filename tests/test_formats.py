@@ -1,0 +1,116 @@
+"""Transcripts as others read them."""
+
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asrattn import formats
+from asrattn.cli import spoken
+from asrattn.formats import FORMATS, LINE, LINES, LONGEST, PAUSE, subtitles, write
+from asrattn.recognizer import Transcript
+from asrattn.words import Word
+
+WORDS = (Word("good", 0.5, 0.9, 0.98), Word("day", 0.9, 1.25, 0.5), Word("<you>", 3.0, 3.4))
+SAID = Transcript("in/a b.wav", Path("in/a b.wav"), "good day <you>", -3.21987, 4.0, WORDS)
+NOTHING = Transcript("x.wav", Path("x.wav"), "", 0.0, 2.0)
+
+
+def test_text() -> None:
+    assert write(SAID, "txt") == "good day <you>\n"
+
+
+def test_json() -> None:
+    assert json.loads(write(SAID, "json")) == {
+        "id": "a b",
+        "path": "in/a b.wav",
+        "text": "good day <you>",
+        "score": -3.2199,
+        "seconds": 4.0,
+        "words": [
+            {"word": "good", "start": 0.5, "end": 0.9, "confidence": 0.98},
+            {"word": "day", "start": 0.9, "end": 1.25, "confidence": 0.5},
+            {"word": "<you>", "start": 3.0, "end": 3.4},
+        ],
+    }
+
+
+def test_an_utterance_goes_by_its_id() -> None:
+    cut = Transcript("talk-7", Path("talk.flac"), "yes", float("nan"), 1.0, (Word("yes", 0.1, 0.4),))
+    assert json.loads(write(cut, "json"))["id"] == "talk-7"
+    assert json.loads(write(cut, "json"))["score"] is None
+    assert write(cut, "ctm") == "talk-7 1 0.100 0.300 yes\n"
+
+
+def test_subtitles() -> None:
+    assert write(SAID, "srt") == (
+        "1\n00:00:00,500 --> 00:00:01,250\ngood day\n\n2\n00:00:03,000 --> 00:00:03,400\n<you>\n\n"
+    )
+    assert write(SAID, "vtt") == (
+        "WEBVTT\n\n00:00:00.500 --> 00:00:01.250\ngood day\n\n00:00:03.000 --> 00:00:03.400\n&lt;you&gt;\n\n"
+    )
+
+
+def test_a_subtitle_after_hours() -> None:
+    late = Transcript("a", Path("a"), "end", 0.0, 7400.0, (Word("end", 7323.9996, 7325.5),))
+    assert "02:02:04,000 --> 02:02:05,500" in write(late, "srt")
+
+
+def test_ctm_has_no_spaces_in_its_fields() -> None:
+    assert write(SAID, "ctm").splitlines() == [
+        "a_b 1 0.500 0.400 good 0.9800",
+        "a_b 1 0.900 0.350 day 0.5000",
+        "a_b 1 3.000 0.400 <you>",
+    ]
+
+
+def test_a_textgrid_has_no_gaps() -> None:
+    said = Transcript("q", Path("q.wav"), 'say "x"', 0.0, 2.0, (Word("say", 0.5, 1.0), Word('"x"', 1.0, 1.5)))
+    text = write(said, "textgrid")
+    assert text.startswith('File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0\nxmax = 2.000\n')
+    assert "intervals: size = 4" in text
+    assert re.findall(r'text = "(.*)"', text) == ["", "say", '""x""', ""]
+    begins, ends = (re.findall(rf"^ {{12}}{name} = (.*)$", text, re.MULTILINE) for name in ("xmin", "xmax"))
+    assert begins == ["0.000", "0.500", "1.000", "1.500"]
+    assert ends == ["0.500", "1.000", "1.500", "2.000"]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_nothing_said(form: formats.Format) -> None:
+    text = write(NOTHING, form)
+    expected = {"txt": "\n", "srt": "", "ctm": "", "vtt": "WEBVTT\n\n"}
+    if form in expected:
+        assert text == expected[form]
+    elif form == "json":
+        assert json.loads(text)["words"] == []
+    else:
+        assert "intervals: size = 1" in text
+
+
+def test_the_command_line_knows_the_same_formats() -> None:
+    assert spoken.KNOWN == FORMATS
+
+
+@given(
+    st.lists(
+        st.tuples(st.text("abcdefgh", min_size=1, max_size=60), st.floats(0, 1.5), st.floats(0, 2)),
+        max_size=40,
+    )
+)
+def test_subtitles_can_be_read(made: list[tuple[str, float, float]]) -> None:
+    words, at = [], 0.0
+    for text, gap, length in made:
+        words.append(Word(text, at + gap, at + gap + length))
+        at += gap + length
+    cues = list(subtitles(words))
+    assert [word for cue in cues for word in cue] == words
+    for cue in cues:
+        lines = formats._lines(cue)
+        assert len(cue) == 1 or len(lines) <= LINES
+        assert all(len(line) <= LINE or " " not in line for line in lines)
+        assert len(cue) == 1 or cue[-1].end - cue[0].start <= LONGEST
+        assert all(b.start - a.end <= PAUSE for a, b in pairwise(cue))

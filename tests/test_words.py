@@ -1,0 +1,149 @@
+"""Words and their times: grouping, borders on made sounds, and the same over pieces of a long file."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asrattn.align import Span
+from asrattn.recognizer import Recognizer, Transcript
+from asrattn.text import UNKNOWN, BpeTokenizer, CharTokenizer, clean
+from asrattn.words import Frames, Word, groups, spans, times
+
+RATE = 16000
+FRAMES = Frames(width=1360, stride=640, rate=RATE)  # 85 and 40 ms
+
+
+@pytest.fixture(scope="module")
+def recognizer(tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
+    return Recognizer.load(tiny.model_file(tmp_path_factory.mktemp("model")), device="cpu")
+
+
+def bursts(*heard: tuple[float, float], seconds: float = 3.0) -> np.ndarray:
+    """(S,) noise between the times, and next to nothing elsewhere."""
+    random = np.random.default_rng(0)
+    wave = 1e-3 * random.standard_normal(round(seconds * RATE))
+    for start, end in heard:
+        wave[round(start * RATE) : round(end * RATE)] += 0.3 * random.standard_normal(
+            round(end * RATE) - round(start * RATE)
+        )
+    return wave.astype(np.float32)
+
+
+def peaks(*seconds: float) -> list[Span]:
+    """A token at the frame around each time."""
+    frames = [round((s * RATE - (FRAMES.width - FRAMES.stride) / 2) / FRAMES.stride - 0.5) for s in seconds]
+    return [Span(5, t, t + 1, -0.1) for t in frames]
+
+
+class TestGroups:
+    @given(st.lists(st.sampled_from("ab ß⁇"), max_size=12).map("".join))
+    def test_they_are_the_words_of_the_text(self, text: str) -> None:
+        tokenizer = CharTokenizer(" abß")
+        tokens = tokenizer.encode_lossy(text)
+        found = groups(tokens, tokenizer)
+        assert [g.text for g in found] == clean(tokenizer.decode(tokens)).split()
+        for group in found:
+            assert tokenizer.decode(tokens[group.first : group.last + 1]) == group.text
+
+    def test_of_pieces(self) -> None:
+        text = "the quick brown fox jumps over the lazy dog"
+        tokenizer = BpeTokenizer.train([text, "a quick dog"], 40)
+        tokens = tokenizer.encode(text)
+        found = groups(tokens, tokenizer)
+        assert [g.text for g in found] == text.split()
+        assert all(a.last < b.first for a, b in pairwise(found))
+        assert all(clean(tokenizer.decode(tokens[g.first : g.last + 1])) == g.text for g in found)
+
+    def test_without_spaces_each_token_is_a_word(self) -> None:
+        tokenizer = CharTokenizer("今天好")
+        assert [g.text for g in groups(tokenizer.encode("今天好"), tokenizer)] == ["今", "天", "好"]
+
+    def test_what_is_unknown_is_shown(self) -> None:
+        tokenizer = CharTokenizer(" ab")
+        (group,) = groups([tokenizer.encode("a")[0], UNKNOWN], tokenizer)
+        assert group == (0, 1, "a⁇")
+
+
+class TestTimes:
+    tokenizer = CharTokenizer(" ab")
+
+    def words(self, text: str, found: Sequence[Span], wave: np.ndarray) -> list[Word]:
+        return times(groups(self.tokenizer.encode(text), self.tokenizer), found, FRAMES, wave)
+
+    def test_pauses_part_the_words(self) -> None:
+        heard = [(0.4, 0.9), (1.2, 1.6), (2.0, 2.6)]
+        found = self.words("a b a", peaks(0.6, 1.0, 1.4, 1.8, 2.3), bursts(*heard))
+        assert [w.text for w in found] == ["a", "b", "a"]
+        for word, (start, end) in zip(found, heard, strict=True):
+            assert (word.start, word.end) == (pytest.approx(start, abs=0.03), pytest.approx(end, abs=0.03))
+
+    def test_without_a_pause_the_quietest_place_does(self) -> None:
+        wave = bursts((0.0, 3.0))
+        wave[round(1.48 * RATE) : round(1.52 * RATE)] *= 0.2
+        first, second = self.words("a b", peaks(1.0, 1.3, 2.0), wave)
+        assert first.end == second.start == pytest.approx(1.5, abs=0.02)
+
+    def test_a_long_word_reaches_from_its_first_to_its_last_token(self) -> None:
+        (word,) = self.words("abab", peaks(0.6, 0.9, 1.2, 2.0), bursts((0.4, 2.4)))
+        assert (word.start, word.end) == (pytest.approx(0.4, abs=0.03), pytest.approx(2.4, abs=0.03))
+
+    def test_nothing_said_has_no_words(self) -> None:
+        assert self.words("", [], bursts((0.4, 0.9))) == []
+
+    @given(
+        st.lists(st.integers(0, 70), min_size=5, max_size=5, unique=True),
+        st.integers(0, 3),
+        st.floats(0.05, 3.0),
+    )
+    def test_they_are_in_order_and_within_the_sound(self, at: list[int], seed: int, seconds: float) -> None:
+        wave = tiny.wave(seconds, seed, RATE)
+        found = self.words("a b a", [Span(5, t, t + 1, -1.0) for t in sorted(at)], wave)
+        last = max(seconds, FRAMES.seconds(max(at) + 1)) + 0.01
+        assert all(0 <= w.start <= w.end <= last for w in found)
+        assert all(a.end <= b.start + 0.011 for a, b in pairwise(found))
+
+
+class TestSpans:
+    def test_attention_looks_where_its_weight_is(self, recognizer: Recognizer) -> None:
+        wave, tokens = tiny.wave(1.0), recognizer.tokenizer.encode("the dog")
+        batch = torch.from_numpy(wave)[None], torch.tensor([len(wave)])
+        (found,) = spans(recognizer.model, *batch, [tokens], "attention")
+        weights = recognizer.explain(wave, tokens).weights
+        assert [s.token for s in found] == tokens
+        assert [s.start for s in found] == weights[: len(tokens)].argmax(1).tolist()
+
+    def test_a_text_too_long_for_ctc_is_told_by_attention_and_the_others_are_not(
+        self, recognizer: Recognizer
+    ) -> None:
+        waves = [tiny.wave(1.0), tiny.wave(0.2, 1)]
+        texts = [recognizer.tokenizer.encode(text) for text in ("fox", "the quick brown fox")]
+        batch = recognizer._pad(waves)
+        first, second = spans(recognizer.model, *batch, texts)
+        alone = torch.from_numpy(waves[0])[None], torch.tensor([len(waves[0])])
+        assert [s[:3] for s in first] == [s[:3] for s in spans(recognizer.model, *alone, texts[:1])[0]]
+        assert [s[:3] for s in second] == [
+            s[:3] for s in spans(recognizer.model, *batch, texts, "attention")[1]
+        ]
+
+
+class TestTranscripts:
+    def test_words_are_the_text_with_times_within_the_file(
+        self, recognizer: Recognizer, tmp_path: Path
+    ) -> None:
+        path = tiny.sound(tmp_path / "long.wav", 70.0)
+        plain, timed = (next(recognizer.transcribe([path], words=words)) for words in (False, True))
+        assert isinstance(plain, Transcript)
+        assert isinstance(timed, Transcript)
+        assert plain.words == ()
+        assert timed.text == plain.text == " ".join(w.text for w in timed.words)
+        assert all(0 <= w.start <= w.end <= 70.0 for w in timed.words)
+        starts = [w.start for w in timed.words]
+        assert starts == sorted(starts)
+        assert starts[-1] > 30  # the last piece's are later than its own
