@@ -7,6 +7,7 @@ al. 2006). B utterances, T frames, V tokens, S states of the longest text; score
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -59,6 +60,11 @@ def ctc(text: Sequence[int], blank: int = BLANK) -> Chain:
     tokens = [-1, *(x for i in range(len(text)) for x in (i, -1))]
     skips = [s > 1 and labels[s] not in (blank, labels[s - 2]) for s in range(len(labels))]
     return Chain(labels, tokens, skips, first=min(2, len(labels)), last=min(2, len(labels)))
+
+
+def shortest(text: Sequence[int]) -> int:
+    """As many frames as `ctc` needs: one for each token, and a blank between two that are the same."""
+    return len(text) + sum(a == b for a, b in pairwise(text))
 
 
 def durations(text: Sequence[int], least: int = 1, blank: int | None = BLANK) -> Chain:

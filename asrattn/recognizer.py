@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,13 +15,14 @@ from torch import Tensor
 from asrattn import checkpoint, doctor, segments
 from asrattn.audio.sound import Wave
 from asrattn.checkpoint import Saved
+from asrattn.confidence import Calibration, Evidence, raw
 from asrattn.doctor import Looks
 from asrattn.errors import AudioError, ConfigError
 from asrattn.manifest import Utterance
 from asrattn.search import Hypothesis, SearchConfig, beam_search
 from asrattn.segments import Stretch
 from asrattn.text import EOS, clean
-from asrattn.words import Frames, Witness, Word, groups, spans, times
+from asrattn.words import Frames, Witness, Word, evidence, groups, listen, times
 
 BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}  # a CPU's caches like small batches, a GPU is idle with them
 _BATCHES = 8  # read ahead and sorted by length: little padding, bounded memory
@@ -102,6 +103,9 @@ class Recognizer:
         lens = self._encoder_lens(torch.arange(self.rate))
         self._shortest = int((lens < 1).sum())  # samples that make an encoder frame
         self._frames = Frames(self._shortest, int((lens < 2).sum()) - self._shortest, self.rate)
+        self._sure = (
+            Calibration.from_plain(calibration) if (calibration := self.card.get("confidence")) else raw
+        )
         spaced = self.tokenizer.decode(self.tokenizer.encode_lossy("a a"))
         self._joint = " " if " " in spaced else ""  # scripts without spaces are joined without
 
@@ -185,12 +189,24 @@ class Recognizer:
     def align(
         self, waves: Sequence[Wave], texts: Sequence[Sequence[int]], by: Witness = "ctc"
     ) -> list[list[Word]]:
-        """The words of each text's tokens with the times at which they are said in its (S,) wave; `words.spans`."""
-        found = spans(self.model, *self._pad(waves), texts, by)
+        """The words of each text's tokens with the times at which they are said in its (S,) wave; `words.listen`."""
         return [
-            times(groups(text, self.tokenizer), own, self._frames, wave)
-            for wave, text, own in zip(waves, texts, found, strict=True)
+            [replace(word, confidence=round(self._sure(about), 4)) for word, about in pairs]
+            for pairs in self.witness(waves, texts, by)
         ]
+
+    def witness(
+        self, waves: Sequence[Wave], texts: Sequence[Sequence[int]], by: Witness = "ctc"
+    ) -> list[list[tuple[Word, Evidence]]]:
+        """As `align`, with what the confidence is judged by instead of it."""
+        found = []
+        for wave, text, said in zip(
+            waves, texts, listen(self.model, *self._pad(waves), texts, by), strict=True
+        ):
+            own = groups(text, self.tokenizer)
+            timed = times(own, [token.span for token in said], self._frames, wave)
+            found.append([(word, evidence(group, said)) for word, group in zip(timed, own, strict=True)])
+        return found
 
     def examine(self, waves: Sequence[Wave], texts: Sequence[Sequence[int]], aligned: bool) -> Looks:
         """What attention does while the decoder writes each text's tokens for its (S,) wave, see `doctor.examine`."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from asrattn import align
 from asrattn.align import Span
 from asrattn.audio.sound import Wave
-from asrattn.errors import DataError
+from asrattn.confidence import Evidence
 from asrattn.model import SpeechModel
 from asrattn.text import BLANK, EOS, RESERVED, UNKNOWN, Tokenizer, clean
 from asrattn.text.tokens import UNKNOWN_SIGN
@@ -53,39 +53,48 @@ class Frames(NamedTuple):
         return (border * self.stride + (self.width - self.stride) / 2) / self.rate
 
 
+class Said(NamedTuple):
+    """A token: where it was said, and the log-probability that the decoder gives it."""
+
+    span: Span
+    decoder: float
+
+
 @torch.inference_mode()
-def spans(
+def listen(
     model: SpeechModel, wave: Tensor, wave_lens: Tensor, texts: Sequence[Sequence[int]], by: Witness = "ctc"
-) -> list[list[Span]]:
-    """Where each token of the texts was said: wave (B, S), wave_lens (B,) -> encoder frames.
+) -> list[list[Said]]:
+    """Where each token of the texts was said, in encoder frames: wave (B, S), wave_lens (B,).
 
     by   ctc: the best path of the CTC head; attention: the frame that the decoder looks at most while it writes the
          token. A text that does not fit into its frames is told by attention in any case.
     """
     enc = model.encode(wave, wave_lens)
-    if by == "ctc":
-        try:
-            return align.spans(model.ctc_log_probs(enc.output), enc.lens, texts)
-        except DataError:
-            if len(texts) > 1:  # those that do fit are told by CTC
-                return [
-                    spans(model, *_one(wave, wave_lens, b), texts[b : b + 1])[0] for b in range(len(texts))
-                ]
-    counts = [len(text) for text in texts]
-    tokens = torch.zeros(len(texts), max(counts) + 1, dtype=torch.int64, device=wave.device)
+    tokens = torch.zeros(len(texts), max(map(len, texts)) + 1, dtype=torch.int64, device=wave.device)
     tokens[:, 0] = EOS
     for row, text in zip(tokens, texts, strict=True):
         row[1 : len(text) + 1] = torch.tensor(text, dtype=torch.int64)
-    weights = model.decoder(tokens, enc.output, enc.lens).look.float()
+    decoded = model.decoder(tokens, enc.output, enc.lens)
+    said = decoded.logits[:, :-1].float().log_softmax(-1).gather(2, tokens[:, 1:, None])[..., 0].tolist()
+    found = _attended(decoded.look.float(), texts)
+    fitting = [b for b, text in enumerate(texts) if by == "ctc" and align.shortest(text) <= int(enc.lens[b])]
+    if fitting:
+        log_probs, own = model.ctc_log_probs(enc.output[fitting]), [texts[b] for b in fitting]
+        for b, spans in zip(fitting, align.spans(log_probs, enc.lens[fitting], own), strict=True):
+            found[b] = spans
+    return [
+        [Said(*each) for each in zip(spans, row, strict=False)]
+        for spans, row in zip(found, said, strict=True)
+    ]
+
+
+def _attended(weights: Tensor, texts: Sequence[Sequence[int]]) -> list[list[Span]]:
+    """Attention (B, U, T) -> the frame of each token that it looks at most."""
     strength, places = (x.tolist() for x in weights.max(-1))
     return [
         [Span(token, t, t + 1, math.log(max(weight, TINY))) for token, t, weight in zip(*each, strict=False)]
         for each in zip(texts, places, strength, strict=True)
     ]
-
-
-def _one(wave: Tensor, wave_lens: Tensor, b: int) -> tuple[Tensor, Tensor]:
-    return wave[b : b + 1, : int(wave_lens[b])], wave_lens[b : b + 1]
 
 
 class Group(NamedTuple):
@@ -114,6 +123,12 @@ def groups(tokens: Sequence[int], tokenizer: Tokenizer) -> list[Group]:
 
 def _group(pieces: Sequence[str], first: int, end: int) -> Group:
     return Group(first, end - 1, clean("".join(pieces[first:end])))
+
+
+def evidence(group: Group, said: Sequence[Said]) -> Evidence:
+    """For and against a word."""
+    own = said[group.first : group.last + 1]
+    return Evidence.of([token.decoder for token in own], [token.span.score for token in own])
 
 
 def times(found: Sequence[Group], spans: Sequence[Span], frames: Frames, wave: Wave) -> list[Word]:

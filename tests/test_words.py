@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from asrattn.align import Span
 from asrattn.recognizer import Recognizer, Transcript
-from asrattn.text import UNKNOWN, BpeTokenizer, CharTokenizer, clean
-from asrattn.words import Frames, Word, groups, spans, times
+from asrattn.text import EOS, UNKNOWN, BpeTokenizer, CharTokenizer, clean
+from asrattn.words import Frames, Said, Word, groups, listen, times
 
 RATE = 16000
 FRAMES = Frames(width=1360, stride=640, rate=RATE)  # 85 and 40 ms
@@ -110,14 +110,25 @@ class TestTimes:
         assert all(a.end <= b.start + 0.011 for a, b in pairwise(found))
 
 
-class TestSpans:
+class TestListen:
     def test_attention_looks_where_its_weight_is(self, recognizer: Recognizer) -> None:
         wave, tokens = tiny.wave(1.0), recognizer.tokenizer.encode("the dog")
         batch = torch.from_numpy(wave)[None], torch.tensor([len(wave)])
-        (found,) = spans(recognizer.model, *batch, [tokens], "attention")
+        (found,) = listen(recognizer.model, *batch, [tokens], "attention")
         weights = recognizer.explain(wave, tokens).weights
-        assert [s.token for s in found] == tokens
-        assert [s.start for s in found] == weights[: len(tokens)].argmax(1).tolist()
+        assert [s.span.token for s in found] == tokens
+        assert [s.span.start for s in found] == weights[: len(tokens)].argmax(1).tolist()
+
+    def test_the_decoder_gives_each_token_its_log_probability(self, recognizer: Recognizer) -> None:
+        wave, tokens = tiny.wave(1.0), recognizer.tokenizer.encode("fox")
+        batch = torch.from_numpy(wave)[None], torch.tensor([len(wave)])
+        with torch.inference_mode():
+            enc = recognizer.model.encode(*batch)
+            logits = recognizer.model.decoder(torch.tensor([[EOS, *tokens]]), enc.output, enc.lens).logits[0]
+        for by in ("ctc", "attention"):
+            (found,) = listen(recognizer.model, *batch, [tokens], by)
+            for u, token in enumerate(tokens):
+                assert found[u].decoder == pytest.approx(logits[u].log_softmax(-1)[token].item(), abs=1e-5)
 
     def test_a_text_too_long_for_ctc_is_told_by_attention_and_the_others_are_not(
         self, recognizer: Recognizer
@@ -125,12 +136,14 @@ class TestSpans:
         waves = [tiny.wave(1.0), tiny.wave(0.2, 1)]
         texts = [recognizer.tokenizer.encode(text) for text in ("fox", "the quick brown fox")]
         batch = recognizer._pad(waves)
-        first, second = spans(recognizer.model, *batch, texts)
         alone = torch.from_numpy(waves[0])[None], torch.tensor([len(waves[0])])
-        assert [s[:3] for s in first] == [s[:3] for s in spans(recognizer.model, *alone, texts[:1])[0]]
-        assert [s[:3] for s in second] == [
-            s[:3] for s in spans(recognizer.model, *batch, texts, "attention")[1]
-        ]
+        first, second = (places(said) for said in listen(recognizer.model, *batch, texts))
+        assert first == places(listen(recognizer.model, *alone, texts[:1])[0])
+        assert second == places(listen(recognizer.model, *batch, texts, "attention")[1])
+
+
+def places(said: Sequence[Said]) -> list[tuple[int, ...]]:
+    return [token.span[:3] for token in said]
 
 
 class TestTranscripts:

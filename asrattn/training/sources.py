@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from asrattn import audio
+from asrattn import align, audio
 from asrattn.audio.sound import Wave
 from asrattn.errors import AudioError, ManifestError, TextError
 from asrattn.lines import Lines
@@ -232,7 +232,7 @@ def tokenised(item: Item, tokenizer: Tokenizer) -> Outcome:
 
 def fitted(item: Item, frames: int) -> Outcome:
     """Unless CTC has too few encoder frames: it needs one for each token and one more between two equal ones."""
-    needed = len(item.tokens) + sum(a == b for a, b in itertools.pairwise(item.tokens))
+    needed = align.shortest(item.tokens)
     if max(needed, 1) <= frames:
         return replace(item, spare=frames - needed)
     detail = f"{frames} encoder frames for {needed} tokens; a wrong transcript or a hasty speaker"

@@ -1,0 +1,123 @@
+"""How likely a word is right: a small logistic model on what decoder and CTC say of its tokens, fitted on dev."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asrattn.config import Plain
+from asrattn.errors import CheckpointError, DataError
+
+PRIOR = 1e-2  # of the squared weights: what few words say is not taken at its word
+STEPS = 50
+BINS = 10  # of the expected calibration error
+
+
+class Evidence(NamedTuple):
+    """Of a word: mean and least log-probability of its tokens, by the decoder and by CTC on their frames."""
+
+    decoder: float
+    decoder_least: float
+    ctc: float
+    ctc_least: float
+
+    @classmethod
+    def of(cls, decoder: Sequence[float], ctc: Sequence[float]) -> "Evidence":
+        return cls(sum(decoder) / len(decoder), min(decoder), sum(ctc) / len(ctc), min(ctc))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """P(right) = σ(weights · evidence + bias)."""
+
+    weights: tuple[float, ...]
+    bias: float
+
+    def __call__(self, evidence: Evidence) -> float:
+        z = sum(w * x for w, x in zip(self.weights, evidence, strict=True)) + self.bias
+        return 1 / (1 + math.exp(-max(-50.0, min(50.0, z))))
+
+    def to_plain(self) -> dict[str, Plain]:
+        return {"weights": list(self.weights), "bias": self.bias}
+
+    @classmethod
+    def from_plain(cls, plain: Plain) -> "Calibration":
+        """Raises CheckpointError for anything but what `to_plain` gives."""
+        match plain:
+            case {"weights": [*weights], "bias": float(bias)} if len(weights) == len(Evidence._fields):
+                if all(isinstance(w, float) and math.isfinite(w) for w in weights):
+                    return cls(tuple(float(w) for w in weights), bias)  # type: ignore[arg-type]
+        raise CheckpointError(
+            f"the calibration of the confidences is damaged: {plain!r:.80}; tune the model again"
+        )
+
+
+def raw(evidence: Evidence) -> float:
+    """Without a calibration: the geometric mean of what both say. Most models are surer than they should be."""
+    return math.exp(max(-50.0, (evidence.decoder + evidence.ctc) / 2))
+
+
+def fit(found: Sequence[tuple[Evidence, bool]]) -> Calibration:
+    """The likeliest weights, by Newton's method, with a weak prior towards none (Platt 1999; for words Evermann &
+    Woodland 2000). Raises DataError where all words are right, or all are wrong."""
+    right = np.array([truth for _, truth in found], dtype=np.float64)
+    if len(found) < 2 or right.min() == right.max():
+        raise DataError(
+            "confidence cannot be learned: of the words heard all are right, or all wrong; use a larger dev set"
+        )
+    x = np.array([evidence for evidence, _ in found])
+    middle, spread = x.mean(0), x.std(0) + 1e-6
+    design = np.column_stack([(x - middle) / spread, np.ones(len(x))])
+    prior = PRIOR * len(x) * np.diag([1.0] * x.shape[1] + [0.0])
+    theta: NDArray[np.float64] = np.zeros(design.shape[1])
+    for _ in range(STEPS):
+        p = 1 / (1 + np.exp(-np.clip(design @ theta, -50, 50)))
+        slope = design.T @ (right - p) - prior @ theta
+        bend = (design.T * (p * (1 - p))) @ design + prior + 1e-9 * np.eye(len(theta))
+        step = np.linalg.solve(bend, slope)
+        theta = theta + step
+        if np.abs(step).max() < 1e-8:
+            break
+    weights = theta[:-1] / spread
+    return Calibration(tuple(map(float, weights)), float(theta[-1] - weights @ middle))
+
+
+def expected_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
+    """ECE (Naeini et al. 2015): how far mean confidence and share of right words are apart, in bins of like size."""
+    order = np.argsort(confidences)
+    p, truth = np.asarray(confidences, float)[order], np.asarray(right, float)[order]
+    parts = [
+        part
+        for part in zip(np.array_split(p, BINS), np.array_split(truth, BINS), strict=True)
+        if len(part[0])
+    ]
+    return float(sum(len(a) * abs(a.mean() - b.mean()) for a, b in parts) / max(len(p), 1))
+
+
+def normalized_cross_entropy(confidences: Sequence[float], right: Sequence[bool]) -> float:
+    """NCE (Siu et al. 1997): 1 knows all, 0 knows no more than how many words are right; not a number where all are."""
+    p = np.clip(np.asarray(confidences, float), 1e-7, 1 - 1e-7)
+    truth = np.asarray(right, bool)
+    share = truth.mean() if len(truth) else 0.0
+    if share in (0.0, 1.0):
+        return math.nan
+    most = -len(truth) * (share * math.log(share) + (1 - share) * math.log(1 - share))
+    told = -float(np.log(np.where(truth, p, 1 - p)).sum())
+    return float((most - told) / most)
+
+
+def held_out(
+    found: Mapping[str, Sequence[tuple[Evidence, bool]]], parts: int = 5
+) -> list[tuple[float, bool]]:
+    """Confidence and truth of each word by a calibration that has not seen its group (a speaker, say, or utterance)."""
+    names = sorted(found)
+    told: list[tuple[float, bool]] = []
+    for k in range(parts):
+        others = [word for n, name in enumerate(names) if n % parts != k for word in found[name]]
+        calibration = fit(others)
+        own = [word for n, name in enumerate(names) if n % parts == k for word in found[name]]
+        told += [(calibration(evidence), truth) for evidence, truth in own]
+    return told
