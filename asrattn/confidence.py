@@ -109,6 +109,27 @@ def normalized_cross_entropy(confidences: Sequence[float], right: Sequence[bool]
     return float((most - told) / most)
 
 
+class Quality(NamedTuple):
+    """What confidences are worth, on so many words."""
+
+    words: int
+    calibration_error: float
+    normalized_cross_entropy: float
+
+    def line(self) -> str:
+        error, entropy = 100 * self.calibration_error, self.normalized_cross_entropy
+        return f"calibration error {error:.1f} %, normalised cross-entropy {entropy:.3f}, {self.words} words"
+
+    def known(self) -> dict[str, Plain]:
+        """For JSON, which has no NaN."""
+        return {n: round(v, 4) for n, v in self._asdict().items() if math.isfinite(v)}
+
+
+def judge(told: Sequence[tuple[float, bool]]) -> Quality:
+    sure, right = [p for p, _ in told], [truth for _, truth in told]
+    return Quality(len(told), expected_error(sure, right), normalized_cross_entropy(sure, right))
+
+
 def held_out(
     found: Mapping[str, Sequence[tuple[Evidence, bool]]], parts: int = 5
 ) -> list[tuple[float, bool]]:

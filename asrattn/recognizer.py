@@ -17,9 +17,10 @@ from asrattn.audio.sound import Wave
 from asrattn.checkpoint import Saved
 from asrattn.confidence import Calibration, Evidence, raw
 from asrattn.doctor import Looks
+from asrattn.encoders import Encoded
 from asrattn.errors import AudioError, ConfigError
 from asrattn.manifest import Utterance
-from asrattn.search import Hypothesis, SearchConfig, beam_search
+from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search
 from asrattn.segments import Stretch
 from asrattn.text import EOS, clean
 from asrattn.words import Frames, Witness, Word, evidence, groups, listen, times
@@ -99,6 +100,7 @@ class Recognizer:
     def __init__(self, saved: Saved, device: torch.device) -> None:
         self.model, self.tokenizer, self.card, self.search = saved
         self.device = device
+        self.scorers: tuple[Fusion, ...] = ()
         self.rate: int = self.model.config.frontend.rate
         lens = self._encoder_lens(torch.arange(self.rate))
         self._shortest = int((lens < 1).sum())  # samples that make an encoder frame
@@ -170,9 +172,18 @@ class Recognizer:
         Raises AudioError for a wave which is too short for the model or holds what is no number.
         """
         search = search or self.search
+        enc, log_probs = self.encode(waves)
+        ctc = log_probs if search.ctc > 0 else None
+        return beam_search(self.model.decoder, enc.output, enc.lens, ctc, search, self.scorers)
+
+    @torch.inference_mode()
+    def encode(self, waves: Sequence[Wave]) -> tuple[Encoded, Tensor]:
+        """The frames of (S,) waves as one batch, and what CTC says of them (B, T, V).
+
+        Raises AudioError as `recognize`.
+        """
         enc = self.model.encode(*self._pad(waves))
-        ctc = self.model.ctc_log_probs(enc.output) if search.ctc > 0 else None
-        return beam_search(self.model.decoder, enc.output, enc.lens, ctc, search)
+        return enc, self.model.ctc_log_probs(enc.output)
 
     @torch.inference_mode()
     def explain(self, wave: Wave, tokens: Sequence[int]) -> Explanation:

@@ -20,12 +20,14 @@ from asrattn.text.tokens import UNKNOWN_SIGN
 
 HOP = 0.010  # seconds that a level is measured over
 PAUSE = 0.06  # seconds of quiet that make a pause: longer than the closure of most plosives
+SILENCE = 0.12  # seconds of quiet, longer than any closure: a token that peaks there is not said there
 QUIET = 0.25  # of the way from the quietest sound to the loudest, in decibels: what lies below may be a pause
 DEPTH = 15.0  # decibels that a pause lies below the loudest sound at least
 
 
 TINY = 1e-9
 Witness = Literal["ctc", "attention"]
+Side = Literal["before", "behind", "nearer"]
 
 
 @dataclass(frozen=True)
@@ -140,23 +142,25 @@ def times(found: Sequence[Group], spans: Sequence[Span], frames: Frames, wave: W
     if not found:
         return []
     levels = _levels(wave, frames.rate)
-    quiet = levels < _threshold(levels)
+    runs = _runs(levels < _threshold(levels))
     ends = len(wave) / frames.rate
-    starts = [frames.seconds(spans[group.first].start + 0.5) for group in found]
-    stops = [frames.seconds(spans[group.last].end - 0.5) for group in found]
-    left, right = [], []
-    for before, after in zip([0.0, *stops], [*starts, ends], strict=True):
-        stop, start = _border(levels, quiet, before, after)
-        right.append(stop)
-        left.append(start)
-    if left[0] == right[0]:  # no pause at the edge: what CTC tells is better than the quietest place
-        left[0] = max(0.0, frames.seconds(spans[found[0].first].start))
-    if left[-1] == right[-1]:
-        right[-1] = min(ends, frames.seconds(spans[found[-1].last].end))
-    return [
-        Word(group.text, round(start, 3), round(max(start, stop), 3))
-        for group, start, stop in zip(found, left[:-1], right[1:], strict=True)
-    ]
+    peaks = [0.0]
+    for group in found:
+        first = frames.seconds(spans[group.first].start + 0.5)
+        last = frames.seconds(spans[group.last].end - 0.5)
+        sides: tuple[Side, Side] = ("nearer", "nearer") if group.first == group.last else ("behind", "before")
+        peaks += [
+            _sounding(at, runs, len(levels), side) for at, side in zip((first, last), sides, strict=True)
+        ]
+    peaks.append(ends)
+    borders = np.array([_border(levels, runs, *gap) for gap in zip(peaks[::2], peaks[1::2], strict=True)])
+    # No pause at the edge: what CTC tells is better than the quietest place.
+    if borders[0, 0] == borders[0, 1]:
+        borders[0, 1] = frames.seconds(spans[found[0].first].start)
+    if borders[-1, 0] == borders[-1, 1]:
+        borders[-1, 0] = frames.seconds(spans[found[-1].last].end)
+    edges = np.maximum.accumulate(borders.ravel()[1:-1].clip(0, ends)).round(3).reshape(-1, 2)
+    return [Word(group.text, *edge) for group, edge in zip(found, edges.tolist(), strict=True)]
 
 
 def _levels(wave: Wave, rate: int) -> NDArray[np.float64]:
@@ -173,19 +177,35 @@ def _threshold(levels: NDArray[np.float64]) -> float:
     return float(min(low + QUIET * (high - low), high - DEPTH))
 
 
+def _runs(quiet: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Where each run of quiet begins and ends (R, 2)."""
+    return np.flatnonzero(np.diff(np.pad(quiet.astype(np.int8), 1))).reshape(-1, 2)
+
+
+def _sounding(place: float, runs: NDArray[np.int64], count: int, side: Side) -> float:
+    """Where a token is said that peaks at this time: if that is in silence, on the given side of it, or the nearer one.
+
+    What lies before the first sound, and behind the last one, has one side only.
+    """
+    hop = round(place / HOP)
+    for start, end in runs[(runs[:, 1] - runs[:, 0]) * HOP >= SILENCE]:
+        if start <= hop < end:
+            back = start > 0 and (
+                side == "before" or end == count or (side == "nearer" and hop - start < end - hop)
+            )
+            return float(start if back else end) * HOP
+    return place
+
+
 def _border(
-    levels: NDArray[np.float64], quiet: NDArray[np.bool_], before: float, after: float
+    levels: NDArray[np.float64], runs: NDArray[np.int64], before: float, after: float
 ) -> tuple[float, float]:
     """Where one word ends and the next begins between two times: the edges of a pause, or one place twice."""
-    first, last = round(before / HOP), min(len(levels), max(round(after / HOP), round(before / HOP) + 1))
-    if first >= last:
-        middle = (before + after) / 2
-        return middle, middle
-    edges = np.flatnonzero(np.diff(np.pad(quiet[first:last].astype(np.int8), 1)))
-    runs = edges.reshape(-1, 2)
-    if len(runs):
-        start, end = runs[(runs[:, 1] - runs[:, 0]).argmax()]
-        if (end - start) * HOP >= PAUSE:
-            return (first + float(start)) * HOP, (first + float(end)) * HOP
+    first = min(round(before / HOP), len(levels) - 1)
+    last = max(first + 1, min(round(after / HOP), len(levels)))
+    runs = np.clip(runs, first, last)
+    start, end = runs[(runs[:, 1] - runs[:, 0]).argmax()] if len(runs) else (first, first)
+    if (end - start) * HOP >= PAUSE:
+        return float(start) * HOP, float(end) * HOP
     place = (first + float(levels[first:last].argmin()) + 0.5) * HOP
     return place, place

@@ -24,6 +24,7 @@ from asrattn.cli import (
     search,
     train,
     transcribe,
+    tune,
 )
 from asrattn.errors import AsrattnError
 
@@ -39,6 +40,7 @@ COMMANDS = {
     "ablate": ablate,
     "attend": attend,
     "align": align,
+    "tune": tune,
 }
 INTERRUPTED = 130
 BROKEN_PIPE = 141

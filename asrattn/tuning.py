@@ -1,0 +1,197 @@
+"""The search of a model, chosen on dev: its weights first, with a small beam, and then the beam that pays."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from asrattn import scoring
+from asrattn.audio.sound import Wave
+from asrattn.confidence import Evidence
+from asrattn.config import check
+from asrattn.manifest import Utterance
+from asrattn.recognizer import Recognizer, waves
+from asrattn.scoring import ErrorCounts, count_chars, count_words, total
+from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search
+
+PROBE = 4  # the beam that weights are compared with
+BEAMS = (1, 2, 3, 4, 6, 8, 10, 16, 24)
+CTC = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0)
+BONUS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
+NORMALIZE = (0.0, 0.5, 1.0)
+WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8)
+BATCH_SECONDS = 60.0
+
+
+class Batch(NamedTuple):
+    """Utterances that are decoded at once: their numbers, frames (B, T, D), lengths (B,), CTC log-probabilities."""
+
+    numbers: list[int]
+    enc: Tensor
+    lens: Tensor
+    ctc: Tensor
+
+
+class Cache(NamedTuple):
+    """A set, encoded once. cpu: seconds that took, reading included."""
+
+    utterances: list[Utterance]
+    waves: list[Wave]
+    batches: list[Batch]
+    cpu: float
+
+    @property
+    def seconds(self) -> float:
+        return sum(u.seconds for u in self.utterances)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Settings and what came of them; weights are those of the fused scorers, rtf CPU-seconds a second of audio."""
+
+    search: SearchConfig
+    weights: tuple[float, ...]
+    words: ErrorCounts
+    characters: ErrorCounts
+    rtf: float
+    heard: tuple[Hypothesis, ...]
+
+    @property
+    def rank(self) -> tuple[float, float, float]:
+        """Lower is better: word errors, then those of characters, then the cost."""
+        return self.words.errors, self.characters.errors, self.rtf
+
+
+@torch.inference_mode()
+def encode(recognizer: Recognizer, utterances: Iterable[Utterance]) -> Cache:
+    """Raises AudioError for what cannot be read; utterances that are cut in pieces when used are not taken."""
+    started = time.process_time()
+    own, heard = [], []
+    for utterance in utterances:
+        wave, *more = waves(utterance, recognizer.rate)
+        if not more:
+            own.append(utterance)
+            heard.append(wave)
+    check(bool(own), "tune: no utterance is short enough to be decoded in one piece")
+    order = sorted(range(len(heard)), key=lambda i: -len(heard[i]))
+    batches = []
+    while order:
+        size = max(1, int(BATCH_SECONDS * recognizer.rate / len(heard[order[0]])))
+        numbers, order = order[:size], order[size:]
+        enc, ctc = recognizer.encode([heard[i] for i in numbers])
+        batches.append(Batch(numbers, enc.output, enc.lens, ctc))
+    return Cache(own, heard, batches, time.process_time() - started)
+
+
+def tune(
+    recognizer: Recognizer, cache: Cache, budget: float | None, told: Callable[[Trial], None]
+) -> tuple[Trial, list[Trial]]:
+    """The best trial within the budget, and those of all beams, the smallest first. Every trial is told when it ends.
+
+    One setting after the other, each at the best of those before; where none is affordable, the cheapest beam.
+    """
+    tried: dict[tuple[SearchConfig, tuple[float, ...]], Trial] = {}
+
+    def attempt(search: SearchConfig, weights: tuple[float, ...]) -> Trial:
+        if (search, weights) not in tried:
+            tried[search, weights] = trial = try_out(recognizer, cache, search, weights)
+            told(trial)
+        return tried[search, weights]
+
+    best = attempt(
+        replace(recognizer.search, beam=PROBE, nbest=1), tuple(f.weight for f in recognizer.scorers)
+    )
+    for candidates in (_ctc, _weights, _lengths, _ctc):
+        best = min((attempt(*each) for each in (*candidates(best), (best.search, best.weights))), key=_rank)
+    beams = [attempt(replace(best.search, beam=beam), best.weights) for beam in BEAMS]
+    affordable = [trial for trial in beams if budget is None or trial.rtf <= budget]
+    return min(affordable, key=_rank, default=min(beams, key=lambda t: t.rtf)), beams
+
+
+def _rank(trial: Trial) -> tuple[float, float, float]:
+    return trial.rank
+
+
+Candidate = tuple[SearchConfig, tuple[float, ...]]
+
+
+def _ctc(best: Trial) -> Iterator[Candidate]:
+    for ctc in CTC:
+        yield replace(best.search, ctc=ctc), best.weights
+
+
+def _weights(best: Trial) -> Iterator[Candidate]:
+    """Of language models, each together with the bonus that makes up for the short texts it likes."""
+    for i in range(len(best.weights)):
+        for weight in WEIGHTS:
+            for bonus in BONUS if weight else (best.search.length_bonus,):
+                weights = (*best.weights[:i], weight, *best.weights[i + 1 :])
+                yield replace(best.search, length_bonus=bonus), weights
+
+
+def _lengths(best: Trial) -> Iterator[Candidate]:
+    for bonus in BONUS:
+        yield replace(best.search, length_bonus=bonus), best.weights
+    for normalize in NORMALIZE:
+        yield replace(best.search, normalize=normalize), best.weights
+
+
+@torch.inference_mode()
+def try_out(recognizer: Recognizer, cache: Cache, search: SearchConfig, weights: tuple[float, ...]) -> Trial:
+    scorers = [
+        Fusion(f.name, f.scorer, w, f.ceiling) for f, w in zip(recognizer.scorers, weights, strict=True)
+    ]
+    started = time.process_time()
+    best: dict[int, Hypothesis] = {}
+    for numbers, enc, lens, ctc in cache.batches:
+        found = beam_search(
+            recognizer.model.decoder, enc, lens, ctc if search.ctc > 0 else None, search, scorers
+        )
+        best.update(zip(numbers, (hypotheses[0] for hypotheses in found), strict=True))
+    spent = time.process_time() - started + cache.cpu
+    heard = tuple(best[i] for i in range(len(cache.utterances)))
+    pairs = [
+        (utterance.text, recognizer.tokenizer.decode(hypothesis.tokens))
+        for utterance, hypothesis in zip(cache.utterances, heard, strict=True)
+    ]
+    words, characters = (total(count(*pair) for pair in pairs) for count in (count_words, count_chars))
+    return Trial(search, weights, words, characters, spent / cache.seconds, heard)
+
+
+def evidence(
+    recognizer: Recognizer, cache: Cache, heard: Sequence[Hypothesis]
+) -> dict[str, list[tuple[Evidence, bool]]]:
+    """What speaks for each word heard, and whether it is right; by speaker, or utterance where none is known."""
+    found: dict[str, list[tuple[Evidence, bool]]] = {}
+    for utterance, wave, hypothesis in zip(cache.utterances, cache.waves, heard, strict=True):
+        (pairs,) = recognizer.witness([wave], [hypothesis.tokens])
+        said = scoring.align(utterance.text.split(), [word.text for word, _ in pairs])
+        right = [pair.kind == "equal" for pair in said if pair.kind != "delete"]
+        own = found.setdefault(utterance.speaker or utterance.id, [])
+        own += [(about, truth) for (_, about), truth in zip(pairs, right, strict=True)]
+    return found
+
+
+def draw(beams: Sequence[Trial], chosen: Trial, budget: float | None, path: Path) -> None:
+    """What a beam costs and brings, as an SVG."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    FigureCanvasSVG(figure)
+    axes = figure.subplots()
+    axes.plot([t.rtf for t in beams], [100 * t.words.rate for t in beams], ".-", color="C0")
+    axes.plot(chosen.rtf, 100 * chosen.words.rate, "o", color="C3", label="chosen")
+    for trial in beams:
+        place = (trial.rtf, 100 * trial.words.rate)
+        axes.annotate(str(trial.search.beam), place, (0, 5), textcoords="offset points", fontsize=8)
+    if budget is not None:
+        axes.axvline(budget, linestyle=":", color="0.5", label="budget")
+    axes.set(xlabel="CPU-seconds a second of audio", ylabel="dev WER, %", title="Size of the beam")
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.3)
+    figure.savefig(path, format="svg", metadata={"Date": None})

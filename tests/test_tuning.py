@@ -1,0 +1,111 @@
+"""Choosing a search on dev: the best of what was tried, within the budget, written into the model."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tiny
+
+from asrattn import checkpoint, manifest, tuning
+from asrattn.cli.main import main
+from asrattn.errors import ConfigError
+from asrattn.manifest import Utterance
+from asrattn.recognizer import Recognizer, Transcript
+from asrattn.search import SearchConfig
+from asrattn.tuning import Trial
+
+
+@pytest.fixture(scope="module")
+def recognizer(tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
+    return Recognizer.load(tiny.model_file(tmp_path_factory.mktemp("model")), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory, recognizer: Recognizer) -> Path:
+    """What the untrained model hears with a narrow beam and little CTC, but for some words: that is then best."""
+    folder = tmp_path_factory.mktemp("corpus")
+    paths = [tiny.sound(folder / f"{i}.wav", 0.6 + 0.1 * i, seed=i) for i in range(6)]
+    search = replace(tiny.SEARCH, beam=tuning.PROBE, ctc=0.2)
+    texts = [o.text for o in recognizer.transcribe(paths, search) if isinstance(o, Transcript)]
+    texts = [" ".join("dog" if n % 3 == 2 else w for n, w in enumerate(text.split())) for text in texts]
+    utterances = [
+        Utterance(f"u{i}", str(path), text or "a", 0.6 + 0.1 * i, f"s{i % 3}")
+        for i, (path, text) in enumerate(zip(paths, texts, strict=True))
+    ]
+    manifest.write(folder / "dev.jsonl", utterances)
+    return folder / "dev.jsonl"
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, values in (
+        ("BEAMS", (1, 4)),
+        ("CTC", (0.0, 0.2, 0.9)),
+        ("BONUS", (0.0, 1.0)),
+        ("NORMALIZE", (0.0,)),
+    ):
+        monkeypatch.setattr(tuning, name, values)
+
+
+def test_a_trial_hears_what_the_recognizer_hears(recognizer: Recognizer, corpus: Path) -> None:
+    utterances = manifest.read(corpus)
+    cache = tuning.encode(recognizer, utterances)
+    trial = tuning.try_out(recognizer, cache, tiny.SEARCH, ())
+    texts = [recognizer.tokenizer.decode(h.tokens) for h in trial.heard]
+    outcomes = recognizer.transcribe(utterances, tiny.SEARCH)
+    assert [" ".join(text.split()) for text in texts] == [getattr(o, "text", None) for o in outcomes]
+    assert trial.words.words == sum(len(u.text.split()) for u in utterances)
+    assert trial.rtf > 0
+
+
+def test_the_best_of_what_was_tried_is_chosen(recognizer: Recognizer, corpus: Path) -> None:
+    cache = tuning.encode(recognizer, manifest.read(corpus))
+    tried: list[Trial] = []
+    chosen, beams = tuning.tune(recognizer, cache, None, tried.append)
+    assert len({(t.search, t.weights) for t in tried}) == len(tried), "nothing is tried twice"
+    assert {t.search.ctc for t in tried} >= {0.0, 0.2, 0.9}
+    assert [t.search.beam for t in beams] == [1, 4]
+    assert chosen.search.ctc == 0.2
+    assert chosen.words.errors == min(t.words.errors for t in tried)
+
+
+def test_a_budget_limits_the_beam(
+    recognizer: Recognizer, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dear(
+        recognizer: Recognizer, cache: tuning.Cache, search: SearchConfig, weights: tuple[float, ...]
+    ) -> Trial:
+        return replace(real(recognizer, cache, search, weights), rtf=0.1 * search.beam)
+
+    real = tuning.try_out
+    monkeypatch.setattr(tuning, "try_out", dear)
+    cache = tuning.encode(recognizer, manifest.read(corpus))
+    for budget, beam in ((0.2, 1), (0.05, 1), (0.5, 4)):
+        assert tuning.tune(recognizer, cache, budget, lambda _: None)[0].search.beam == beam
+
+
+def test_nothing_to_tune_on(recognizer: Recognizer) -> None:
+    with pytest.raises(ConfigError, match="no utterance"):
+        tuning.encode(recognizer, [])
+
+
+def test_the_model_keeps_what_was_chosen(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, other = tiny.model_file(tmp_path), tmp_path / "tuned.safetensors"
+    assert main(["tune", str(model), str(corpus), "--out", str(other)]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[-1] == str(other)
+    before, after = checkpoint.load(model), checkpoint.load(other)
+    assert before.search == tiny.SEARCH
+    assert after.search.ctc == 0.2
+    assert after.search.max_length == tiny.SEARCH.max_length
+    assert after.card["tuned"]["on"] == "dev.jsonl"  # type: ignore[index, call-overload]
+    assert f"ctc {after.search.ctc:g}" in next(line for line in out if line.startswith("chosen"))
+    assert (tmp_path / "tuned.beams.svg").read_text(encoding="utf-8").startswith("<?xml")
+    assert after.card["confidence_held_out"]["words"] > 10  # type: ignore[index, call-overload, operator]
+    path = tiny.sound(tmp_path / "a.wav", 1.0)
+    (raw,), (sure,) = (Recognizer.load(m, "cpu").transcribe([path], words=True) for m in (model, other))
+    assert isinstance(raw, Transcript)
+    assert isinstance(sure, Transcript)
+    assert {w.confidence for w in raw.words} != {w.confidence for w in sure.words}
