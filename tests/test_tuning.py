@@ -27,7 +27,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory, recognizer: Recognizer) -> 
     paths = [tiny.sound(folder / f"{i}.wav", 0.6 + 0.1 * i, seed=i) for i in range(6)]
     search = replace(tiny.SEARCH, beam=tuning.PROBE, ctc=0.2)
     texts = [o.text for o in recognizer.transcribe(paths, search) if isinstance(o, Transcript)]
-    texts = [" ".join("dog" if n % 3 == 2 else w for n, w in enumerate(text.split())) for text in texts]
+    texts = ["quite another" if n < 2 else text for n, text in enumerate(texts)]
     utterances = [
         Utterance(f"u{i}", str(path), text or "a", 0.6 + 0.1 * i, f"s{i % 3}")
         for i, (path, text) in enumerate(zip(paths, texts, strict=True))
@@ -103,7 +103,7 @@ def test_the_model_keeps_what_was_chosen(
     assert after.card["tuned"]["on"] == "dev.jsonl"  # type: ignore[index, call-overload]
     assert f"ctc {after.search.ctc:g}" in next(line for line in out if line.startswith("chosen"))
     assert (tmp_path / "tuned.beams.svg").read_text(encoding="utf-8").startswith("<?xml")
-    assert after.card["confidence_held_out"]["words"] > 10  # type: ignore[index, call-overload, operator]
+    assert after.card["confidence_held_out"]["words"] >= 6  # type: ignore[index, call-overload, operator]
     path = tiny.sound(tmp_path / "a.wav", 1.0)
     (raw,), (sure,) = (Recognizer.load(m, "cpu").transcribe([path], words=True) for m in (model, other))
     assert isinstance(raw, Transcript)
