@@ -49,6 +49,8 @@ def plain(transcript: Transcript) -> dict[str, object]:
         "score": score,
         "seconds": round(transcript.seconds, 3),
     }
+    if transcript.flags:
+        found["flags"] = list(transcript.flags)
     found["words"] = [
         {"word": w.text, "start": w.start, "end": w.end}
         | ({} if w.confidence is None else {"confidence": round(w.confidence, 4)})

@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from asrattn import checkpoint, doctor, segments
+from asrattn import checkpoint, doctor, guard, segments
 from asrattn.audio.sound import Wave
 from asrattn.checkpoint import Saved
 from asrattn.confidence import Calibration, Evidence, raw
 from asrattn.doctor import Looks
 from asrattn.encoders import Encoded
 from asrattn.errors import AudioError, ConfigError
+from asrattn.guard import Doubts
 from asrattn.manifest import Utterance
 from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search
 from asrattn.segments import Stretch
@@ -38,6 +39,7 @@ class Transcript:
     score     the search's score of the text, summed over the pieces of a long file
     seconds   length of the audio
     words     of the text, with their times, where they were asked for
+    flags     what is to be said of it: silence, repeated, skipped, doubtful; see `guard`
     """
 
     id: str
@@ -46,6 +48,7 @@ class Transcript:
     score: float
     seconds: float
     words: tuple[Word, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,11 @@ class Explanation(NamedTuple):
 
 
 class _Heard(NamedTuple):
-    """What was heard in a piece: the best hypothesis, and its words where they are asked for."""
+    """What was heard in a piece, and its words where they are asked for."""
 
-    hypothesis: Hypothesis
+    tokens: tuple[int, ...]
+    score: float
+    flags: tuple[str, ...]
     words: list[Word]
 
 
@@ -108,6 +113,7 @@ class Recognizer:
         self._sure = (
             Calibration.from_plain(calibration) if (calibration := self.card.get("confidence")) else raw
         )
+        self._doubts = Doubts.from_plain(limits) if (limits := self.card.get("doubts")) else Doubts()
         spaced = self.tokenizer.decode(self.tokenizer.encode_lossy("a a"))
         self._joint = " " if " " in spaced else ""  # scripts without spaces are joined without
 
@@ -145,8 +151,9 @@ class Recognizer:
             decoded = self._decode_sorted(read, search, batch_seconds, words)
             for stretch, wave, message in window:
                 if wave is not None:
-                    hypothesis, spoken = next(decoded)
-                    done.append(_Heard(hypothesis, [w.later(samples / self.rate) for w in spoken]))
+                    heard = next(decoded)
+                    late = [word.later(samples / self.rate) for word in heard.words]
+                    done.append(heard._replace(words=late))
                     samples += len(wave)
                     continue
                 yield self._outcome(stretch, message, done, samples / self.rate)
@@ -171,8 +178,9 @@ class Recognizer:
 
         Raises AudioError for a wave which is too short for the model or holds what is no number.
         """
-        search = search or self.search
-        enc, log_probs = self.encode(waves)
+        return self._search(*self.encode(waves), search or self.search)
+
+    def _search(self, enc: Encoded, log_probs: Tensor, search: SearchConfig) -> list[list[Hypothesis]]:
         ctc = log_probs if search.ctc > 0 else None
         return beam_search(self.model.decoder, enc.output, enc.lens, ctc, search, self.scorers)
 
@@ -230,10 +238,11 @@ class Recognizer:
     def _outcome(self, stretch: Stretch, message: str, done: list[_Heard], seconds: float) -> Outcome:
         if message:
             return Failure(stretch.id, stretch.path, message)
-        text = clean(self._joint.join(self.tokenizer.decode(heard.hypothesis.tokens) for heard in done))
+        text = clean(self._joint.join(self.tokenizer.decode(heard.tokens) for heard in done))
         words = tuple(word for heard in done for word in heard.words)
-        score = sum(heard.hypothesis.score for heard in done)
-        return Transcript(stretch.id, stretch.path, text, score, seconds, words)
+        flags = tuple(dict.fromkeys(flag for heard in done for flag in heard.flags))
+        score = sum(heard.score for heard in done)
+        return Transcript(stretch.id, stretch.path, text, score, seconds, words, flags)
 
     def _pieces(self, stretches: Iterable[Stretch]) -> Iterator[_Piece]:
         for stretch in stretches:
@@ -261,9 +270,7 @@ class Recognizer:
 
     def _decode(self, waves: list[Wave], search: SearchConfig, words: bool) -> list[_Heard]:
         try:
-            best = [hypotheses[0] for hypotheses in self.recognize(waves, search)]
-            spoken = self.align(waves, [h.tokens for h in best]) if words else [[] for _ in best]
-            return [_Heard(*each) for each in zip(best, spoken, strict=True)]
+            return self._hear(waves, search, words)
         except torch.OutOfMemoryError:
             if len(waves) == 1:
                 raise ConfigError(
@@ -271,6 +278,20 @@ class Recognizer:
                 ) from None
         half = len(waves) // 2
         return self._decode(waves[:half], search, words) + self._decode(waves[half:], search, words)
+
+    def _hear(self, waves: list[Wave], search: SearchConfig, words: bool) -> list[_Heard]:
+        enc, log_probs = self.encode(waves)
+        best = [hypotheses[0] for hypotheses in self._search(enc, log_probs, search)]
+        asked = search.ctc > 0
+        verdicts = [
+            guard.judge(best[b], log_probs[b, :count] if asked else None, waves[b], self.rate, self._doubts)
+            for b, count in enumerate(enc.lens.tolist())
+        ]
+        spoken = self.align(waves, [v.tokens for v in verdicts]) if words else [[] for _ in best]
+        return [
+            _Heard(verdict.tokens, hypothesis.score, verdict.flags, found)
+            for verdict, hypothesis, found in zip(verdicts, best, spoken, strict=True)
+        ]
 
     def _trouble(self, wave: Wave) -> str:
         """Why a wave cannot be recognised; "" for a good one."""

@@ -9,10 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from asrattn import scoring
+from asrattn import guard, scoring
 from asrattn.audio.sound import Wave
 from asrattn.confidence import Evidence
 from asrattn.config import check
+from asrattn.guard import Doubts
 from asrattn.manifest import Utterance
 from asrattn.recognizer import Recognizer, waves
 from asrattn.scoring import ErrorCounts, count_chars, count_words, total
@@ -174,6 +175,16 @@ def evidence(
         own = found.setdefault(utterance.speaker or utterance.id, [])
         own += [(about, truth) for (_, about), truth in zip(pairs, right, strict=True)]
     return found
+
+
+def doubts(cache: Cache, chosen: Trial) -> Doubts:
+    """Where doubt begins, by what there is to doubt in dev."""
+    found = [
+        guard.doubts(chosen.heard[i], ctc[row, : int(lens[row])] if chosen.search.ctc > 0 else None)
+        for numbers, _, lens, ctc in cache.batches
+        for row, i in enumerate(numbers)
+    ]
+    return Doubts.beyond(found)
 
 
 def draw(beams: Sequence[Trial], chosen: Trial, budget: float | None, path: Path) -> None:

@@ -141,8 +141,8 @@ def times(found: Sequence[Group], spans: Sequence[Span], frames: Frames, wave: W
     """
     if not found:
         return []
-    levels = _levels(wave, frames.rate)
-    runs = _runs(levels < _threshold(levels))
+    heard = levels(wave, frames.rate)
+    runs = _runs(heard < _threshold(heard))
     ends = len(wave) / frames.rate
     peaks = [0.0]
     for group in found:
@@ -150,10 +150,10 @@ def times(found: Sequence[Group], spans: Sequence[Span], frames: Frames, wave: W
         last = frames.seconds(spans[group.last].end - 0.5)
         sides: tuple[Side, Side] = ("nearer", "nearer") if group.first == group.last else ("behind", "before")
         peaks += [
-            _sounding(at, runs, len(levels), side) for at, side in zip((first, last), sides, strict=True)
+            _sounding(at, runs, len(heard), side) for at, side in zip((first, last), sides, strict=True)
         ]
     peaks.append(ends)
-    borders = np.array([_border(levels, runs, *gap) for gap in zip(peaks[::2], peaks[1::2], strict=True)])
+    borders = np.array([_border(heard, runs, *gap) for gap in zip(peaks[::2], peaks[1::2], strict=True)])
     # No pause at the edge: what CTC tells is better than the quietest place.
     if borders[0, 0] == borders[0, 1]:
         borders[0, 1] = frames.seconds(spans[found[0].first].start)
@@ -163,7 +163,7 @@ def times(found: Sequence[Group], spans: Sequence[Span], frames: Frames, wave: W
     return [Word(group.text, *edge) for group, edge in zip(found, edges.tolist(), strict=True)]
 
 
-def _levels(wave: Wave, rate: int) -> NDArray[np.float64]:
+def levels(wave: Wave, rate: int) -> NDArray[np.float64]:
     """Decibels (L,) of each HOP, smoothed over three of them."""
     hop = round(HOP * rate)
     padded = np.pad(wave.astype(np.float64), (0, -len(wave) % hop))
@@ -172,8 +172,8 @@ def _levels(wave: Wave, rate: int) -> NDArray[np.float64]:
     return smooth
 
 
-def _threshold(levels: NDArray[np.float64]) -> float:
-    low, high = np.percentile(levels, [5, 95])
+def _threshold(heard: NDArray[np.float64]) -> float:
+    low, high = np.percentile(heard, [5, 95])
     return float(min(low + QUIET * (high - low), high - DEPTH))
 
 
@@ -198,14 +198,14 @@ def _sounding(place: float, runs: NDArray[np.int64], count: int, side: Side) -> 
 
 
 def _border(
-    levels: NDArray[np.float64], runs: NDArray[np.int64], before: float, after: float
+    heard: NDArray[np.float64], runs: NDArray[np.int64], before: float, after: float
 ) -> tuple[float, float]:
     """Where one word ends and the next begins between two times: the edges of a pause, or one place twice."""
-    first = min(round(before / HOP), len(levels) - 1)
-    last = max(first + 1, min(round(after / HOP), len(levels)))
+    first = min(round(before / HOP), len(heard) - 1)
+    last = max(first + 1, min(round(after / HOP), len(heard)))
     runs = np.clip(runs, first, last)
     start, end = runs[(runs[:, 1] - runs[:, 0]).argmax()] if len(runs) else (first, first)
     if (end - start) * HOP >= PAUSE:
         return float(start) * HOP, float(end) * HOP
-    place = (first + float(levels[first:last].argmin()) + 0.5) * HOP
+    place = (first + float(heard[first:last].argmin()) + 0.5) * HOP
     return place, place

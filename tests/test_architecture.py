@@ -17,7 +17,7 @@ FLOORS = [  # lm and server have their places already
     {"attention", "layers", "frontend", "augment"},
     {"encoders", "decoders", "lm"},
     {"model", "search", "align"},
-    {"checkpoint", "confidence", "doctor", "scoring", "words"},
+    {"checkpoint", "confidence", "doctor", "guard", "scoring", "words"},
     {"recognizer"},
     {"formats", "training", "tuning", "server"},
     {"cli"},

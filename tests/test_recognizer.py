@@ -261,23 +261,26 @@ class TestDevices:
         self, recognizer: Recognizer, sounds: list[Path], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         expected = transcripts(recognizer.transcribe(sounds))
-        original = recognizer.recognize
+        original = recognizer.encode
+        sizes: list[int] = []
 
-        def small(waves: list[np.ndarray], search: SearchConfig) -> object:
+        def small(waves: list[np.ndarray]) -> object:
             if len(waves) > 2:
                 raise torch.OutOfMemoryError
-            return original(waves, search)
+            sizes.append(len(waves))
+            return original(waves)
 
-        monkeypatch.setattr(recognizer, "recognize", small)
+        monkeypatch.setattr(recognizer, "encode", small)
         assert [t.text for t in transcripts(recognizer.transcribe(sounds))] == [t.text for t in expected]
+        assert sum(sizes) == len(sounds)
 
     def test_too_little_memory_for_one(
         self, recognizer: Recognizer, sounds: list[Path], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def never(waves: list[np.ndarray], search: SearchConfig) -> object:
+        def never(*_: object) -> object:
             raise torch.OutOfMemoryError
 
-        monkeypatch.setattr(recognizer, "recognize", never)
+        monkeypatch.setattr(recognizer, "_search", never)
         with pytest.raises(ConfigError, match="too little memory for a beam of 3"):
             list(recognizer.transcribe(sounds))
 

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 
 KNOWN = ("txt", "json", "srt", "vtt", "ctm", "textgrid")  # as asrattn.formats has them, which needs torch
 
+MEANINGS = {
+    "silence": "nobody seems to speak; what the decoder made of it is left out",
+    "repeated": "a phrase that was written again and again is left once",
+    "skipped": "there seems to be more speech than text",
+    "doubtful": "the model is not sure of this text",
+}
+
 
 def add_format(parser: argparse.ArgumentParser, usual: str) -> None:
     parser.add_argument(

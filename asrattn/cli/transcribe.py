@@ -43,7 +43,10 @@ def run(args: argparse.Namespace) -> int:
         if isinstance(outcome, Failure):
             _tell(outcome.message)
             failed += 1
-        elif args.out:
+            continue
+        if outcome.flags:
+            _log.warning("%s: %s", outcome.path, "; ".join(spoken.MEANINGS[flag] for flag in outcome.flags))
+        if args.out:
             spoken.write(outcome, targets[outcome.id])
         else:
             spoken.say(outcome, args.format[0], many)

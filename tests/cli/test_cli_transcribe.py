@@ -4,10 +4,13 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
 import torch
 
+from asrattn import audio
+from asrattn.cli import spoken
 from asrattn.cli.main import main
 
 
@@ -192,3 +195,11 @@ class TestParts:
         told = json.loads((tmp_path / "b.json").read_text())
         assert " ".join(word["word"] for word in told["words"]) == told["text"]
         assert told["words"][0]["word"] in (tmp_path / "b.srt").read_text()
+
+    def test_silence_has_no_text_and_is_told(self, capsys, model: Path, tmp_path: Path) -> None:
+        audio.write(tmp_path / "still.wav", np.zeros(tiny.RATE, np.float32), tiny.RATE)
+        status, (line,), (warning,) = run(capsys, model, tmp_path / "still.wav", "--format", "json")
+        assert status == 0
+        assert json.loads(line)["text"] == ""
+        assert json.loads(line)["flags"] == ["silence"]
+        assert warning == f"{tmp_path / 'still.wav'}: {spoken.MEANINGS['silence']}"
