@@ -62,9 +62,9 @@ class Trial:
     heard: tuple[Hypothesis, ...]
 
     @property
-    def rank(self) -> tuple[float, float, float]:
-        """Lower is better: word errors, then those of characters, then the cost."""
-        return self.words.errors, self.characters.errors, self.rtf
+    def errors(self) -> tuple[int, int]:
+        """Fewer is better: of words, then of characters."""
+        return self.words.errors, self.characters.errors
 
 
 @torch.inference_mode()
@@ -93,7 +93,9 @@ def tune(
 ) -> tuple[Trial, list[Trial]]:
     """The best trial within the budget, and those of all beams, the smallest first. Every trial is told when it ends.
 
-    One setting after the other, each at the best of those before; where none is affordable, the cheapest beam.
+    One setting after the other, each at the best of those before; one that changes no error stays as it is. Then the
+    smallest beam with the fewest errors: below PROBE only where nothing else is affordable, since what costs nothing on
+    a small dev may cost elsewhere.
     """
     tried: dict[tuple[SearchConfig, tuple[float, ...]], Trial] = {}
 
@@ -107,14 +109,15 @@ def tune(
         replace(recognizer.search, beam=PROBE, nbest=1), tuple(f.weight for f in recognizer.scorers)
     )
     for candidates in (_ctc, _weights, _lengths, _ctc):
-        best = min((attempt(*each) for each in (*candidates(best), (best.search, best.weights))), key=_rank)
+        best = min([best, *(attempt(*each) for each in candidates(best))], key=_errors)  # of equals the first
     beams = [attempt(replace(best.search, beam=beam), best.weights) for beam in BEAMS]
     affordable = [trial for trial in beams if budget is None or trial.rtf <= budget]
-    return min(affordable, key=_rank, default=min(beams, key=lambda t: t.rtf)), beams
+    wide = [trial for trial in affordable if trial.search.beam >= PROBE]
+    return min(wide or affordable or beams[:1], key=_errors), beams
 
 
-def _rank(trial: Trial) -> tuple[float, float, float]:
-    return trial.rank
+def _errors(trial: Trial) -> tuple[int, int]:
+    return trial.errors
 
 
 Candidate = tuple[SearchConfig, tuple[float, ...]]

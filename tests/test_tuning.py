@@ -9,8 +9,10 @@ import tiny
 from asrattn import checkpoint, manifest, tuning
 from asrattn.cli.main import main
 from asrattn.errors import ConfigError
+from asrattn.guard import Doubts
 from asrattn.manifest import Utterance
 from asrattn.recognizer import Recognizer, Transcript
+from asrattn.scoring import ErrorCounts
 from asrattn.search import SearchConfig
 from asrattn.tuning import Trial
 
@@ -39,7 +41,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory, recognizer: Recognizer) -> 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, values in (
-        ("BEAMS", (1, 4)),
+        ("BEAMS", (1, 4, 6)),
         ("CTC", (0.0, 0.2, 0.9)),
         ("BONUS", (0.0, 1.0)),
         ("NORMALIZE", (0.0,)),
@@ -64,7 +66,7 @@ def test_the_best_of_what_was_tried_is_chosen(recognizer: Recognizer, corpus: Pa
     chosen, beams = tuning.tune(recognizer, cache, None, tried.append)
     assert len({(t.search, t.weights) for t in tried}) == len(tried), "nothing is tried twice"
     assert {t.search.ctc for t in tried} >= {0.0, 0.2, 0.9}
-    assert [t.search.beam for t in beams] == [1, 4]
+    assert [t.search.beam for t in beams] == [1, 4, 6]
     assert chosen.search.ctc == 0.2
     assert chosen.words.errors == min(t.words.errors for t in tried)
 
@@ -80,8 +82,23 @@ def test_a_budget_limits_the_beam(
     real = tuning.try_out
     monkeypatch.setattr(tuning, "try_out", dear)
     cache = tuning.encode(recognizer, manifest.read(corpus))
-    for budget, beam in ((0.2, 1), (0.05, 1), (0.5, 4)):
-        assert tuning.tune(recognizer, cache, budget, lambda _: None)[0].search.beam == beam
+    for budget, beams in ((0.2, [1]), (0.05, [1]), (0.5, [4]), (None, [4, 6])):
+        assert tuning.tune(recognizer, cache, budget, lambda _: None)[0].search.beam in beams
+
+
+def test_what_changes_no_error_stays_as_it_is(
+    recognizer: Recognizer, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def alike(
+        recognizer: Recognizer, cache: tuning.Cache, search: SearchConfig, weights: tuple[float, ...]
+    ) -> Trial:
+        return Trial(search, weights, ErrorCounts(1, 0, 0, 9), ErrorCounts(1, 0, 0, 40), 1 / search.beam, ())
+
+    monkeypatch.setattr(tuning, "try_out", alike)
+    chosen, _ = tuning.tune(
+        recognizer, tuning.encode(recognizer, manifest.read(corpus)), None, lambda _: None
+    )
+    assert chosen.search == replace(recognizer.search, beam=4)
 
 
 def test_nothing_to_tune_on(recognizer: Recognizer) -> None:
@@ -103,6 +120,7 @@ def test_the_model_keeps_what_was_chosen(
     assert after.card["tuned"]["on"] == "dev.jsonl"  # type: ignore[index, call-overload]
     assert f"ctc {after.search.ctc:g}" in next(line for line in out if line.startswith("chosen"))
     assert (tmp_path / "tuned.beams.svg").read_text(encoding="utf-8").startswith("<?xml")
+    assert Doubts.from_plain(after.card["doubts"]) != Doubts.from_plain(before.card["doubts"])
     assert after.card["confidence_held_out"]["words"] >= 6  # type: ignore[index, call-overload, operator]
     path = tiny.sound(tmp_path / "a.wav", 1.0)
     (raw,), (sure,) = (Recognizer.load(m, "cpu").transcribe([path], words=True) for m in (model, other))

@@ -55,9 +55,9 @@ def run(args: argparse.Namespace) -> int:
         _log.warning("no beam keeps to --rtf %g; the cheapest is taken", args.rtf)
     print(f"chosen  {line(chosen)}")
     target = args.out or args.model
-    card = (
-        recognizer.card | {"tuned": told(chosen, recognizer, args.dev)} | calibrate(recognizer, cache, chosen)
-    )
+    card = recognizer.card | {"tuned": told(chosen, recognizer, args.dev)}
+    card["doubts"] = tuning.doubts(cache, chosen).to_plain()
+    card |= calibrate(recognizer, cache, chosen)
     search = replace(search, **{name: getattr(chosen.search, name) for name in CHOSEN})
     checkpoint.save(target, recognizer.model, recognizer.tokenizer, card, search)
     tuning.draw(beams, chosen, args.rtf, target.with_suffix(".beams.svg"))
