@@ -19,7 +19,7 @@ FLOORS = [  # lm and server have their places already
     {"model", "search", "align"},
     {"checkpoint", "doctor", "scoring"},
     {"recognizer"},
-    {"training", "server"},
+    {"training", "server", "checking"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

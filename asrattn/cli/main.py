@@ -12,7 +12,19 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import asrattn
-from asrattn.cli import ablate, attend, compare, describe, evaluate, rover, score, search, train, transcribe
+from asrattn.cli import (
+    ablate,
+    attend,
+    check,
+    compare,
+    describe,
+    evaluate,
+    rover,
+    score,
+    search,
+    train,
+    transcribe,
+)
 from asrattn.errors import AsrattnError
 
 COMMANDS = {
@@ -22,6 +34,7 @@ COMMANDS = {
     "score": score,
     "compare": compare,
     "rover": rover,
+    "check": check,
     "describe": describe,
     "search": search,
     "ablate": ablate,
