@@ -1,6 +1,7 @@
 """Manifests with all that is wrong in them, where training would stop at the first bad line."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,23 +102,33 @@ def _sound(utterance: Utterance) -> tuple[object, ...]:
     return utterance.audio, utterance.start, None if whole else utterance.seconds
 
 
-def leave_out(path: Path, lines: set[int]) -> Path:
-    """Write NAME.clean.jsonl beside a manifest, without the lines of these numbers, whole or not at all.
+def leave_out(lines: Mapping[Path, set[int]]) -> dict[Path, set[int]]:
+    """Write NAME.clean.jsonl beside each manifest, without the lines of these numbers, whole or not at all.
 
-    Raises ManifestError as `refuse` does, and where nothing would be left.
+    Gives the numbers by what was written. Raises ManifestError as `refuse` does, and where nothing would be left of
+    one; then none is written.
     """
-    refuse(path)
-    kept = [line.rstrip(b"\r\n") + b"\n" for number, line in _lines(path) if number not in lines]
-    if not kept:
-        raise ManifestError(f"{path}: nothing would be left of it; mend what is told above")
-    draft = clean_path(path).with_name(clean_path(path).name + ".part")
+    kept = {}
+    for path, out in lines.items():
+        refuse(path)
+        kept[path] = [line.rstrip(b"\r\n") + b"\n" for number, line in _lines(path) if number not in out]
+        if not kept[path]:
+            raise ManifestError(f"{path}: nothing would be left of it; mend what is told above")
+    for path, rest in kept.items():
+        _write(clean_path(path), rest)
+    return {clean_path(path): out for path, out in lines.items()}
+
+
+def _write(path: Path, lines: Iterable[bytes]) -> None:
+    draft = path.with_name(path.name + ".part")
     try:
-        draft.write_bytes(b"".join(kept))
-        draft.replace(clean_path(path))
+        with draft.open("wb") as out:
+            out.writelines(lines)
+        draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise ManifestError(f"{clean_path(path)}: cannot be written ({error.strerror})") from None
-    return clean_path(path)
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise ManifestError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def refuse(path: Path) -> None:

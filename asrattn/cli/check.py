@@ -140,12 +140,9 @@ def _fix(paths: Mapping[str, Path], findings: "Sequence[Finding]", everything: b
     from asrattn.checking.finding import Severity
 
     severities = {Severity.BREAKS, Severity.SUSPICIOUS} if everything else {Severity.BREAKS}
-    chosen = [each for each in findings if each.kind.severity in severities]
-    for name, path in paths.items():
-        lines = {line for each in chosen for split, line in each.leave if split == name}
-        written = manifests.leave_out(path, lines)
+    chosen = [each for each in findings if each.kind.severity in severities and each.leave]
+    left = {name: {line for each in chosen for split, line in each.leave if split == name} for name in paths}
+    for written, lines in manifests.leave_out({paths[name]: lines for name, lines in left.items()}).items():
         print(f"{written}: without {len(lines)} lines")
-        for kind in dict.fromkeys(each.kind for each in chosen):
-            left = [line for e in chosen if e.kind == kind for split, line in e.leave if split == name]
-            if left:
-                print(f"  {kind.name}: lines {', '.join(map(str, sorted(set(left))))}")
+    for kind in dict.fromkeys(each.kind for each in chosen):
+        print(f"  {kind.name}: {', '.join(each.where for each in chosen if each.kind == kind)}")

@@ -163,17 +163,14 @@ def few_frames(splits: Splits, folder: Path) -> str:
 
 @fault("text too long")
 def long_text(splits: Splits, folder: Path) -> str:
-    """A text that the frames could hold, but nobody could say: spoken is a third of a second."""
-    i = place(splits)
-    text = splits["train"][i].text[:20]
-    padded = len(text) * 0.06
-    return resounded(
-        splits,
-        folder,
-        lambda wave, rate: np.concatenate(
-            [wave[rate // 3 : 2 * rate // 3], noise(np.zeros(int(padded * rate)), 1e-4)]
-        ),
-    )
+    """A text that the frames could hold, but nobody could say: a quarter of a second is left of the voice."""
+    reworded(splits, lambda text: "AND ALL THE OLD DOGS")
+
+    def cut(wave: np.ndarray, rate: int) -> np.ndarray:
+        loud = max(0, int(np.abs(wave).argmax()) - rate // 8)
+        return np.concatenate([wave[loud : loud + rate // 4], noise(np.zeros(rate), 1e-4)])
+
+    return resounded(splits, folder, cut)
 
 
 @fault("text too short")
