@@ -67,10 +67,8 @@ def test_likeness_is_found_over_the_borders_of_blocks(monkeypatch: pytest.Monkey
 
 def test_speakers_texts_and_ids_of_train() -> None:
     train = [case("train", i, i, f"TEXT {i}", speaker="ann") for i in range(4)]
-    test = [
-        case("test", i, 10 + i, f"TEXT {i}" if i < 2 else f"OTHER {i}", speaker=s)
-        for i, s in enumerate(["ann", "bob", "", ""])
-    ]
+    said = [("TEXT 0", "ann"), ("TEXT 1", "bob"), ("OTHER 2", ""), ("OTHER 3", "")]
+    test = [case("test", i, 10 + i, *each) for i, each in enumerate(said)]
     test[3] = replace(test[3], utterance=replace(test[3].utterance, id="train0"))
     found = {f.kind.name: f.what for f in splits.examine([*train, *test])}
     assert found["speakers of train"] == "1 of 4 utterances: ann (1)"
