@@ -2,12 +2,15 @@
 
 import hashlib
 import math
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +65,7 @@ def looks(utterances: Sequence[Utterance], jobs: int = 1) -> Iterator[Heard]:
     if jobs == 1 or len(utterances) <= _CHUNK:
         yield from map(look, utterances)
         return
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _deaf)
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _attached)
     try:
         yield from pool.map(look, utterances, chunksize=_CHUNK)
     except BrokenProcessPool:
@@ -73,9 +76,15 @@ def looks(utterances: Sequence[Utterance], jobs: int = 1) -> Iterator[Heard]:
         pool.shutdown(cancel_futures=True)
 
 
-def _deaf() -> None:
-    """Ctrl-C is answered by the first process alone."""
+def _attached() -> None:
+    """Ctrl-C is answered by the first process alone; where that is killed, this one ends too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with, args=[parent_process()], daemon=True).start()
+
+
+def _end_with(first: BaseProcess) -> None:
+    first.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def look(utterance: Utterance) -> Heard:
