@@ -14,7 +14,7 @@ from asrattn.training import forecast
 from asrattn.training.corpus import Corpus
 from asrattn.training.data import SpeechData
 from asrattn.training.recipe import Recipe
-from asrattn.training.sources import Dropped, Item, Kept, Outcome, spoken, tokenised, within
+from asrattn.training.sources import Item, Kept, Outcome, tokenised, within
 from asrattn.training.sources import parted as sorted_out
 
 DROPPED = Kind("dropped by the recipe", Severity.BREAKS, "mend the utterances, or change the recipe's bounds")
@@ -27,7 +27,8 @@ Facts = Mapping[str, str]
 
 def examine(cases: Sequence[Case], recipe: Recipe) -> tuple[list[Finding], Facts]:
     """Findings, and what there is to know of the training: dropped is what training drops, for its reasons."""
-    train, others = parted(case for case in cases if not isinstance(case.heard, str))
+    usable = (case for case in cases if case.utterance.text.strip() and not isinstance(case.heard, str))
+    train, others = parted(usable)  # what else is wrong is told already
     by_id = {case.utterance.id: case for case in train}
     items, dropped = sorted_out(_bounded(case, recipe) for case in train)
     try:
@@ -49,8 +50,7 @@ def examine(cases: Sequence[Case], recipe: Recipe) -> tuple[list[Finding], Facts
 
 
 def _bounded(case: Case, recipe: Recipe) -> Outcome:
-    item = spoken(Item(replace(case.utterance, seconds=case.seconds)))
-    return item if isinstance(item, Dropped) else within(item, recipe.data)
+    return within(Item(replace(case.utterance, seconds=case.seconds)), recipe.data)
 
 
 def _slow(cases: Sequence[Case], rate: int) -> list[Finding]:

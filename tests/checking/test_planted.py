@@ -9,6 +9,7 @@ import pytest
 import tiny
 
 from asrattn import audio
+from asrattn.checking.finding import Kind
 from asrattn.manifest import Utterance
 
 WORDS = ["SO", "THE", "OLD", "MAN", "WENT", "HOME", "AND", "FOUND", "ALL", "HIS", "DOGS", "BY", "A", "FIRE"]
@@ -91,3 +92,14 @@ def test_a_clean_corpus_has_none_of_them(corpus, tmp_path: Path) -> None:
     splits, known = corpus
     kinds = {finding.kind.name for finding in planted.found(copied(splits), tmp_path, known)}
     assert kinds & {*planted.FAULTS, "bad line", "id twice"} == set()
+
+
+def test_the_guide_tells_of_every_kind() -> None:
+    from asrattn.checking import labels, manifests, pace, planned, sound, splits, texts
+
+    guide = Path(__file__).parents[2] / "docs/guides/checking.md"
+    told = guide.read_text(encoding="utf-8")
+    modules = (labels, manifests, pace, planned, sound, splits, texts)
+    kinds = {value for module in modules for value in vars(module).values() if isinstance(value, Kind)}
+    assert len(kinds) > 36
+    assert {kind.name for kind in kinds if kind.name not in told} == set()
