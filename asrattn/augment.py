@@ -53,6 +53,11 @@ class AugmentConfig:
     time_fraction: float = 0.2
     ramp: float = 0.0
 
+    @property
+    def shortest(self) -> float:
+        """The factor by which an utterance may be shortened."""
+        return (1 - self.stretch) / (1 + self.speed)
+
     def __post_init__(self) -> None:
         limits = {"speed": 0.5, "noise": 1.0, "stretch": 0.5, "warp": 0.3, "time_fraction": 1.0, "ramp": 1.0}
         for name, limit in limits.items():

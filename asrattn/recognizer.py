@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,6 +21,7 @@ from asrattn.doctor import Looks
 from asrattn.encoders import Encoded
 from asrattn.errors import AudioError, ConfigError
 from asrattn.guard import Doubts
+from asrattn.lengths import mask
 from asrattn.manifest import Utterance
 from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search
 from asrattn.segments import Stretch
@@ -229,11 +231,19 @@ class Recognizer:
 
     def examine(self, waves: Sequence[Wave], texts: Sequence[Sequence[int]], aligned: bool) -> Looks:
         """What attention does while the decoder writes each text's tokens for its (S,) wave, see `doctor.examine`."""
-        counts = torch.tensor([len(text) for text in texts], device=self.device)
-        tokens = torch.zeros(len(texts), max(1, int(counts.max())), dtype=torch.int64, device=self.device)
-        for row, text in zip(tokens, texts, strict=True):
-            row[: len(text)] = torch.tensor(text, dtype=torch.int64)
-        return doctor.examine(self.model, *self._pad(waves), tokens, counts, aligned)
+        return doctor.examine(self.model, *self._pad(waves), *self._pad_texts(texts), aligned)
+
+    @torch.inference_mode()
+    def losses(self, waves: Sequence[Wave], texts: Sequence[Sequence[int]]) -> list[float]:
+        """Nats a token, by which the decoder would not write each text's tokens, and the end, for its (S,) wave."""
+        tokens, counts = self._pad_texts(texts)
+        enc = self.model.encode(*self._pad(waves))
+        logits = self.model.decoder(F.pad(tokens, (1, 0), value=EOS), enc.output, enc.lens).logits
+        targets = F.pad(tokens, (0, 1)).scatter(1, counts[:, None], EOS)
+        nats = F.cross_entropy(logits.float().transpose(1, 2), targets, reduction="none")
+        counted = mask(counts + 1, targets.shape[1])
+        found: list[float] = ((nats * counted).sum(1) / (counts + 1)).tolist()
+        return found
 
     def _outcome(self, stretch: Stretch, message: str, done: list[_Heard], seconds: float) -> Outcome:
         if message:
@@ -315,6 +325,14 @@ class Recognizer:
             row[: len(wave)] = wave
         lens = torch.tensor([len(w) for w in waves])
         return torch.from_numpy(padded).to(self.device), lens.to(self.device)
+
+    def _pad_texts(self, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Tokens as (B, U) and (B,) on the device."""
+        counts = torch.tensor([len(text) for text in texts], device=self.device)
+        tokens = torch.zeros(len(texts), max(1, int(counts.max())), dtype=torch.int64, device=self.device)
+        for row, text in zip(tokens, texts, strict=True):
+            row[: len(text)] = torch.tensor(text, dtype=torch.int64)
+        return tokens, counts
 
 
 def waves(source: Path | Utterance, rate: int) -> Iterator[Wave]:

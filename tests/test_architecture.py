@@ -19,7 +19,7 @@ FLOORS = [  # lm and server have their places already
     {"model", "search", "align"},
     {"checkpoint", "confidence", "doctor", "guard", "scoring", "words"},
     {"recognizer"},
-    {"formats", "training", "tuning", "server"},
+    {"checking", "formats", "training", "tuning", "server"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -19,7 +19,7 @@ T = TypeVar("T")
 FEW = 20  # no bar for so few
 
 
-def add_recognition(parser: argparse.ArgumentParser) -> None:
+def add_recognition(parser: "argparse._ActionsContainer") -> None:
     """What says how and where to recognise."""
     parser.add_argument(
         "--beam", type=positive, metavar="K", help="hypotheses kept a step (default: the model's own)"
@@ -62,7 +62,7 @@ def add_shard(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
-def add_threads(parser: argparse.ArgumentParser) -> None:
+def add_threads(parser: "argparse._ActionsContainer") -> None:
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: torch's choice)")
 
 

@@ -13,7 +13,8 @@ CSS = """
 body { margin: 0; background: var(--page); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
 main { max-width: 58rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
-h1 { font-size: 1.7rem; line-height: 1.2; font-weight: 650; letter-spacing: -.015em; margin: 0 0 .3rem; }
+h1 { font-size: 1.7rem; line-height: 1.2; font-weight: 650; letter-spacing: -.015em; margin: 0 0 .3rem;
+  overflow-wrap: anywhere; }
 h1 + p { margin-bottom: 1.2rem; }
 h2 { font-size: 1.1rem; font-weight: 650; margin: 2.8rem 0 .8rem; }
 h3 { font-size: .95rem; font-weight: 600; margin: 0; overflow-wrap: anywhere; }
@@ -35,7 +36,7 @@ th:last-child, td:last-child { padding-right: 0; }
 td.name { max-width: 12rem; overflow: hidden; text-overflow: ellipsis; }
 td.wide { width: 45%; }
 dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .3rem 1.5rem; margin: 0; }
-dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
+dt { color: var(--soft); overflow-wrap: anywhere; } dd { margin: 0; overflow-wrap: anywhere; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 0 3.5rem; }
 .legend { margin-bottom: .8rem; }
 .legend span { margin-right: .6rem; }
@@ -57,5 +58,6 @@ article header { display: flex; flex-wrap: wrap; justify-content: space-between;
 .mark.d { color: var(--del); background: var(--del-bg); text-decoration: line-through; }
 img { display: block; width: 100%; height: auto; margin-top: .9rem; }
 @media (max-width: 42rem) { main { padding-inline: 1rem; } .roomy { display: none; }
-  th, td { padding-right: .8rem; } }
+  th, td { padding-right: .8rem; }
+  dl.found { grid-template-columns: 1fr; gap: 0; } dl.found dd { margin-bottom: .4rem; } }
 """

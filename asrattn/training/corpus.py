@@ -148,7 +148,7 @@ def fitting(corpus: Corpus, model: SpeechModel, shortest: float) -> Corpus:
     Of a corpus that is read when it is needed, they are dropped then. Raises DataError where nothing is left, or a dev
     utterance is too short for the model.
     """
-    for item, available in zip(corpus.dev, _frames(model, corpus.dev.seconds, 1.0), strict=True):
+    for item, available in zip(corpus.dev, encoder_frames(model, corpus.dev.seconds, 1.0), strict=True):
         if not available:
             seconds = item.utterance.seconds
             raise DataError(
@@ -157,10 +157,10 @@ def fitting(corpus: Corpus, model: SpeechModel, shortest: float) -> Corpus:
     train = corpus.train
     if isinstance(train, Streamed):
         lengths = np.arange(0, train.rules.config.max_seconds + 1, GRAIN)
-        rules = replace(train.rules, frames=np.array(_frames(model, lengths, shortest)))
+        rules = replace(train.rules, frames=np.array(encoder_frames(model, lengths, shortest)))
         return replace(corpus, train=replace(train, rules=rules))
     assert isinstance(train, Kept)
-    pairs = zip(train, _frames(model, train.seconds, shortest), strict=True)
+    pairs = zip(train, encoder_frames(model, train.seconds, shortest), strict=True)
     items, dropped = parted(fitted(item, available) for item, available in pairs)
     if not items:
         raise DataError(
@@ -169,7 +169,7 @@ def fitting(corpus: Corpus, model: SpeechModel, shortest: float) -> Corpus:
     return replace(corpus, train=replace(train, items=items), dropped=corpus.dropped + dropped)
 
 
-def _frames(model: SpeechModel, seconds: NDArray[Any], factor: float) -> list[int]:
+def encoder_frames(model: SpeechModel, seconds: NDArray[Any], factor: float) -> list[int]:
     """Encoder frames of each length, shortened by the factor."""
     samples = torch.tensor([int(s * model.config.frontend.rate) for s in seconds.tolist()])
     frames: list[int] = model.encoder.lens((model.frontend.lens(samples) * factor).long()).tolist()

@@ -18,7 +18,6 @@ from lightning.pytorch.strategies import Strategy
 
 import asrattn
 from asrattn import text
-from asrattn.augment import AugmentConfig
 from asrattn.config import Plain, to_plain
 from asrattn.errors import CheckpointError, ConfigError, LostError
 from asrattn.model import SpeechModel
@@ -79,7 +78,7 @@ def fit(
     begun = finetune.load(init, recipe.model) if init and not resume else None
     corpus = corpora.load(data, recipe.data, rate, earlier, begun.tokenizer if begun else None)
     model = _build(recipe, corpus.tokenizer.size, seed)
-    corpus = corpora.fitting(corpus, model, _shortest(recipe.augment))
+    corpus = corpora.fitting(corpus, model, recipe.augment.shortest)
     served = SpeechData(corpus, recipe.data, rate, recipe.augment.stretch, seed)
     if init and begun:
         finetune.adopt(model, corpus.tokenizer, begun, init)
@@ -218,11 +217,6 @@ def _changed(before: Mapping[str, Plain], recipe: Recipe) -> tuple[str, str, str
         if found:
             return found[0], finetune.written(found[1]), finetune.written(found[2])
     return None
-
-
-def _shortest(config: AugmentConfig) -> float:
-    """The factor by which augmentation may shorten an utterance."""
-    return (1 - config.stretch) / (1 + config.speed)
 
 
 def _describe(recipe: Recipe, model: SpeechModel, served: SpeechData, out: Path) -> None:
