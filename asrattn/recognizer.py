@@ -25,6 +25,7 @@ from asrattn.lengths import mask
 from asrattn.manifest import Utterance
 from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search
 from asrattn.segments import Stretch
+from asrattn.streaming import Stream
 from asrattn.text import EOS, clean
 from asrattn.words import Frames, Witness, Word, evidence, groups, listen, times
 
@@ -195,6 +196,15 @@ class Recognizer:
         enc = self.model.encode(*self._pad(waves))
         return enc, self.model.ctc_log_probs(enc.output)
 
+    def stream(self) -> Stream:
+        """Speech while it comes in, see `streaming`."""
+        return Stream(self)
+
+    def read(self, wave: Wave) -> tuple[str, list[Word]]:
+        """The text of a (S,) wave of at most 30 s, and its words with their times."""
+        (heard,) = self._decode([wave], self.search, words=True)
+        return clean(self.tokenizer.decode(heard.tokens)), heard.words
+
     @torch.inference_mode()
     def explain(self, wave: Wave, tokens: Sequence[int]) -> Explanation:
         """What the decoder looks at while it writes the tokens for the (S,) wave; the last row writes the end."""
@@ -259,7 +269,7 @@ class Recognizer:
             message = ""
             try:
                 for wave in segments.read(stretch, self.rate):
-                    if trouble := self._trouble(wave):
+                    if trouble := self.trouble(wave):
                         raise AudioError(f"{stretch.path}: {trouble}")
                     yield _Piece(stretch, wave)
             except AudioError as error:
@@ -303,7 +313,7 @@ class Recognizer:
             for verdict, hypothesis, found in zip(verdicts, best, spoken, strict=True)
         ]
 
-    def _trouble(self, wave: Wave) -> str:
+    def trouble(self, wave: Wave) -> str:
         """Why a wave cannot be recognised; "" for a good one."""
         if len(wave) < self._shortest:
             seconds, least = len(wave) / self.rate, self._shortest / self.rate
@@ -318,7 +328,7 @@ class Recognizer:
 
     def _pad(self, waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
         """(S,) waves as (B, S) and (B,) on the device. Raises AudioError for one that cannot be recognised."""
-        if trouble := next(filter(None, map(self._trouble, waves)), ""):
+        if trouble := next(filter(None, map(self.trouble, waves)), ""):
             raise AudioError(trouble)
         padded = np.zeros((len(waves), max(map(len, waves))), dtype=np.float32)
         for row, wave in zip(padded, waves, strict=True):

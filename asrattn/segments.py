@@ -35,7 +35,7 @@ def read(stretch: Stretch, rate: int, longest: float = LONGEST) -> Iterator[Wave
         return
     while left > longest:
         wave = audio.read(stretch.path, rate, begin, longest)
-        cut = _quietest(wave, rate, longest / 2, min(longest, left - longest / 4))
+        cut = quietest(wave, rate, longest / 2, min(longest, left - longest / 4))
         yield wave[:cut]
         begin += cut / rate
         left -= cut / rate
@@ -44,7 +44,7 @@ def read(stretch: Stretch, rate: int, longest: float = LONGEST) -> Iterator[Wave
     )  # without: to the very end of the file
 
 
-def _quietest(wave: Wave, rate: int, low: float, high: float) -> int:
+def quietest(wave: Wave, rate: int, low: float, high: float) -> int:
     """The sample amid the PAUSE of least energy between two times."""
     first, width = int(low * rate), int(PAUSE * rate)
     energy = np.square(wave[first : int(high * rate)], dtype=np.float64).cumsum()

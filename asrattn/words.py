@@ -142,7 +142,7 @@ def times(found: Sequence[Group], spans: Sequence[Span], frames: Frames, wave: W
     if not found:
         return []
     heard = levels(wave, frames.rate)
-    runs = _runs(heard < _threshold(heard))
+    runs = _runs(heard < threshold(heard))
     ends = len(wave) / frames.rate
     peaks = [0.0]
     for group in found:
@@ -172,7 +172,8 @@ def levels(wave: Wave, rate: int) -> NDArray[np.float64]:
     return smooth
 
 
-def _threshold(heard: NDArray[np.float64]) -> float:
+def threshold(heard: NDArray[np.float64]) -> float:
+    """Decibels below which there is quiet, by what is heard."""
     low, high = np.percentile(heard, [5, 95])
     return float(min(low + QUIET * (high - low), high - DEPTH))
 

@@ -18,7 +18,7 @@ FLOORS = [  # lm and server have their places already
     {"encoders", "decoders", "lm"},
     {"model", "search", "align"},
     {"checkpoint", "confidence", "doctor", "guard", "scoring", "words"},
-    {"recognizer"},
+    {"recognizer", "streaming"},
     {"checking", "formats", "training", "tuning", "server"},
     {"cli"},
 ]
