@@ -12,7 +12,19 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import asrattn
-from asrattn.cli import ablate, attend, compare, describe, evaluate, rover, score, search, train, transcribe
+from asrattn.cli import (
+    ablate,
+    attend,
+    compare,
+    describe,
+    evaluate,
+    reproduce,
+    rover,
+    score,
+    search,
+    train,
+    transcribe,
+)
 from asrattn.errors import AsrattnError
 
 COMMANDS = {
@@ -23,6 +35,7 @@ COMMANDS = {
     "compare": compare,
     "rover": rover,
     "describe": describe,
+    "reproduce": reproduce,
     "search": search,
     "ablate": ablate,
     "attend": attend,
@@ -35,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its status; wrong usage leaves through SystemExit(2), as argparse does."""
     parser = _parser()
     args = parser.parse_args(argv)
+    args.typed = ["asrattn", *(sys.argv[1:] if argv is None else argv)]
     if args.command is None:
         parser.print_help()
         return 0
