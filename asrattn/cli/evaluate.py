@@ -2,14 +2,14 @@
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrattn import files
-from asrattn.cli import evaluated, options, scored
+from asrattn.cli import evaluated, evidence, options, scored
 from asrattn.cli.evaluated import Heard
 from asrattn.errors import ConfigError
 from asrattn.part import WHOLE, Part
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from asrattn.manifest import Utterance
     from asrattn.recognizer import Recognizer
     from asrattn.scoring import Row
-    from asrattn.scoring.pictures import Picture
 
 _log = logging.getLogger(__name__)
 _WORST = 10  # in the report, unless --worst says otherwise
+_RANDOM, _SEED = 6, 0  # utterances drawn for it
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         )
     sets = _read(args.manifests, args.shard)
     recognizer, search = options.recognizer(args)
-    heard, failed = [], 0
+    heard, cards, failed = [], {}, 0
     for name, utterances in sets.items():
         progress = partial(options.bar, total=len(utterances), unit="utterance", name=name)
         each = Heard(name, utterances, recognizer.evaluate(utterances, search, progress=progress))
@@ -70,11 +70,13 @@ def run(args: argparse.Namespace) -> int:
             print(written)  # the rates of a part are no result
             continue
         heard.append(each)
-        _results(each, evaluated.card(each, recognizer, search, args), args)
+        cards[f"Evaluation of {name}"] = card = evaluated.card(each, recognizer, search, args)
+        _results(each, card, args)
     if args.worst and not args.json:
         _print_worst(_rows(heard, args), args.worst)
     if args.out and heard:
-        _write_report(args, recognizer, heard, _rows(heard, args))
+        cards["Model"] = recognizer.card
+        _write_report(args, recognizer, heard, _rows(heard, args), cards)
     return 1 if failed else 0
 
 
@@ -139,40 +141,37 @@ def _print_worst(rows: Sequence["Row"], n: int) -> None:
 
 
 def _write_report(
-    args: argparse.Namespace, recognizer: "Recognizer", heard: Sequence[Heard], rows: Sequence["Row"]
+    args: argparse.Namespace,
+    recognizer: "Recognizer",
+    heard: Sequence[Heard],
+    rows: Sequence["Row"],
+    cards: Mapping[str, Mapping[str, "Plain"]],
 ) -> None:
-    from asrattn.scoring import worst
-    from asrattn.scoring.report import write_report
+    from asrattn.scoring import NORMALIZERS, slices, worst
+    from asrattn.scoring.report import drawn, write_report
 
     n = args.worst or _WORST
-    shown = {row.id for row in worst(rows, n)}
-    sources = zip(
-        rows, (each for h in heard for each in zip(h.utterances, h.texts, strict=True)), strict=True
-    )
-    pictures = {row.id: _picture(recognizer, *source) for row, source in sources if row.id in shown}
-    facts = {"model": str(args.model)} | options.card(recognizer.card)
+    spoken = [u for each in heard for u in each.utterances]
+    texts = [text for each in heard for text in each.texts]
+    shown = {row.id for row in (*worst(rows, n), *drawn(rows, _RANDOM, _SEED))}
+    found = {
+        row.id: evidence.gather(recognizer, utterance, text)
+        for row, utterance, text in zip(rows, spoken, texts, strict=True)
+        if row.id in shown
+    }
+    estimated = not any("snr" in u.tags for u in spoken)
     write_report(
         args.out / "report.html",
         [result for each in heard for result in each.results(args.normalize)],
         rows,
-        facts=facts,
-        pictures={name: picture for name, picture in pictures.items() if picture},
+        evidence.with_snr(spoken, recognizer.rate) if estimated else spoken,
+        cards={name: options.card(card) for name, card in cards.items()},
+        evidence={name: each for name, each in found.items() if each},
+        fields=[*(["set"] if slices.sets(spoken) else []), *args.by],
+        snr_estimated=estimated,
+        normalizer=NORMALIZERS[args.normalize or "none"],
         n_worst=n,
+        n_random=_RANDOM,
+        seed=_SEED,
     )
     _log.info("%s", args.out / "report.html")
-
-
-def _picture(recognizer: "Recognizer", utterance: "Utterance", text: str) -> "Picture | None":
-    """What the decoder looked at while it wrote the text; None where the audio cannot be used, or is long."""
-    from asrattn.errors import AudioError
-    from asrattn.recognizer import waves
-    from asrattn.scoring.pictures import Picture
-
-    try:
-        wave, *more = waves(utterance, recognizer.rate)
-        if more:
-            return None
-        features, weights, pieces, _ = recognizer.explain(wave, recognizer.tokenizer.encode_lossy(text))
-    except AudioError:
-        return None
-    return Picture(len(wave) / recognizer.rate, features, weights, pieces)

@@ -93,14 +93,14 @@ def bar(items: Iterable[T], total: int, unit: str, name: str = "") -> Iterator[T
 
 
 def card(card: Mapping[str, "Plain"]) -> dict[str, str]:
-    """A model's card for people: words for names, one text for each value; what is empty is left out, the recipe too,
-    which `reproduce` shows."""
+    """A card for people: words for names, one text for each value. What is empty is left out, and what has a place of
+    its own: the recipe (see `reproduce`), the card within a card."""
     return {
         name.replace("_", " "): shlex.join(map(str, value))
         if name == "command" and isinstance(value, list)
         else _text(value)
         for name, value in card.items()
-        if value not in (None, "", []) and name != "recipe"
+        if value not in (None, "", []) and name not in ("recipe", "model_card")
     }
 
 
