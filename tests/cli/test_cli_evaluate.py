@@ -96,7 +96,9 @@ def test_hypotheses_and_report(capsys, model: Path, data: Path) -> None:
     assert [line["id"] for line in lines] == ["u0", "u1", "u2", "u3", "u4"]
     page = (out / "report.html").read_text()
     assert "test/u4" in page
-    assert page.count("data:image/png;base64") == page.count("data:audio/flac;base64") == page.count("<article")
+    assert (
+        page.count("data:image/png;base64") == page.count("data:audio/flac;base64") == page.count("<article")
+    )
     for heading in ("Against length and noise", "Slices", "Evaluation of test", "Evaluation of dev", "Model"):
         assert f">{heading}</h2>" in page
     assert "tiny" in page

@@ -99,9 +99,10 @@ def rate(counts: ErrorCounts, ends: Interval) -> str:
     return percent(counts.rate, ends)
 
 
-def percent(value: float, ends: Interval) -> str:
-    low, high = (100 * end for end in ends)
-    return f'<b>{100 * value:.1f} %</b> <span class="soft">[{low:.1f}, {high:.1f}]</span>'
+def percent(value: float, ends: Interval, signed: bool = False) -> str:
+    """A share, or with its sign a difference of shares."""
+    middle, low, high = (f"{100 * each:{'+' if signed else ''}.1f}" for each in (value, *ends))
+    return f'<b>{middle} %</b> <span class="soft">[{low}, {high}]</span>'
 
 
 def bar(rate: float, ends: Interval, top: float) -> str:

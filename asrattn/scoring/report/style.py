@@ -67,7 +67,7 @@ details { margin-top: .7rem; }
 summary { cursor: pointer; color: var(--accent); font-size: .875rem; padding: .25rem 0; width: fit-content; }
 img { display: block; width: 100%; height: auto; margin-top: .5rem; }
 figure { margin: .8rem 0 0; }
-figcaption { font-size: .95rem; font-weight: 600; }
+figcaption { font-size: .95rem; font-weight: 600; margin-top: .5rem; }
 figcaption + details { margin-top: .2rem; }
 svg { display: block; width: 100%; max-width: 30rem; height: auto; }
 svg text { font-size: 11.5px; fill: var(--soft); }

@@ -5,6 +5,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from urllib.parse import quote
 
 from asrattn.scoring.pictures import Picture, as_url, png
 from asrattn.scoring.report.document import LEGEND, Section, aligned, plural
@@ -34,7 +35,7 @@ def sections(
     bad, chance = worst(rows, n_worst), drawn(rows, n_random, seed)
     others = [row for row in chance if row not in bad]
     media = _media([*bad, *others], evidence)
-    again = ", ".join(f'<a href="#{_name(row)}">{escape(row.id)}</a>' for row in chance if row in bad)
+    again = ", ".join(f'<a href="#{quote(_name(row))}">{escape(row.id)}</a>' for row in chance if row in bad)
     about = f"{plural(len(chance), 'utterance')}, drawn with seed {seed}, right or wrong."
     none = "<p>None: every word was heard as it was said.</p>"
     return [
@@ -66,9 +67,7 @@ def _shown(row: Row, known: Evidence, opened: bool) -> str:
     html = ""
     if known.sound:
         url = "data:audio/flac;base64," + base64.b64encode(known.sound).decode("ascii")
-        html += (
-            f'<audio controls preload="none" aria-label="{escape(f"Sound of {row.id}")}" src="{url}"></audio>'
-        )
+        html += f'<audio controls preload="metadata" aria-label="{escape(f"Sound of {row.id}")}" src="{url}"></audio>'
     image = png(known.picture) if known.picture else None
     if image:
         alt = escape(f"Of {row.id}, on one time axis: waveform, features, and attention for each output")
@@ -88,11 +87,11 @@ def _article(row: Row, media: str) -> str:
     speaker = f" · {escape(row.speaker)}" if row.speaker else ""
     n = row.words
     return f"""
-<article id="{_name(row)}"><header><h3>{escape(row.id)}</h3>
+<article id="{escape(_name(row))}"><header><h3>{escape(row.id)}</h3>
 <span class="soft">{plural(n.errors, "error")} in {plural(n.words, "word")}{speaker}</span></header>
 {aligned(row.reference, [("heard", row.hypothesis)])}{media}</article>"""
 
 
 def _name(row: Row) -> str:
     """For links; an id of HTML holds no white space."""
-    return escape("u-" + "_".join(row.id.split()))
+    return "u-" + "_".join(row.id.split())
