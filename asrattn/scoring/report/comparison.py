@@ -78,8 +78,8 @@ def _differences(baseline: System, verdicts: Sequence[Verdict]) -> Section:
         [
             escape(v.name),
             percent(v.paired.difference, v.paired.interval, signed=True),
-            f"{v.p_paired:.4f}",
-            f"{v.p_segments:.4f}",
+            _p(v.p_paired),
+            _p(v.p_segments),
             str(v.segments.segments),
             f"<b>{v.word}</b>",
         ]
@@ -90,6 +90,10 @@ def _differences(baseline: System, verdicts: Sequence[Verdict]) -> Section:
         "paired, and corrected for the number of systems (Holm); different means that both say so at 5 %.</p>"
     )
     return Section("Difference", about + table(columns, rows, wide=True))
+
+
+def _p(value: float) -> str:
+    return f"{value:.4f}" if value >= 0.0001 else "&lt; 0.0001"
 
 
 def _changes(a: System, b: System) -> list[Section]:

@@ -88,8 +88,8 @@ def table(
         for row in rows
     )
     name = f"<caption>{escape(caption)}</caption>" if caption else ""
-    kind = ' class="wide"' if wide else ""
-    return f"<table{kind}>{name}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    inner = f"{name}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="scroll"><table class="wide">{inner}</div>' if wide else f"<table>{inner}"
 
 
 def rate(counts: ErrorCounts, ends: Interval) -> str:

@@ -36,6 +36,7 @@ th:last-child, td:last-child { padding-right: 0; }
 th button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer;
   text-decoration: underline dotted; text-underline-offset: 3px; }
 .num { text-align: right; white-space: nowrap; }
+.wide .num { white-space: normal; } .num .soft { white-space: nowrap; }
 td.name { overflow-wrap: anywhere; }
 td.bar { width: 22%; min-width: 5rem; }
 div.bar { position: relative; width: 100%; height: 1rem; }
