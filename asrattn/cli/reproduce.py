@@ -106,9 +106,12 @@ def _data(card: Card) -> Iterator[str]:
 
 def _training(card: Card, out: Path) -> Iterator[str]:
     """The command that was typed; where the run was begun otherwise, its recipe as a file, and a command."""
+    seed = ["--seed", str(card.get("seed", 0))]
     if card.get("command"):
-        words = _without(_without(card["command"], "--out", 1), "--resume", 0)
-        yield _joined([*words, "--out", str(out)])
+        words = card["command"]
+        for option, values in (("--out", 1), ("--resume", 0), ("--seed", 1)):
+            words = _without(words, option, values)
+        yield _joined([*words, *seed, "--out", str(out)])
     elif "recipe" in card:
         from asrattn.config import from_plain
         from asrattn.training.recipe import Recipe
@@ -117,7 +120,7 @@ def _training(card: Card, out: Path) -> Iterator[str]:
         recipe = from_plain(Recipe, card["recipe"], "recipe")
         yield f"cat > recipe.py <<'END'\n{source(recipe, 'From the card of a model.')}END"
         init = ["--init", str(card["init"]["file"])] if "init" in card else []
-        words = ["asrattn", "train", "recipe.py", "--data", "DATA", "--seed", str(card.get("seed", 0)), *init]
+        words = ["asrattn", "train", "recipe.py", "--data", "DATA", *seed, *init]
         yield _joined([*words, "--out", str(out)])
     else:
         yield "# how it was trained is not known: the model is from an older version"

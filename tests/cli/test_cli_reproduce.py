@@ -71,6 +71,8 @@ def test_what_was_typed_is_repeated_elsewhere(capsys, data: Path) -> None:
             "data/x",
             "--set",
             "train.epochs=2",
+            "--seed",
+            "3",
             "--out",
             "new dir/model",
         ],

@@ -46,29 +46,17 @@ def _rates(systems: Sequence[System]) -> str:
     speakers = [row.speaker for row in systems[0].runs[0]]
     found = []
     for system in systems:
-        rows = list(zip(*system.runs, strict=True))
-        counts = [[total(row.words for row in runs) for runs in rows]]
-        counts.append([total(row.chars for row in runs) for runs in rows])
-        found.append((system, [(total(each), interval(each, speakers)) for each in counts]))
-    top = max(max(ends[1], sum_.rate) for _, ((sum_, ends), _) in found) or 1.0
+        utterances = list(zip(*system.runs, strict=True))
+        words = [total(row.words for row in runs) for runs in utterances]
+        chars = [total(row.chars for row in runs) for runs in utterances]
+        found.append(((total(words), interval(words, speakers)), (total(chars), interval(chars, speakers))))
+    top = max(max(counts.rate, ends[1]) for (counts, ends), _ in found) or 1.0
     rows = [
-        [
-            escape(system.name),
-            str(len(system.runs)),
-            rate(*wer),
-            bar(wer[0].rate, wer[1], top),
-            rate(*cer),
-        ]
-        for system, (wer, cer) in found
+        [escape(system.name), str(len(system.runs)), rate(*wer), bar(wer[0].rate, wer[1], top), rate(*cer)]
+        for system, (wer, cer) in zip(systems, found, strict=True)
     ]
-    columns = [
-        Column("system"),
-        Column("runs", "num"),
-        Column("WER", "num"),
-        Column("", "bar"),
-        Column("CER", "num"),
-    ]
-    return table(columns, rows, wide=True)
+    columns = [Column("system"), *(Column(name, "num") for name in ("runs", "WER")), Column("", "bar")]
+    return table([*columns, Column("CER", "num")], rows, wide=True)
 
 
 def _differences(baseline: System, verdicts: Sequence[Verdict]) -> Section:
