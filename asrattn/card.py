@@ -11,7 +11,7 @@ import asrattn
 from asrattn.config import Plain
 
 POWER = Path("/sys/class/powercap")
-_PACKAGES = ("torch", "torchaudio", "lightning", "numpy")
+_PACKAGES = ("torchaudio", "lightning", "numpy")
 
 
 def versions() -> dict[str, Plain]:
@@ -22,6 +22,7 @@ def versions() -> dict[str, Plain]:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
+    found["torch"] = str(torch.__version__)  # with its build, which its package does not tell
     return found
 
 

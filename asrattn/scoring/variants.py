@@ -83,9 +83,16 @@ def _table(found: Sequence[Line]) -> str:
     columns = [Column(name), Column(wer, "num"), Column("", "bar"), *(Column(head, "num") for head in others)]
     rows = []
     for line in found:
-        name_, wer_, *cells = map(escape, line.cells())
-        rows.append([name_, f"<b>{wer_}</b>", bar(line.counts.rate, line.ends, top), *cells])
+        name_, wer_, difference, *cells = map(escape, line.cells())
+        shown = bar(line.counts.rate, line.ends, top)
+        rows.append([name_, _value(wer_), shown, _value(difference), *cells])
     return document.table(columns, rows, wide=True)
+
+
+def _value(text: str) -> str:
+    """A value and its interval, which stay whole each where a line ends."""
+    value, _, ends = text.partition(" ")
+    return f'<b>{value}</b> <span class="soft">{ends}</span>' if text else ""
 
 
 def _pictures(found: Sequence[Line]) -> str:

@@ -38,7 +38,7 @@ th button { font: inherit; color: inherit; background: none; border: 0; padding:
 .num { text-align: right; white-space: nowrap; }
 .wide .num { white-space: normal; } .num .soft { white-space: nowrap; }
 td.name { overflow-wrap: anywhere; }
-td.bar { width: 22%; min-width: 5rem; }
+td.bar { width: 22%; min-width: 5rem; } .wide td.bar { width: 12%; }
 div.bar { position: relative; width: 100%; height: 1rem; }
 div.bar::before { content: ""; position: absolute; inset: calc(50% - .5px) 0 auto 0; height: 1px;
   background: var(--line); }
