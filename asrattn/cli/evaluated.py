@@ -73,12 +73,12 @@ def card(
         "commit": card.commit(),
         "versions": card.versions(),
         "hardware": card.hardware(recognizer.device),
-        "audio_seconds": round(audio, 1),
-        "wall_seconds": round(wall, 1),
-        "cpu_seconds": round(cpu, 1),
+        "audio_seconds": round(audio, 3),
+        "wall_seconds": round(wall, 3),
+        "cpu_seconds": round(cpu, 3),
     }
     if recognizer.device.type == "cuda":
-        found["gpu_seconds"] = round(wall, 1)
+        found["gpu_seconds"] = round(wall, 3)
     return found | {"energy": card.energy(joules), "model_card": recognizer.card}
 
 
