@@ -15,6 +15,7 @@ from torch import Tensor
 
 from asrattn import checkpoint, doctor, guard, segments
 from asrattn.audio.sound import Wave
+from asrattn.card import Meter
 from asrattn.checkpoint import Saved
 from asrattn.confidence import Calibration, Evidence, raw
 from asrattn.doctor import Looks
@@ -67,12 +68,13 @@ Outcome = Transcript | Failure
 
 
 class Evaluation(NamedTuple):
-    """The outcomes of a manifest in its order, and what they cost."""
+    """The outcomes of a manifest in its order, and what they cost; joules where the platform tells them."""
 
     outcomes: list[Outcome]
     audio_seconds: float
     wall_seconds: float
     cpu_seconds: float
+    joules: float | None = None
 
 
 class Explanation(NamedTuple):
@@ -170,10 +172,14 @@ class Recognizer:
         progress: Callable[[Iterator[Outcome]], Iterable[Outcome]] = iter,
     ) -> Evaluation:
         """`transcribe` all and take the time, reading included; `progress` may watch the outcomes pass."""
-        wall, cpu = time.perf_counter(), time.process_time()
-        outcomes = list(progress(self.transcribe(utterances, search, batch_seconds)))
+        wall, cpu, meter = time.perf_counter(), time.process_time(), Meter()
+        outcomes = []
+        for outcome in progress(self.transcribe(utterances, search, batch_seconds)):
+            outcomes.append(outcome)
+            meter.joules()  # its counters come around
         audio = sum(o.seconds for o in outcomes if isinstance(o, Transcript))
-        return Evaluation(outcomes, audio, time.perf_counter() - wall, time.process_time() - cpu)
+        took = time.perf_counter() - wall, time.process_time() - cpu
+        return Evaluation(outcomes, audio, *took, meter.joules())
 
     @torch.inference_mode()
     def recognize(self, waves: Sequence[Wave], search: SearchConfig | None = None) -> list[list[Hypothesis]]:

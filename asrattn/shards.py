@@ -129,6 +129,12 @@ class Reader:
         return found
 
 
+def holder(audio: str) -> Path:
+    """The file on disk that a sound is in: its archive, where there is one."""
+    archive, found, _ = audio.partition(_ARCHIVE)
+    return Path(archive + found.rstrip("/"))
+
+
 def _member(utterance: Utterance) -> tuple[Path, str]:
     archive, found, name = utterance.audio.partition(_ARCHIVE)
     if not found:

@@ -7,7 +7,7 @@ bidirectional one too. Words are stable once two readings in a row agree on them
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -55,34 +55,53 @@ class Reader(Protocol):
     def trouble(self, wave: Wave) -> str: ...
 
 
+class _Reading(NamedTuple):
+    """The words of the last reading; so many of them are stable."""
+
+    words: Sequence[str] = ()
+    stable: int = 0
+
+    def then(self, now: Sequence[str]) -> "_Reading":
+        """Stable is what was, and what both agree on behind it; not the last word, which may be growing."""
+        now = [*self.words[: self.stable], *now[self.stable :]]
+        agreed = self.stable
+        while agreed < min(len(now), len(self.words)) - 1 and now[agreed] == self.words[agreed]:
+            agreed += 1
+        return _Reading(now, agreed)
+
+    def split(self) -> tuple[Sequence[str], Sequence[str]]:
+        return self.words[: self.stable], self.words[self.stable :]
+
+
 class Stream:
     """One source of sound; `feed` it, and `finish` at its end. Memory stays flat however long it runs."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._rate = reader.rate
+        self._step = round(STEP * reader.rate)
         self._start = 0  # sample of the stream that the buffer begins with
-        self._begin()
         self._buffer: Wave = np.zeros(0, np.float32)
+        self._waiting: Wave = self._buffer  # less than a step, so that the chunks' sizes do not matter
+        self._reading = _Reading()
 
     def feed(self, chunk: Wave) -> Iterator[Heard]:
         """(S,) samples at the model's rate, any number -> what has changed, if anything."""
-        size = max(1, round(STEP * self._rate))
-        for begin in range(0, len(chunk), size):  # the same whatever the chunks
-            yield from self._take(chunk[begin : begin + size])
+        self._waiting = np.concatenate([self._waiting, chunk.astype(np.float32)])
+        while len(self._waiting) >= self._step:
+            self._buffer = np.concatenate([self._buffer, self._waiting[: self._step]])
+            self._waiting = self._waiting[self._step :]
+            yield from self._look()
 
     def finish(self) -> Iterator[Heard]:
         """What is left, as if a pause followed."""
+        self._buffer = np.concatenate([self._buffer, self._waiting])
+        self._waiting = self._waiting[:0]
         yield from self._end(len(self._buffer))
 
-    def _take(self, chunk: Wave) -> Iterator[Heard]:
-        self._buffer = np.concatenate([self._buffer, chunk])
-        self._unread += len(chunk)
-        if self._unread < STEP * self._rate:
-            return
-        self._unread = 0
+    def _look(self) -> Iterator[Heard]:
         heard = levels(self._buffer, self._rate)
-        loud = np.flatnonzero(heard >= threshold(heard)) if len(heard) > 1 else heard[:0]
+        loud = np.flatnonzero(heard >= threshold(heard))
         if len(loud) * HOP < SPEECH:
             self._skip(len(self._buffer) - round(LEAD * self._rate))
         elif (len(heard) - 1 - loud[-1]) * HOP >= PAUSE:
@@ -98,32 +117,21 @@ class Stream:
             return
         enc, log_probs = self._reader.encode([wave])
         tokens = ctc_greedy(log_probs, enc.lens)[0].tokens
-        now = clean(self._reader.tokenizer.decode(tokens)).split()
-        agreed = len(self._stable)
-        while agreed < min(len(now), len(self._before)) - 1 and now[agreed] == self._before[agreed]:
-            agreed += 1
-        self._stable += now[len(self._stable) : agreed]
-        self._before = now
-        found = Heard(self._start / self._rate, " ".join(self._stable), " ".join(now[len(self._stable) :]))
-        if found != self._told:
-            self._told = found
-            yield found
+        before = self._reading
+        self._reading = before.then(clean(self._reader.tokenizer.decode(tokens)).split())
+        if self._reading.split() != before.split():
+            stable, tentative = self._reading.split()
+            yield Heard(self._start / self._rate, " ".join(stable), " ".join(tentative))
 
     def _end(self, count: int) -> Iterator[Heard]:
         wave = self._buffer[:count]
         if len(wave) and not self._reader.trouble(wave):
             text, words = self._reader.read(wave)
-            if text:
+            if text or self._reading.words:
                 start = self._start / self._rate
                 yield Heard(start, text, final=True, words=tuple(word.later(start) for word in words))
         self._skip(count)
-        self._begin()
-
-    def _begin(self) -> None:
-        self._unread = 0
-        self._stable: list[str] = []
-        self._before: list[str] = []
-        self._told: Heard | None = None
+        self._reading = _Reading()
 
     def _skip(self, count: int) -> None:
         count = max(0, count)

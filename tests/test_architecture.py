@@ -12,12 +12,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [  # lm and server have their places already
-    {"errors", "lengths", "part"},
-    {"config", "audio", "lines", "manifest", "segments", "shards", "text"},
+    {"errors", "files", "lengths", "part"},
+    {"config", "audio", "fingerprint", "lines", "manifest", "segments", "shards", "text"},
     {"attention", "layers", "frontend", "augment"},
     {"encoders", "decoders", "lm"},
     {"model", "search", "align"},
-    {"checkpoint", "confidence", "doctor", "guard", "scoring", "words"},
+    {"card", "checkpoint", "confidence", "doctor", "guard", "scoring", "words"},
     {"recognizer", "streaming"},
     {"checking", "formats", "training", "tuning", "server"},
     {"cli"},

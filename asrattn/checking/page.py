@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from asrattn import files
 from asrattn.checking.finding import Finding, Kind, Severity
-from asrattn.checking.result import Result, Split, table
-from asrattn.scoring.report import bar, cell, page
+from asrattn.checking.result import Result, Split
+from asrattn.checking.result import table as rows_of
+from asrattn.scoring.report.document import Column, Section, bar, facts, page, table
 
 _SHOWN = 50  # findings of a kind; json has all
 _SPEAKERS = 30
-_MARKS = {Severity.BREAKS: "d", Severity.SUSPICIOUS: "s", Severity.NOTE: "i"}  # colours of the style sheet
 _NAMES = {
     Severity.BREAKS: "Breaks training",
     Severity.SUSPICIOUS: "Suspicious",
@@ -20,58 +21,50 @@ _NAMES = {
 
 def write_page(path: Path, title: str, result: Result) -> None:
     """Write the page whole or not at all."""
-    sections = [
+    sections: list[Section | str] = [
         f'<p class="soft">{escape(result.summary())}</p>',
         _splits(result.splits),
-        _facts(result),
+        Section("With the recipe", facts(list(result.facts.items()))),
         *(_severity(severity, kinds) for severity, kinds in result.groups.items() if kinds),
-        f'<div class="columns">{"".join(_speakers(split) for split in result.splits)}</div>',
+        *(_speakers(split) for split in result.splits),
     ]
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(page(title, sections), encoding="utf-8", errors="backslashreplace")
-    draft.replace(path)
+    whole = page(title, sections).encode("utf-8", "backslashreplace")  # a file's name may be no text
+    files.write_text(path, whole.decode("utf-8"))
 
 
 def _splits(splits: Sequence[Split]) -> str:
-    heads, *rows = table(splits)
-    head = f"<th>{heads[0]}</th>" + "".join(f'<th class="num">{each}</th>' for each in heads[1:])
-    lines = "".join(f"<tr><td>{escape(name)}</td>{''.join(map(cell, cells))}</tr>" for name, *cells in rows)
-    return (
-        f'<div class="scroll"><table><tr>{head}</tr>{lines}</table></div>'
-        '<p class="soft">new: words of a split that train does not have; texts: different ones</p>'
-    )
+    heads, *rows = rows_of(splits)
+    columns = [Column(heads[0]), *(Column(head, "num") for head in heads[1:])]
+    cells = [[escape(str(each)) for each in row] for row in rows]
+    note = '<p class="soft">new: words of a split that train does not have; texts: different ones</p>'
+    return table(columns, cells, wide=True) + note
 
 
-def _facts(result: Result) -> str:
-    items = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in result.facts.items()
-    )
-    return f"<h2>With the recipe</h2><dl>{items}</dl>" if items else ""
-
-
-def _severity(severity: Severity, kinds: dict[Kind, list[Finding]]) -> str:
-    return f"<h2>{_NAMES[severity]}</h2>" + "".join(_kind(kind, found) for kind, found in kinds.items())
+def _severity(severity: Severity, kinds: dict[Kind, list[Finding]]) -> Section:
+    return Section(_NAMES[severity], "".join(_kind(kind, found) for kind, found in kinds.items()))
 
 
 def _kind(kind: Kind, found: Sequence[Finding]) -> str:
-    items = "".join(f"<dt>{escape(each.where)}</dt><dd>{escape(each.what)}</dd>" for each in found[:_SHOWN])
+    items = facts([(each.where, each.what) for each in found[:_SHOWN]])
     more = f'<p class="soft">and {len(found) - _SHOWN} more, in check.json</p>' if len(found) > _SHOWN else ""
     return f"""
-<article><header><h3><span class="mark {_MARKS[kind.severity]}">{escape(kind.name)}</span> {len(found)}</h3>
-<span class="soft">{escape(kind.remedy)}</span></header><dl class="found">{items}</dl>{more}</article>"""
+<article><header><h3>{escape(kind.name)}: {len(found)}</h3>
+<span class="soft">{escape(kind.remedy)}</span></header>{items}{more}</article>"""
 
 
-def _speakers(split: Split) -> str:
+def _speakers(split: Split) -> Section:
     """Minutes of each speaker, the most first; nothing where there are not at least two."""
+    heading = f"Speakers of {split.name}"
     if len(split.speakers) < 2:
-        return ""
+        return Section(heading, "")
     shown = list(split.speakers.items())[:_SPEAKERS]
     top = max(seconds for _, seconds in shown) or 1.0
-    lines = "".join(
-        f'<tr><td class="name" title="{escape(name)}">{escape(name)}</td>'
-        f'<td class="wide">{bar(seconds, (0.0, seconds), top)}</td>{cell(f"{seconds / 60:.1f} min")}</tr>'
+    cells = [
+        [escape(name), bar(seconds, (0.0, seconds), top), f"{seconds / 60:.1f} min"]
         for name, seconds in shown
-    )
+    ]
     hidden = len(split.speakers) - len(shown)
     more = f'<p class="soft">The first {len(shown)} of {len(split.speakers)}.</p>' if hidden else ""
-    return f"<section><h2>Speakers of {escape(split.name)}</h2>{more}<table>{lines}</table></section>"
+    return Section(
+        heading, more + table([Column("speaker", "name"), Column("", "bar"), Column("time", "num")], cells)
+    )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from asrattn.manifest import Utterance
     from asrattn.scoring.compare import System, Verdict
 
+PAGE = "compare.html"
 _CHANGES = 10  # words and speakers shown
 
 
@@ -53,6 +54,9 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help=f"show the N words and speakers that changed most (default: {_CHANGES})",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help=f"write {PAGE} there: the same side by side, and texts"
+    )
     parser.set_defaults(run=run)
 
 
@@ -71,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
     systems = [_system(named, utterances, args) for named in args.systems]
     baseline, *others = systems
     verdicts = against(baseline, others)
+    if args.out:
+        _write_page(args, systems, verdicts, normalizer)
     if args.json:
         print(json.dumps(_plain(systems, verdicts, normalizer), ensure_ascii=False))
         return 0
@@ -82,6 +88,20 @@ def run(args: argparse.Namespace) -> int:
     for other in others:
         _print_changes(baseline, other, args.changes)
     return 0
+
+
+def _write_page(
+    args: argparse.Namespace, systems: Sequence["System"], verdicts: Sequence["Verdict"], normalizer: str
+) -> None:
+    from asrattn.scoring import NORMALIZERS
+    from asrattn.scoring.report.comparison import write_comparison
+
+    n = len(systems[0].runs[0])
+    about = (
+        f"{args.reference.name}, {n} utterances; texts as {NORMALIZERS[normalizer].fingerprint} leaves them."
+    )
+    write_comparison(args.out / PAGE, systems, verdicts, about)
+    print(args.out / PAGE, file=sys.stderr)
 
 
 def _named(text: str) -> Named:

@@ -2,36 +2,27 @@
 
 import argparse
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from asrattn.cli import options, scored
+from asrattn import files
+from asrattn.cli import evaluated, evidence, options, scored
+from asrattn.cli.evaluated import Heard
 from asrattn.errors import ConfigError
 from asrattn.part import WHOLE, Part
 
 if TYPE_CHECKING:
+    from asrattn.config import Plain
     from asrattn.manifest import Utterance
-    from asrattn.recognizer import Evaluation, Recognizer
-    from asrattn.scoring import Row, SetResult
-    from asrattn.scoring.pictures import Picture
+    from asrattn.recognizer import Recognizer
+    from asrattn.scoring import Row
 
 _log = logging.getLogger(__name__)
 _WORST = 10  # in the report, unless --worst says otherwise
-
-
-class _Heard(NamedTuple):
-    """A set and what came of it."""
-
-    name: str
-    utterances: list["Utterance"]
-    evaluation: "Evaluation"
-
-    @property
-    def texts(self) -> list[str]:
-        """What was heard in each utterance; nothing, where it failed."""
-        return [getattr(outcome, "text", "") for outcome in self.evaluation.outcomes]
+_RANDOM, _SEED = 6, 0  # utterances drawn for it
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -44,8 +35,12 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument("manifests", nargs="+", type=Path, metavar="MANIFEST", help="utterances (.jsonl)")
     options.add_recognition(parser)
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="write NAME.hypotheses.jsonl and report.html there"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write NAME.hypotheses.jsonl, NAME.result.json and report.html there",
     )
+    parser.add_argument("--json", action="store_true", help="one line of JSON for each set, with its card")
     scored.add_normalize(parser, "a second line, after both texts went through a normaliser")
     scored.add_slices(parser)
     parser.add_argument(
@@ -65,23 +60,41 @@ def run(args: argparse.Namespace) -> int:
         )
     sets = _read(args.manifests, args.shard)
     recognizer, search = options.recognizer(args)
-    heard, failed = [], 0
+    heard, cards, failed = [], {}, 0
     for name, utterances in sets.items():
         progress = partial(options.bar, total=len(utterances), unit="utterance", name=name)
-        heard.append(_Heard(name, utterances, recognizer.evaluate(utterances, search, progress=progress)))
-        failed += _tell(heard[-1])
-        if args.out:
-            written = _write_hypotheses(args.out, heard[-1], args.shard)
-        if args.shard == WHOLE:
-            _print_results(heard[-1], args)
-        else:
+        each = Heard(name, utterances, recognizer.evaluate(utterances, search, progress=progress))
+        failed += _tell(each)
+        written = evaluated.write_hypotheses(args.out, each, args.shard) if args.out else None
+        if args.shard != WHOLE:
             print(written)  # the rates of a part are no result
-    rows = [row for each in heard for row in _rows(each, args.normalize or "none", prefix=len(heard) > 1)]
-    if args.worst:
-        _print_worst(rows, args.worst)
-    if args.out and args.shard == WHOLE:
-        _write_report(args, recognizer, heard, rows)
+            continue
+        heard.append(each)
+        cards[f"Evaluation of {name}"] = card = evaluated.card(each, recognizer, search, args)
+        _results(each, card, args)
+    if args.worst and not args.json:
+        _print_worst(_rows(heard, args), args.worst)
+    if args.out and heard:
+        cards["Model"] = recognizer.card
+        _write_report(args, recognizer, heard, _rows(heard, args), cards)
     return 1 if failed else 0
+
+
+def _results(heard: Heard, card: dict[str, "Plain"], args: argparse.Namespace) -> None:
+    """To a file, and to stdout as lines or as JSON."""
+    line = evaluated.document(heard, card, args) if args.out or args.json else ""
+    if args.out:
+        files.write_text(args.out / f"{heard.name}.result.json", line + "\n")
+    if args.json:
+        print(line, flush=True)
+    else:
+        _print_results(heard, args)
+
+
+def _rows(heard: Sequence[Heard], args: argparse.Namespace) -> list["Row"]:
+    """Of all sets, as they are shown: of several, the ids begin with the set's name."""
+    rows = [(each.name, row) for each in heard for row in each.rows(args.normalize or "none")]
+    return [replace(row, id=f"{name}/{row.id}") if len(heard) > 1 else row for name, row in rows]
 
 
 def _read(manifests: Sequence[Path], part: Part) -> dict[str, list["Utterance"]]:
@@ -94,11 +107,11 @@ def _read(manifests: Sequence[Path], part: Part) -> dict[str, list["Utterance"]]
     return sets
 
 
-def _tell(heard: _Heard) -> int:
+def _tell(heard: Heard) -> int:
     """Say which utterances failed, and what the set took; how many failed."""
     from asrattn.recognizer import Failure
 
-    outcomes, audio, wall, cpu = heard.evaluation
+    outcomes, audio, wall, cpu, _ = heard.evaluation
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     for failure in failures:
         _log.error("asrattn: %s: %s", failure.id, failure.message)
@@ -110,31 +123,11 @@ def _tell(heard: _Heard) -> int:
     return len(failures)
 
 
-def _rows(heard: _Heard, normalizer: str, prefix: bool = False) -> list["Row"]:
-    from asrattn.scoring import NORMALIZERS, score
-
-    before = f"{heard.name}/" if prefix else ""
-    pairs = zip(heard.utterances, heard.texts, strict=True)
-    return [score(before + u.id, u.text, text, u.speaker, NORMALIZERS[normalizer]) for u, text in pairs]
-
-
-def _results(heard: _Heard, normalizer: str | None) -> Iterator["SetResult"]:
-    """The result as it stands, and beside it the normalised one where it is asked for."""
-    from asrattn.scoring import NORMALIZERS, summarize
-
-    _, audio, wall, _ = heard.evaluation
-    rtf = wall / audio if audio else None
-    yield summarize(heard.name, _rows(heard, "none"), rtf)
-    if normalizer:
-        form = NORMALIZERS[normalizer]
-        yield summarize(f"{heard.name} ({normalizer})", _rows(heard, normalizer), rtf, normalizer=form)
-
-
-def _print_results(heard: _Heard, args: argparse.Namespace) -> None:
+def _print_results(heard: Heard, args: argparse.Namespace) -> None:
     """A line for the set and for each part of it that is asked for, normalised where that is asked for too."""
-    for result, normalizer in zip(_results(heard, args.normalize), ("none", args.normalize), strict=False):
+    for result, normalizer in zip(heard.results(args.normalize), ("none", args.normalize), strict=False):
         print(result.line(), flush=True)
-        rows = _rows(heard, normalizer)
+        rows = heard.rows(normalizer)
         scored.print_parts(result.name, heard.utterances, rows, args.by, normalizer)
         if args.keywords:
             scored.print_keywords(result.name, rows, args.keywords, normalizer)
@@ -147,56 +140,38 @@ def _print_worst(rows: Sequence["Row"], n: int) -> None:
         scored.print_aligned(row)
 
 
-def _write_hypotheses(folder: Path, heard: _Heard, part: Part) -> Path:
-    from asrattn.recognizer import Transcript
-    from asrattn.scoring import hypotheses
-
-    lines = [
-        hypotheses.HypothesisLine(o.id, o.text, options.finite(o.score))
-        for o in heard.evaluation.outcomes
-        if isinstance(o, Transcript)
-    ]
-    middle = "hypotheses" if part == WHOLE else f"hypotheses.{part.name}"
-    path = folder / f"{heard.name}.{middle}.jsonl"
-    hypotheses.write(path, lines)
-    return path
-
-
 def _write_report(
-    args: argparse.Namespace, recognizer: "Recognizer", heard: Sequence[_Heard], rows: Sequence["Row"]
+    args: argparse.Namespace,
+    recognizer: "Recognizer",
+    heard: Sequence[Heard],
+    rows: Sequence["Row"],
+    cards: Mapping[str, Mapping[str, "Plain"]],
 ) -> None:
-    from asrattn.scoring import worst
-    from asrattn.scoring.report import write_report
+    from asrattn.scoring import NORMALIZERS, slices, worst
+    from asrattn.scoring.report import drawn, write_report
 
     n = args.worst or _WORST
-    shown = {row.id for row in worst(rows, n)}
-    sources = zip(
-        rows, (each for h in heard for each in zip(h.utterances, h.texts, strict=True)), strict=True
-    )
-    pictures = {row.id: _picture(recognizer, *source) for row, source in sources if row.id in shown}
-    facts = {"model": str(args.model)} | options.card(recognizer.card)
+    spoken = [u for each in heard for u in each.utterances]
+    texts = [text for each in heard for text in each.texts]
+    shown = {row.id for row in (*worst(rows, n), *drawn(rows, _RANDOM, _SEED))}
+    found = {
+        row.id: evidence.gather(recognizer, utterance, text)
+        for row, utterance, text in zip(rows, spoken, texts, strict=True)
+        if row.id in shown
+    }
+    estimated = not any("snr" in u.tags for u in spoken)
     write_report(
         args.out / "report.html",
-        [result for each in heard for result in _results(each, args.normalize)],
+        [result for each in heard for result in each.results(args.normalize)],
         rows,
-        facts=facts,
-        pictures={name: picture for name, picture in pictures.items() if picture},
+        evidence.with_snr(spoken, recognizer.rate) if estimated else spoken,
+        cards={name: options.card(card) for name, card in cards.items()},
+        evidence={name: each for name, each in found.items() if each},
+        fields=[*(["set"] if slices.sets(spoken) else []), *args.by],
+        snr_estimated=estimated,
+        normalizer=NORMALIZERS[args.normalize or "none"],
         n_worst=n,
+        n_random=_RANDOM,
+        seed=_SEED,
     )
     _log.info("%s", args.out / "report.html")
-
-
-def _picture(recognizer: "Recognizer", utterance: "Utterance", text: str) -> "Picture | None":
-    """What the decoder looked at while it wrote the text; None where the audio cannot be used, or is long."""
-    from asrattn.errors import AudioError
-    from asrattn.recognizer import waves
-    from asrattn.scoring.pictures import Picture
-
-    try:
-        wave, *more = waves(utterance, recognizer.rate)
-        if more:
-            return None
-        features, weights, pieces, _ = recognizer.explain(wave, recognizer.tokenizer.encode_lossy(text))
-    except AudioError:
-        return None
-    return Picture(len(wave) / recognizer.rate, features, weights, pieces)

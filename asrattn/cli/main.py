@@ -20,6 +20,7 @@ from asrattn.cli import (
     compare,
     describe,
     evaluate,
+    reproduce,
     rover,
     score,
     search,
@@ -38,6 +39,7 @@ COMMANDS = {
     "rover": rover,
     "check": check,
     "describe": describe,
+    "reproduce": reproduce,
     "search": search,
     "ablate": ablate,
     "attend": attend,
@@ -52,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its status; wrong usage leaves through SystemExit(2), as argparse does."""
     parser = _parser()
     args = parser.parse_args(argv)
+    args.typed = ["asrattn", *(sys.argv[1:] if argv is None else argv)]
     if args.command is None:
         parser.print_help()
         return 0

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -92,13 +93,20 @@ def bar(items: Iterable[T], total: int, unit: str, name: str = "") -> Iterator[T
 
 
 def card(card: Mapping[str, "Plain"]) -> dict[str, str]:
-    """A model's card for people: words for names, one text for each value; what is empty is left out."""
-    return {name.replace("_", " "): _text(value) for name, value in card.items() if value not in (None, "")}
+    """A card for people: words for names, one text for each value. What is empty is left out, and what has a place of
+    its own: the recipe (see `reproduce`), the card within a card."""
+    return {
+        name.replace("_", " "): shlex.join(map(str, value))
+        if name == "command" and isinstance(value, list)
+        else _text(value)
+        for name, value in card.items()
+        if value not in (None, "", []) and name not in ("recipe", "model_card")
+    }
 
 
 def _text(value: "Plain") -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_text(each)}" for name, each in value.items())
+        return "; ".join(f"{name} {_text(each)}" for name, each in value.items())
     return ", ".join(map(_text, value)) if isinstance(value, list) else str(value)
 
 

@@ -55,7 +55,11 @@ def run(args: argparse.Namespace) -> int:
     texts, raw = scored.matched(utterances, args.reference, args.hypothesis, normalizer, args.force)
     names = ["none", normalizer] if args.normalize and raw else [normalizer]
     if args.json:
-        print(json.dumps([_plain(args, utterances, texts, name) for name in names], ensure_ascii=False))
+        plain = [
+            scored.plain(args.reference.stem, utterances, _rows(utterances, texts, name), args, name)
+            for name in names
+        ]
+        print(json.dumps(plain, ensure_ascii=False))
         return 0
     for name in names:
         rows = _print_set(args, utterances, texts, name)
@@ -92,27 +96,6 @@ def _rows(utterances: Sequence["Utterance"], texts: Sequence[str], normalizer: s
 
     pairs = zip(utterances, texts, strict=True)
     return [score(u.id, u.text, heard, u.speaker, NORMALIZERS[normalizer]) for u, heard in pairs]
-
-
-def _plain(
-    args: argparse.Namespace, utterances: Sequence["Utterance"], texts: Sequence[str], normalizer: str
-) -> dict[str, object]:
-    """A result as plain values, with its parts and keywords where they are asked for."""
-    from dataclasses import asdict
-
-    from asrattn.scoring import NORMALIZERS, keywords, slices, summarize
-
-    rows, form = _rows(utterances, texts, normalizer), NORMALIZERS[normalizer]
-    plain = summarize(args.reference.stem, rows, normalizer=form).plain()
-    for field in args.by:
-        parts = slices.slices(args.reference.stem, utterances, rows, field, form)
-        plain[f"by_{field}"] = [
-            part.result.plain() | {"set": part.label, "few_words": part.few} for part in parts
-        ]
-    if args.keywords:
-        together, each = keywords.recall(keywords.read(args.keywords, form), rows)
-        plain["keywords"] = [asdict(result) for result in (together, *each)]
-    return plain
 
 
 def _write(path: Path, rows: Sequence["Row"], normalizer: str) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -126,6 +127,30 @@ def print_keywords(name: str, rows: Sequence["Row"], file: Path, normalizer: str
     print(f"{together.line(f'{name} keywords')}   text {NORMALIZERS[normalizer].fingerprint}")
     for result in each:
         print(result.line(f"  {result.phrase}"))
+
+
+def plain(
+    name: str,
+    utterances: Sequence["Utterance"],
+    rows: Sequence["Row"],
+    args: argparse.Namespace,
+    normalizer: str,
+    rtf: float | None = None,
+) -> dict[str, object]:
+    """A result as plain values, with its parts and keywords where `add_slices` was asked for them."""
+    from asrattn.scoring import NORMALIZERS, keywords, slices, summarize
+
+    form = NORMALIZERS[normalizer]
+    found = summarize(name, rows, rtf, normalizer=form).plain()
+    for field in args.by:
+        parts = slices.slices(name, utterances, rows, field, form)
+        found[f"by_{field}"] = [
+            part.result.plain() | {"set": part.label, "few_words": part.few} for part in parts
+        ]
+    if args.keywords:
+        together, each = keywords.recall(keywords.read(args.keywords, form), rows)
+        found["keywords"] = [asdict(result) for result in (together, *each)]
+    return found
 
 
 def aligned_lines(row: "Row") -> list[str]:

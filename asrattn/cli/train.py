@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
             accelerator=args.accelerator,
             sharing=args.sharing,
             init=args.init,
+            command=args.typed,
         )
     except StoppedError:
         if not first_process():

@@ -4,7 +4,7 @@ from asrattn.scoring.compare import Comparison, compare
 from asrattn.scoring.counts import ErrorCounts, Pair, align, count, count_chars, count_words, total
 from asrattn.scoring.interval import interval, rate_interval, unit_of
 from asrattn.scoring.normalize import NORMALIZERS, Normalizer
-from asrattn.scoring.result import Row, SetResult, by_speaker, confusions, score, summarize, worst
+from asrattn.scoring.result import Row, SetResult, confusions, score, summarize, worst
 
 __all__ = [
     "NORMALIZERS",
@@ -15,7 +15,6 @@ __all__ = [
     "Row",
     "SetResult",
     "align",
-    "by_speaker",
     "compare",
     "confusions",
     "count",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from asrattn.scoring.compare import System
 from asrattn.scoring.counts import total, words
 from asrattn.scoring.mapsswe import slots
+from asrattn.scoring.result import Row
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,15 @@ class SpeakerChange:
     words: int
     before: float
     after: float
+
+
+@dataclass(frozen=True)
+class UtteranceChange:
+    """Errors in one utterance, means over the runs; and what the first run of a and that of b heard in it."""
+
+    before: float
+    after: float
+    rows: tuple[Row, Row]
 
 
 def word_changes(a: System, b: System) -> list[WordChange]:
@@ -51,6 +61,18 @@ def speaker_changes(a: System, b: System) -> list[SpeakerChange]:
         if rate != after[speaker][1]
     ]
     return sorted(found, key=lambda c: (-c.words * abs(c.after - c.before), c.speaker))
+
+
+def utterance_changes(a: System, b: System) -> list[UtteranceChange]:
+    """Utterances whose number of errors changed, those that changed most first."""
+    found = [
+        UtteranceChange(before / len(a.runs), after / len(b.runs), rows)
+        for rows, (_, before, after) in zip(
+            zip(a.runs[0], b.runs[0], strict=True), _utterances(a, b), strict=True
+        )
+    ]
+    changed = [change for change in found if change.before != change.after]
+    return sorted(changed, key=lambda c: (-abs(c.after - c.before), c.rows[0].id))
 
 
 def broken_utterances(a: System, b: System) -> list[str]:

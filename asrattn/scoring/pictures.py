@@ -1,4 +1,4 @@
-"""Features and attention of one utterance as PNG pictures, for the report."""
+"""Waveform, features and attention of one utterance as PNG pictures, for the report."""
 
 import base64
 import io
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _INK = "#8a8f98"  # mid grey: legible on the light page and on the dark one
 _HUE = (0.24, 0.47, 0.84)
+_COLUMNS = 800  # of a waveform
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Picture:
     attention   (U, T) weights, one row an output, None where there is none
     heads       more of them, each with its name: those of every layer and head, say
     outputs     the U output tokens as text
-    seconds     length of the utterance: the span of both time axes
+    wave        (S,) the sound itself, None where it is not to be drawn
+    seconds     length of the utterance: the span of all time axes
     """
 
     seconds: float
@@ -37,6 +39,7 @@ class Picture:
     attention: NDArray[np.floating] | None = None
     outputs: Sequence[str] = ()
     heads: Sequence[tuple[str, NDArray[np.floating]]] = ()
+    wave: NDArray[np.floating] | None = None
 
     def __post_init__(self) -> None:
         for _, weights in self.looks():
@@ -51,7 +54,7 @@ class Picture:
 
 
 def png(picture: Picture) -> bytes | None:
-    """Features above, attention below, on one time axis; None where there is nothing to draw."""
+    """The waveform above the features above the attention, on one time axis; None where there is nothing to draw."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -78,6 +81,8 @@ def as_url(data: bytes) -> str:
 def _panels(picture: Picture) -> list[tuple["Callable[[Axes, Picture], None]", float]]:
     """What there is to draw, each with its height in inches."""
     panels: list[tuple[Callable[[Axes, Picture], None], float]] = []
+    if picture.wave is not None and picture.wave.size:
+        panels.append((_draw_wave, 0.7))
     if picture.features is not None and picture.features.size:
         panels.append((_draw_features, 1.5))
     for name, weights in picture.looks():
@@ -85,6 +90,17 @@ def _panels(picture: Picture) -> list[tuple["Callable[[Axes, Picture], None]", f
             draw = partial(_draw_attention, weights=weights, name=name)
             panels.append((draw, min(0.5 + 0.15 * len(picture.outputs), 8.0)))
     return panels
+
+
+def _draw_wave(axes: "Axes", picture: Picture) -> None:
+    """Its lowest and highest value in each of some hundred stretches: what no finer line could show."""
+    wave = np.asarray(picture.wave, np.float32)
+    parts = np.array_split(wave, min(_COLUMNS, len(wave)))
+    low, high = np.array([(part.min(), part.max()) for part in parts]).T
+    times = np.linspace(0, picture.seconds, len(parts))
+    axes.fill_between(times, low, high, color=_HUE, linewidth=0.4)
+    axes.set_yticks([])
+    axes.set_ylabel("wave")
 
 
 def _draw_features(axes: "Axes", picture: Picture) -> None:

@@ -159,20 +159,15 @@ def worst(rows: Sequence[Row], n: int) -> list[Row]:
     return sorted(wrong, key=lambda row: (-row.words.errors, row.words.words, row.id))[:n]
 
 
-def confusions(rows: Sequence[Row], n: int) -> list[tuple[str, str, int]]:
-    """The n most frequent (said, heard, times) of words; "" on a side: deleted or inserted."""
-    pairs = (pair for row in rows for pair in align(words(row.reference), words(row.hypothesis)))
+def confusions(
+    rows: Sequence[Row], n: int, split: Callable[[str], Sequence[str]] = words
+) -> list[tuple[str, str, int]]:
+    """The n most frequent (said, heard, times) of words, or what else `split` cuts texts into; "" on a side: deleted
+    or inserted."""
+    pairs = (pair for row in rows for pair in align(split(row.reference), split(row.hypothesis)))
     counted = Counter((p.reference, p.hypothesis) for p in pairs if p.kind != "equal")
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     return [(said, heard, times) for (said, heard), times in ordered[:n]]
-
-
-def by_speaker(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Rows of each speaker, in the order of first appearance."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row.speaker, []).append(row)
-    return groups
 
 
 def _rate(name: str, counts: ErrorCounts, ends: Interval) -> str:

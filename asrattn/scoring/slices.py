@@ -13,7 +13,7 @@ from asrattn.scoring.result import Row, SetResult, summarize
 
 FEW_WORDS = 100  # below it a rate says little
 _PARTS = 5  # that numbers are cut into, of as many utterances each
-_UNITS = {"length": "words", "rate": "words/s", "seconds": "s", "snr": "dB"}
+UNITS = {"length": "words", "rate": "words/s", "seconds": "s", "snr": "dB"}
 UNKNOWN = "unknown"
 
 
@@ -39,7 +39,19 @@ def slices(
     field: str,
     normalizer: Normalizer = NORMALIZERS["none"],
 ) -> list[Slice]:
-    """The set cut by a field, the worst part first.
+    """The set cut by a field, the worst part first; see `in_order`."""
+    found = in_order(name, utterances, rows, field, normalizer)
+    return sorted(found, key=lambda s: (-s.result.wer, s.label))
+
+
+def in_order(
+    name: str,
+    utterances: Sequence[Utterance],
+    rows: Sequence[Row],
+    field: str,
+    normalizer: Normalizer = NORMALIZERS["none"],
+) -> list[Slice]:
+    """The set cut by a field, the smallest numbers first, then names, then what is not known.
 
     field   length (words of the reference), rate (words a second), a field of the manifest or one of its tags.
             Names make a part each; so do numbers where they are few, else they are cut into five parts of equal size.
@@ -51,14 +63,20 @@ def slices(
         known = ["length", "rate", *(f.name for f in fields(Utterance) if f.name != "tags")]
         tags = sorted({tag for u in utterances for tag in u.tags})
         raise DataError(f"{name}: no utterance has {field!r}; there are {', '.join(known + tags)}")
+    labels = _labels(values, UNITS.get(field, ""))
     groups: dict[str, list[Row]] = {}
-    for label, row in zip(_labels(values, _UNITS.get(field, "")), rows, strict=True):
-        groups.setdefault(label, []).append(row)
-    found = [
+    for at in sorted(range(len(rows)), key=lambda at: _rank(values[at])):
+        groups.setdefault(labels[at], []).append(rows[at])
+    return [
         Slice(label, summarize(f"{name}/{label}", own, normalizer=normalizer))
         for label, own in groups.items()
     ]
-    return sorted(found, key=lambda s: (-s.result.wer, s.label))
+
+
+def _rank(value: str | float | None) -> tuple[bool, bool, float, str]:
+    """Numbers, then names, then nothing."""
+    named = isinstance(value, str)
+    return value is None, named, 0.0 if named or value is None else float(value), str(value)
 
 
 def sets(utterances: Sequence[Utterance]) -> bool:
@@ -81,7 +99,7 @@ def _labels(values: Sequence[str | float | None], unit: str) -> list[str]:
     numbers = [v for v in values if isinstance(v, int | float)]
     if len(set(numbers)) <= _PARTS:
         return [UNKNOWN if v is None else _text(v, unit) for v in values]
-    edges = np.unique(np.quantile(numbers, np.linspace(0, 1, _PARTS + 1)))
+    edges = np.unique(np.quantile(numbers, np.linspace(0, 1, _PARTS + 1), method="inverted_cdf"))
     return [
         _range(v, edges.tolist(), unit) if isinstance(v, int | float) else UNKNOWN if v is None else v
         for v in values

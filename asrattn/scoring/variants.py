@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
+from asrattn import files
 from asrattn.scoring.compare import System, Verdict, against
 from asrattn.scoring.counts import ErrorCounts, total
 from asrattn.scoring.interval import Interval, interval
 from asrattn.scoring.pictures import as_url
-from asrattn.scoring.report import bar, cell, page
+from asrattn.scoring.report import document
+from asrattn.scoring.report.document import Column, bar, page
 
 
 @dataclass(frozen=True)
@@ -70,29 +72,27 @@ def table(found: Sequence[Line]) -> list[list[str]]:
 
 def write_page(path: Path, title: str, about: str, found: Sequence[Line]) -> None:
     """Write the page whole or not at all: the table, then every picture."""
-    sections = [f'<p class="soft">{escape(about)}</p>', _table(found), _pictures(found)]
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(page(title, sections), encoding="utf-8")
-    draft.replace(path)
+    files.write_text(
+        path, page(title, [f'<p class="soft">{escape(about)}</p>', _table(found), _pictures(found)])
+    )
 
 
 def _table(found: Sequence[Line]) -> str:
     top = max(max(line.ends[1], line.counts.rate) for line in found) or 1.0
     name, wer, *others = table(found)[0]
-    heads = "".join(f'<th class="num">{escape(head)}</th>' for head in others)
+    columns = [Column(name), Column(wer, "num"), Column("", "bar"), *(Column(head, "num") for head in others)]
     rows = []
     for line in found:
-        name_, wer_, *cells = line.cells()
-        rows.append(
-            f"<tr><td>{escape(name_)}</td>{cell(f'<b>{escape(wer_)}</b>')}"
-            f'<td class="roomy">{bar(line.counts.rate, line.ends, top)}</td>'
-            + "".join(cell(escape(each)) for each in cells)
-            + "</tr>"
-        )
-    return (
-        f'<div class="scroll"><table><tr><th>{escape(name)}</th><th class="num">{escape(wer)}</th>'
-        f'<th class="roomy"></th>{heads}</tr>{"".join(rows)}</table></div>'
-    )
+        name_, wer_, difference, *cells = map(escape, line.cells())
+        shown = bar(line.counts.rate, line.ends, top)
+        rows.append([name_, _value(wer_), shown, _value(difference), *cells])
+    return document.table(columns, rows, wide=True)
+
+
+def _value(text: str) -> str:
+    """A value and its interval, which stay whole each where a line ends."""
+    value, _, ends = text.partition(" ")
+    return f'<b>{value}</b> <span class="soft">{ends}</span>' if text else ""
 
 
 def _pictures(found: Sequence[Line]) -> str:

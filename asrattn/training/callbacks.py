@@ -16,6 +16,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from asrattn import checkpoint
+from asrattn.card import Meter
 from asrattn.config import Plain
 from asrattn.errors import StoppedError
 from asrattn.training import parallel
@@ -40,12 +41,15 @@ class Keeper(Callback):
         self.card = card
         self.progress = Progress()
         self._wall = self._cpu = self._started = 0.0
+        self._meter = Meter()
+        self._earlier: float | None = None  # joules of the run before it was resumed
 
     def state_dict(self) -> dict[str, Any]:
         return {"progress": json.dumps(dataclasses.asdict(self.progress))}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.progress = Progress(**json.loads(state_dict["progress"]))
+        self._earlier = self.progress.joules
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
@@ -53,6 +57,9 @@ class Keeper(Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._begin(trainer, pl_module)
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self._meter.joules()  # its counters come around
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.progress.train_seconds += time.perf_counter() - self._started
@@ -80,6 +87,9 @@ class Keeper(Callback):
         self.progress.wall_seconds += wall - self._wall
         self.progress.cpu_seconds += cpu - self._cpu
         self._wall, self._cpu, self._started = wall, cpu, wall
+        joules = self._meter.joules()
+        if joules is not None:
+            self.progress.joules = joules + (self._earlier or 0.0)
 
     def _begin(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._started = time.perf_counter()

@@ -2,8 +2,6 @@
 
 import json
 import logging
-import platform
-import subprocess
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,8 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import Strategy
 
-import asrattn
-from asrattn import text
+from asrattn import card, fingerprint, text
 from asrattn.config import Plain, to_plain
 from asrattn.errors import CheckpointError, ConfigError, LostError
 from asrattn.model import SpeechModel
@@ -53,22 +50,20 @@ def fit(
     sharing: parallel.Sharing = "ddp",
     init: Path | None = None,
     callbacks: Sequence[Callback] = (),
+    command: Sequence[str] = (),
 ) -> Path:
     """Train on data/train.jsonl, judge on data/dev.jsonl; the path of the model file, out/model.safetensors.
 
     In `out` there are also last.ckpt (to resume), metrics.csv, tensorboard/, recipe.json and dropped.tsv, and kept/
     where models are averaged. The same seed, devices and machine give the same losses, also when a run is resumed.
     init: a model file to go on from, of the same architecture; what is resumed has taken it over already.
-    callbacks: Lightning's, whose turn comes when the run is saved.
+    callbacks: Lightning's, whose turn comes when the run is saved. command: what was typed, for the card.
 
     Raises ConfigError where `out` holds a run and `resume` is not set, or what is resumed or gone on from was another
     model; DataError for a corpus that cannot be trained on and for a loss that is no number; CheckpointError for a file
     that cannot be read or written; StoppedError on Ctrl-C; LostError where another process of the run is gone.
     """
-    if precision:
-        recipe = replace(recipe, train=replace(recipe.train, precision=precision))
-    if recipe.train.precision == "fp16" and (accelerator == "cpu" or not torch.cuda.is_available()):
-        raise ConfigError("--precision fp16: needs a GPU; use bf16, or fp32")
+    recipe = _precise(recipe, precision, accelerator)
     _claim(out, resume)
     found = storage.latest(out) if resume else None
     earlier = _earlier(*found, recipe) if found else None
@@ -96,10 +91,19 @@ def fit(
         nodes,
         accelerator,
         parallel.strategy(sharing, devices * nodes, recipe.loss),
-        [*_callbacks(recipe, out, module, served, devices * nodes), *callbacks],
+        [*_callbacks(recipe, out, module, served, _known(recipe, data, init, command)), *callbacks],
     )
     _run(trainer, module, served, last)
     return out / MODEL
+
+
+def _precise(recipe: Recipe, precision: Precision | None, accelerator: str) -> Recipe:
+    """The recipe with what was asked for, if that can be had."""
+    if precision:
+        recipe = replace(recipe, train=replace(recipe.train, precision=precision))
+    if recipe.train.precision == "fp16" and (accelerator == "cpu" or not torch.cuda.is_available()):
+        raise ConfigError("--precision fp16: needs a GPU; use bf16, or fp32")
+    return recipe
 
 
 def _build(recipe: Recipe, vocabulary: int, seed: int) -> SpeechModel:
@@ -107,18 +111,27 @@ def _build(recipe: Recipe, vocabulary: int, seed: int) -> SpeechModel:
     return SpeechModel(replace(recipe.model, vocabulary=vocabulary))
 
 
+def _known(recipe: Recipe, data: Path, init: Path | None, command: Sequence[str]) -> dict[str, Plain]:
+    """What the card says of a run from its start; taken now, since the files may change while it goes on."""
+    if not corpora.first_process():
+        return {}  # it writes no card
+    known: dict[str, Plain] = {"commit": card.commit(), "recipe": to_plain(recipe)}
+    if init:
+        known["init"] = {"file": str(init), "fingerprint": fingerprint.of_file(init)}
+    return known | {"data": corpora.fingerprints(data), "command": list(command), "versions": card.versions()}
+
+
 def _callbacks(
-    recipe: Recipe, out: Path, module: Training, served: SpeechData, processes: int
+    recipe: Recipe, out: Path, module: Training, served: SpeechData, known: Mapping[str, Plain]
 ) -> list[Callback]:
-    commit = _commit()  # now, since the files may change while the run goes on
+    def made(model: SpeechModel, progress: Progress, found: Validation) -> dict[str, Plain]:
+        result = _result(model, progress, found, module.trainer.world_size)
+        return {"name": recipe.name, **result, "seed": module.seed, **known}
 
-    def card(model: SpeechModel, progress: Progress, found: Validation) -> dict[str, Plain]:
-        return _card(recipe, model, module.seed, processes, progress, found) | {"commit": commit}
-
-    keeper = Keeper(out, lambda progress, found: card(module.model, progress, found))
+    keeper = Keeper(out, lambda progress, found: made(module.model, progress, found))
     callbacks: list[Callback] = [Bar(), keeper, Journal(out, lambda: keeper.progress)]
     if (recipe.train.average, recipe.train.average_of) != (1, "best"):  # this one the keeper keeps
-        callbacks.append(Averager(out, served, lambda model, found: card(model, keeper.progress, found)))
+        callbacks.append(Averager(out, served, lambda model, found: made(model, keeper.progress, found)))
     return [*callbacks, Saver(keeper), Clock()]  # after all whose state is saved, and whose time is told
 
 
@@ -235,60 +248,28 @@ def _describe(recipe: Recipe, model: SpeechModel, served: SpeechData, out: Path)
     )
 
 
-def _card(
-    recipe: Recipe, model: SpeechModel, seed: int, processes: int, progress: Progress, found: Validation
-) -> dict[str, Plain]:
-    """What is known of a run; rates in percent."""
+def _result(model: SpeechModel, progress: Progress, found: Validation, processes: int) -> dict[str, Plain]:
+    """What a run has come to, and what it took; rates in percent."""
     result = found.result()
-    rates: dict[str, Plain] = {
+    device = next(model.parameters()).device
+    took: dict[str, Plain] = {
+        "wall_seconds": round(progress.wall_seconds, 1),
+        "cpu_seconds": round(progress.cpu_seconds, 1),
+    }
+    if device.type == "cuda":
+        took["gpu_seconds"] = round(progress.wall_seconds * processes, 1)
+    return {
         "dev_wer": round(100 * result.wer, 2),
         "dev_wer_interval": [round(100 * end, 2) for end in result.wer_interval],
         "dev_cer": round(100 * result.cer, 2),
-    }
-    return {
-        "name": recipe.name,
-        **rates,
         "dev_utterances": result.utterances,
         "epochs": progress.epochs,
-        "seed": seed,
         "parameters": sum(p.numel() for p in model.parameters()),
-        "wall_seconds": round(progress.wall_seconds, 1),
-        "cpu_seconds": round(progress.cpu_seconds, 1),
+        **took,
+        "energy": card.energy(progress.joules),
         "audio_seconds_per_second": round(progress.audio_seconds / max(progress.train_seconds, 1e-9), 1),
-        "hardware": _hardware(model, processes),
-        "versions": {"asrattn": asrattn.__version__, "torch": torch.__version__, "lightning": L.__version__},
+        "hardware": card.hardware(device, processes),
     }
-
-
-def _hardware(model: SpeechModel, processes: int) -> str:
-    device = next(model.parameters()).device
-    if device.type == "cuda":
-        return f"{processes} × {torch.cuda.get_device_name(device)}"
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        names = (
-            row.partition(":")[2].strip()
-            for row in info.read_text().splitlines()
-            if row.startswith("model name")
-        )
-        cpu = next(names, cpu)
-    return f"{cpu}, {processes} process{'es' if processes > 1 else ''} × {torch.get_num_threads()} threads"
-
-
-def _commit() -> str:
-    """The commit the package runs from, "" outside a repository; with a + where files have changed since."""
-    folder = Path(asrattn.__file__).parent
-    try:
-        found = [
-            subprocess.run(
-                ["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True
-            ).stdout
-            for words in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "-uno", "--", "."])
-        ]
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return found[0].strip() + ("+" if found[1].strip() else "")
 
 
 def _quieten() -> None:

@@ -34,6 +34,7 @@ class Progress:
     cpu_seconds: float = 0.0
     audio_seconds: float = 0.0
     train_seconds: float = 0.0  # wall time of training alone
+    joules: float | None = None  # where the platform tells them
 
 
 class Journal(Callback):

@@ -85,7 +85,7 @@ def test_the_page_and_the_json_say_what_the_terminal_says(capsys, data: Path, tm
     ).items()
     for each in found["findings"]:
         assert each["kind"] in out
-        assert f">{each['kind']}<" in page
+        assert f">{each['kind']}: " in page
     assert "&lt;b&gt; &amp; more" in page
     assert "<b> &" not in page
 

@@ -114,3 +114,13 @@ def test_a_form_that_is_none_is_wrong_usage(capsys, data: Path) -> None:
     with pytest.raises(SystemExit) as stopped:
         run(capsys, data / "test.jsonl", "a=", data / "b.jsonl")
     assert stopped.value.code == 2
+
+
+def test_a_page(capsys, data: Path) -> None:
+    plain = run(capsys, data / "test.jsonl", data / "a.jsonl", data / "b.jsonl")
+    out = data / "new"
+    status, lines, err = run(capsys, data / "test.jsonl", data / "a.jsonl", data / "b.jsonl", "--out", out)
+    assert (status, lines) == plain[:2]
+    assert str(out / "compare.html") in err
+    assert [p.name for p in out.iterdir()] == ["compare.html"]
+    assert "<title>b against a</title>" in (out / "compare.html").read_text(encoding="utf-8")

@@ -10,6 +10,8 @@ import tiny
 from asrattn import manifest
 from asrattn.cli import scored
 from asrattn.cli.main import main
+from asrattn.config import to_plain
+from asrattn.fingerprint import of_set
 from asrattn.manifest import Utterance
 from asrattn.recognizer import Recognizer, Transcript
 from asrattn.scoring import NORMALIZERS
@@ -85,15 +87,44 @@ def test_hypotheses_and_report(capsys, model: Path, data: Path) -> None:
     assert status == 0
     assert sorted(p.name for p in out.iterdir()) == [
         "dev.hypotheses.jsonl",
+        "dev.result.json",
         "report.html",
         "test.hypotheses.jsonl",
+        "test.result.json",
     ]
     lines = [json.loads(line) for line in (out / "test.hypotheses.jsonl").read_text().splitlines()]
     assert [line["id"] for line in lines] == ["u0", "u1", "u2", "u3", "u4"]
     page = (out / "report.html").read_text()
     assert "test/u4" in page
-    assert page.count("data:image/png;base64") == 2
+    assert (
+        page.count("data:image/png;base64") == page.count("data:audio/flac;base64") == page.count("<article")
+    )
+    for heading in ("Against length and noise", "Slices", "Evaluation of test", "Evaluation of dev", "Model"):
+        assert f">{heading}</h2>" in page
     assert "tiny" in page
+
+
+def test_a_result_is_the_same_on_disk_and_on_stdout(capsys, model: Path, data: Path) -> None:
+    (data / "0.wav").unlink()
+    out = data / "out"
+    status, lines, _ = run(
+        capsys, model, data / "test.jsonl", data / "dev.jsonl", "--out", out, "--json", "--normalize", "lower"
+    )
+    assert status == 1
+    test, dev = map(json.loads, lines)
+    assert json.loads((out / "test.result.json").read_text()) == test
+    assert (test["set"], test["failed"], dev["failed"]) == ("test", ["u0"], ["u0"])
+    raw, lower = test["results"]
+    assert raw["normalizer"] == NORMALIZERS["none"].fingerprint
+    assert lower["normalizer"] == NORMALIZERS["lower"].fingerprint
+    assert lower["wer"]["rate"] < raw["wer"]["rate"]
+    card = test["card"]
+    assert card["model_card"]["name"] == "tiny"
+    assert card["search"] == to_plain(tiny.SEARCH)
+    assert card["data"] == {"test": of_set(manifest.read(data / "test.jsonl"))}
+    assert card["command"][:3] == ["asrattn", "evaluate", str(model)]
+    assert card["wall_seconds"] > 0
+    assert {"commit", "versions", "hardware", "cpu_seconds", "energy"} <= card.keys()
 
 
 def test_the_files_score_the_same(capsys, model: Path, data: Path) -> None:

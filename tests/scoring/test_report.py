@@ -1,42 +1,22 @@
 import base64
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from markup import Page
 
 from asrattn.errors import DataError
+from asrattn.manifest import Utterance
 from asrattn.scoring import score, summarize
 from asrattn.scoring.pictures import Picture, png
-from asrattn.scoring.report import write_report
+from asrattn.scoring.report import Evidence, drawn, utterances, write_report
 
 ROWS = [
     score("u1", "now go to the end", "now now go to end", "ann"),
     score("u2", "<script>alert(1)</script> & co", "co", 'b"ob'),
     score("u3", "yes", "yes", "ann"),
 ]
-VOID = {"meta", "img", "br"}
-
-
-class Page(HTMLParser):
-    """Tags in balance, and what was opened."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.sources: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
 
 
 def picture(outputs: list[str], frames: int = 40) -> Picture:
@@ -53,36 +33,42 @@ def report(folder: Path, **more: object) -> str:
 
 def test_the_page_holds_what_it_should(tmp_path: Path) -> None:
     text = report(
-        tmp_path, title="A title", facts={"Search": "beam 10"}, pictures={"u1": picture(list("go to"))}
+        tmp_path,
+        title="A title",
+        cards={"Model": {"Search": "beam 10"}},
+        evidence={"u1": Evidence(picture(list("go to")), b"fLaC")},
     )
     page = Page(text)
     assert page.open == []
     result = summarize("test", ROWS)
     assert f"<b>{100 * result.wer:.1f} %</b>" in text
     assert "<dt>Search</dt><dd>beam 10</dd>" in text
-    assert '<span class="delete"><del>the</del><span></span></span>' in text
-    assert '<span class="insert"><span></span><ins>now</ins></span>' in text
-    assert page.tags.count("article") == 2  # u3 is faultless
-    assert page.tags.count("img") == 1
-    assert "Word error rate by speaker" in text
-    assert "Most frequent confusions" in text
+    assert "<span><span>the</span><del>the</del></span>" in text
+    assert "<span><span></span><ins>now</ins></span>" in text
+    assert page.tags.count("article") == 3  # two with errors, and the third by chance
+    assert (page.tags.count("img"), page.tags.count("audio")) == (1, 1)
+    for heading in ("Kinds of errors", "Confusions", "Worst utterances", "Random utterances", "Model"):
+        assert f">{heading}</h2>" in text
+        assert f">{heading}</a>" in text
 
 
 def test_nothing_is_loaded_from_elsewhere(tmp_path: Path) -> None:
-    page = Page(report(tmp_path, pictures={"u1": picture(["a"]), "u2": picture(["b"])}))
-    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
-    assert base64.b64decode(page.sources[0].split(",")[1]).startswith(b"\x89PNG")
+    page = Page(report(tmp_path, evidence={"u1": Evidence(picture(["a"]), b"fLaC")}))
+    assert all(source.startswith(("#", "data:")) for source in page.sources)
+    sound, image = (base64.b64decode(s.split(",")[1]) for s in page.sources if s.startswith("data:"))
+    assert sound == b"fLaC"
+    assert image.startswith(b"\x89PNG")
 
 
 def test_a_transcript_stays_text(tmp_path: Path) -> None:
-    text = report(tmp_path, title="<b>&", facts={"<i>": "</dl><script>"})
-    assert "script" not in Page(text).tags
+    text = report(tmp_path, title="<b>&", cards={"<u>": {"<i>": "</dl><script>"}})
+    assert Page(text).tags.count("script") == 1  # the page's own
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "<title>&lt;b&gt;&amp;</title>" in text
 
 
 def test_the_number_of_worst_utterances_can_be_chosen(tmp_path: Path) -> None:
-    assert Page(report(tmp_path, n_worst=1)).tags.count("article") == 1
+    assert Page(report(tmp_path, n_worst=1, n_random=0)).tags.count("article") == 1
 
 
 def test_a_faultless_set_says_so(tmp_path: Path) -> None:
@@ -90,7 +76,64 @@ def test_a_faultless_set_says_so(tmp_path: Path) -> None:
     write_report(path, [summarize("test", ROWS[2:])], ROWS[2:])
     text = path.read_text(encoding="utf-8")
     assert "None: every word was heard as it was said." in text
-    assert "confusions" not in re.sub(r"(?s)<style>.*</style>", "", text)
+    assert "Confusions" not in text
+
+
+def test_some_are_drawn_whether_right_or_wrong() -> None:
+    rows = [score(f"u{i}", "yes", "yes" if i % 2 else "no") for i in range(50)]
+    first = [row.id for row in drawn(rows, 10, seed=0)]
+    assert first == [row.id for row in drawn(rows, 10, seed=0)] != [row.id for row in drawn(rows, 10, seed=1)]
+    assert first == sorted(first, key=lambda name: int(name[1:]))
+    assert {row.words.errors for row in drawn(rows, 10, seed=0)} == {0, 1}
+    assert drawn(rows[:3], 10, seed=0) == rows[:3]
+
+
+def test_none_is_shown_twice(tmp_path: Path) -> None:
+    text = report(tmp_path)
+    assert [text.count(f'<article id="u-u{i}">') for i in (1, 2, 3)] == [1, 1, 1]
+    assert 'Shown above: <a href="#u-u1">u1</a>, <a href="#u-u2">u2</a>.' in text
+
+
+def test_a_page_that_is_full_shows_fewer_sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(utterances, "BUDGET", 2000)
+    text = report(tmp_path, evidence={"u1": Evidence(sound=b"x" * 3000), "u2": Evidence(sound=b"y" * 300)})
+    assert Page(text).tags.count("audio") == 1
+    assert text.count("No room for its sound and picture.") == 1
+
+
+def spoken() -> list[Utterance]:
+    tags = [{"snr": 5.0, "room": "hall"}, {"snr": 10.0, "room": "<hall>"}, {}]
+    return [
+        Utterance(r.id, "x.wav", r.reference, 2.0, r.speaker, tags=t) for r, t in zip(ROWS, tags, strict=True)
+    ]
+
+
+def test_parts_as_curves_and_tables(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    write_report(path, [summarize("test", ROWS)], ROWS, spoken(), fields=["seconds"], snr_estimated=True)
+    text = path.read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.open == []
+    assert page.tags.count("svg") == 2
+    assert "The SNR is estimated from the sound" in text
+    captions = re.findall("<caption>(.*?)</caption>", text)
+    assert captions == ["Of words", "Of characters", "By speaker", "By rate", "By room"]
+    assert "&lt;hall&gt;" in text
+
+
+def test_a_curve_stands_in_the_order_of_the_numbers(tmp_path: Path) -> None:
+    """The errors of utterance i are i; heights fall as errors rise, since SVG counts downwards."""
+    rows = [score(f"u{i}", "a " * 10 + "b " * i, "b " * i) for i in range(1, 6)]
+    said = [Utterance(r.id, "x.wav", r.reference, 2.0) for r in rows]
+    path = tmp_path / "report.html"
+    write_report(path, [summarize("test", rows)], rows, said)
+    drawn = re.search(r'<polyline points="(.*?)"', path.read_text(encoding="utf-8"))
+    assert drawn is not None
+    points = [tuple(map(float, point.split(","))) for point in drawn[1].split()]
+    assert len(points) == 5
+    assert points == sorted(points)
+    heights = [y for _, y in points]
+    assert heights == sorted(heights)  # the longer, the smaller the rate
 
 
 @pytest.mark.parametrize(
@@ -109,6 +152,8 @@ def test_half_a_picture_is_drawn_and_none_is_left_out() -> None:
     assert png(Picture(0.4)) is None
     assert png(Picture(0.4, np.zeros((0, 20)), np.zeros((0, 5)))) is None
     assert png(Picture(0.4, np.zeros((5, 20)))) is not None  # silence: all one value
+    assert png(Picture(0.4, wave=np.zeros(3))) is not None
+    assert png(Picture(0.4, wave=np.zeros(0))) is None
 
 
 def test_outputs_must_fit_the_attention() -> None:

@@ -8,12 +8,12 @@ from asrattn.scoring import (
     NORMALIZERS,
     ErrorCounts,
     SetResult,
-    by_speaker,
     confusions,
     score,
     summarize,
     worst,
 )
+from asrattn.scoring.counts import characters
 
 ROWS = [
     score("u1", "go to the end", "go to end", "ann"),
@@ -95,11 +95,11 @@ def test_confusions_are_counted_over_the_set() -> None:
     assert confusions(ROWS, 1) == [("the", "a", 2)]
 
 
-def test_rows_are_parted_by_speaker() -> None:
-    assert {name: [r.id for r in rows] for name, rows in by_speaker(ROWS).items()} == {
-        "ann": ["u1", "u3"],
-        "bob": ["u2", "u4", "u5"],
-    }
+def test_confusions_of_characters() -> None:
+    rows = [score("u1", "go  to", "got o"), score("u2", "ab", "xb")]
+    found = confusions(rows, 10, characters)
+    assert ("a", "x", 1) in found
+    assert sum(times for _, _, times in found) == summarize("dev", rows).char_counts.errors
 
 
 def test_both_texts_are_normalised() -> None:

@@ -15,13 +15,16 @@ import tones
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from asrattn import checkpoint
+from asrattn import checkpoint, manifest
 from asrattn.augment import AugmentConfig
+from asrattn.config import from_plain
 from asrattn.errors import CheckpointError, ConfigError, DataError, StoppedError
+from asrattn.fingerprint import of_set
 from asrattn.model import LossConfig, Losses, SpeechModel
 from asrattn.training import callbacks, journal, storage
 from asrattn.training.fit import fit
 from asrattn.training.module import Training
+from asrattn.training.recipe import Recipe
 
 
 def rows(out: Path) -> list[dict[str, str]]:
@@ -57,7 +60,13 @@ def test_a_run_learns_and_leaves_a_model_that_says_how_it_was_made(corpus: Path,
         "hardware",
         "versions",
         "commit",
+        "energy",
     } <= saved.card.keys()
+    assert from_plain(Recipe, saved.card["recipe"]) == recipe
+    assert saved.card["data"] == {
+        "train": of_set(manifest.read(corpus / "train.jsonl")),
+        "dev": of_set(manifest.read(corpus / "dev.jsonl")),
+    }
     assert json.loads((tmp_path / "run" / "recipe.json").read_text(encoding="utf-8"))["name"] == "tones"
     found = rows(tmp_path / "run")
     assert [r["dev_wer"] != "" for r in found] == [False, True, True]  # the last one in any case

@@ -1,0 +1,35 @@
+"""How far speech stands above the noise, estimated from the sound alone."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asrattn.audio.sound import Wave
+
+FRAME = 0.02  # seconds
+LOUD, QUIET = 95, 10  # percentiles of the frames' power: speech with noise, and noise alone
+FLOOR, CEILING = -10.0, 60.0  # dB
+_SILENCE = 1e-10  # power: -100 dB of full scale, below a 16-bit sample's last bit
+
+
+def estimate(waves: Iterable[Wave], rate: int) -> float | None:
+    """dB from FLOOR to CEILING, of a sound in one or several parts (S,); None where it has no whole frame.
+
+    The power of the loud frames, less that of the quiet ones, over that of the quiet ones, as NIST's stnr goes by
+    percentiles of a histogram. It takes the sound to pause somewhere, and the noise to be steady; it compares
+    utterances of one corpus, and is no measurement.
+    """
+    parts = [_powers(wave, round(FRAME * rate)) for wave in waves]
+    powers = np.concatenate([np.zeros(0), *parts])
+    if not len(powers):
+        return None
+    loud, quiet = np.percentile(powers, [LOUD, QUIET]) + _SILENCE
+    ratio = max((loud - quiet) / quiet, 1e-9)
+    return float(np.clip(10 * np.log10(ratio), FLOOR, CEILING))
+
+
+def _powers(wave: Wave, size: int) -> NDArray[np.float64]:
+    frames = wave[: len(wave) // size * size].reshape(-1, size).astype(np.float64)
+    powers: NDArray[np.float64] = np.square(frames).mean(1)
+    return powers

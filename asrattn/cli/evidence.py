@@ -1,0 +1,52 @@
+"""What the report shows of utterances beside their texts: their sound, a picture of it, how noisy it is."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asrattn.cli import options
+
+if TYPE_CHECKING:
+    from asrattn.manifest import Utterance
+    from asrattn.recognizer import Recognizer
+    from asrattn.scoring.report import Evidence
+
+
+def gather(recognizer: "Recognizer", utterance: "Utterance", text: str) -> "Evidence | None":
+    """The sound as the model hears it, and what the decoder looks at while it writes the text; None where the audio
+    cannot be used, or is so long that it is recognised in pieces."""
+    from asrattn import audio
+    from asrattn.errors import AudioError
+    from asrattn.recognizer import waves
+    from asrattn.scoring.pictures import Picture
+    from asrattn.scoring.report import Evidence
+
+    try:
+        wave, *more = waves(utterance, recognizer.rate)
+        if more:
+            return None
+        features, weights, pieces, _ = recognizer.explain(wave, recognizer.tokenizer.encode_lossy(text))
+        sound = bytes(audio.encode(Path(f"{utterance.id}.flac"), wave, recognizer.rate))
+    except AudioError:
+        return None
+    return Evidence(Picture(len(wave) / recognizer.rate, features, weights, pieces, wave=wave), sound)
+
+
+def with_snr(utterances: Sequence["Utterance"], rate: int) -> list["Utterance"]:
+    """Each with the tag snr, estimated; as it is where its audio cannot be used."""
+    return [
+        replace(u, tags={**u.tags, "snr": found}) if (found := _snr(u, rate)) is not None else u
+        for u in options.bar(utterances, len(utterances), "utterance", "noise")
+    ]
+
+
+def _snr(utterance: "Utterance", rate: int) -> float | None:
+    from asrattn.audio import snr
+    from asrattn.errors import AudioError
+    from asrattn.recognizer import waves
+
+    try:
+        return snr.estimate(waves(utterance, rate), rate)
+    except AudioError:
+        return None

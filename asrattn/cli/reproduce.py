@@ -1,0 +1,173 @@
+"""`asrattn reproduce MODEL|RESULT.json`: the commands that would repeat a training or an evaluation, from its card."""
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asrattn.errors import CheckpointError, DataError
+
+if TYPE_CHECKING:
+    from asrattn.config import Plain
+
+Card = Mapping[str, Any]
+_MODEL = "model.safetensors"
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "reproduce",
+        help="the commands that would repeat a training or an evaluation",
+        description="Print, as a shell script, the commands that would repeat a training or an evaluation. Nothing is "
+        "run. With --data, say whether the data here are those of the result; if not, the status is 1.",
+    )
+    parser.add_argument("subject", type=Path, metavar="MODEL|RESULT.json", help="whose card is read")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="folders with train.jsonl and dev.jsonl, and manifests, to hold against the card",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("again"),
+        metavar="DIR",
+        help="where it would be written (default: again)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    card = _card(args.subject)
+    trained = card.get("model_card", card)
+    print("\n".join(_script(card, trained, args.out)))
+    known = {**trained.get("data", {}), **card.get("data", {})}
+    return 1 if _differing(known, args.data) else 0
+
+
+def _card(path: Path) -> Card:
+    """Of a model, or of an evaluation: that one has the model's within. Raises CheckpointError."""
+    if path.suffix != ".json":
+        from asrattn import checkpoint
+
+        return checkpoint.load(path).card
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))["card"]
+        if not isinstance(card["model_card"], dict):
+            raise TypeError
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: does not exist; asrattn evaluate --out writes it") from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise CheckpointError(
+            f"{path}: is no result of an evaluation; name a NAME.result.json, or a model"
+        ) from None
+    return {**card}
+
+
+def _script(card: Card, trained: Card, out: Path) -> Iterator[str]:
+    model = out / "model" / _MODEL
+    yield from _source(trained)
+    yield from _data(trained)
+    yield from _training(trained, model.parent)
+    wer = f"its dev WER was {trained.get('dev_wer')} %"
+    yield f"asrattn describe {shlex.quote(str(model))}   # {_comment(wer)}"
+    if card is not trained:
+        yield from _data(card)
+        if card.get("commit") != trained.get("commit"):
+            yield from _source(card)
+        words = [str(model) if word == card["model"]["file"] else word for word in card["command"]]
+        yield _joined([*_without(words, "--out", 1), "--out", str(out / "evaluation")])
+
+
+def _source(card: Card) -> Iterator[str]:
+    """The code, and what it ran on."""
+    commit = str(card.get("commit", ""))
+    if commit:
+        yield f"git checkout {shlex.quote(commit.rstrip('+'))}"
+    else:
+        yield "# the commit is not known: the package was installed, or the model is from an older version"
+    if commit.endswith("+"):
+        yield "# files had changed since that commit; what is repeated may come out otherwise"
+    for name in ("versions", "hardware"):
+        if name in card:
+            yield f"# {name}: {_comment(card[name])}"
+
+
+def _data(card: Card) -> Iterator[str]:
+    for name, each in card.get("data", {}).items():
+        yield f"# {_comment(name)}: {_comment(each)}"
+
+
+def _training(card: Card, out: Path) -> Iterator[str]:
+    """The command that was typed; where the run was begun otherwise, its recipe as a file, and a command."""
+    seed = ["--seed", str(card.get("seed", 0))]
+    if card.get("command"):
+        words = card["command"]
+        for option, values in (("--out", 1), ("--resume", 0), ("--seed", 1)):
+            words = _without(words, option, values)
+        yield _joined([*words, *seed, "--out", str(out)])
+    elif "recipe" in card:
+        from asrattn.config import from_plain
+        from asrattn.training.recipe import Recipe
+        from asrattn.training.source import source
+
+        recipe = from_plain(Recipe, card["recipe"], "recipe")
+        yield f"cat > recipe.py <<'END'\n{source(recipe, 'From the card of a model.')}END"
+        init = ["--init", str(card["init"]["file"])] if "init" in card else []
+        words = ["asrattn", "train", "recipe.py", "--data", "DATA", *seed, *init]
+        yield _joined([*words, "--out", str(out)])
+    else:
+        yield "# how it was trained is not known: the model is from an older version"
+
+
+def _without(words: Sequence[str], option: str, values: int) -> list[str]:
+    """The words of a command without an option, which argparse lets one shorten, and its values."""
+    kept, skip = [], 0
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if skip:
+            skip -= 1
+        elif len(name) > len("--") and option.startswith(name):
+            skip = 0 if equals else values
+        else:
+            kept.append(word)
+    return kept
+
+
+def _joined(words: Sequence[str]) -> str:
+    return shlex.join(map(str, words))
+
+
+def _comment(value: "Plain") -> str:
+    """On one line: what stands in a file must not become a command."""
+    if isinstance(value, dict):
+        return ", ".join(f"{_comment(name)} {_comment(each)}" for name, each in value.items())
+    return " ".join(str(value).split())
+
+
+def _differing(known: Mapping[str, Any], paths: Sequence[Path]) -> bool:
+    """Whether one of the sets is another than the card's; each is told."""
+    differs = False
+    for name, found in (item for path in paths for item in _fingerprints(path).items()):
+        if name not in known:
+            raise DataError(f"{name}: the card knows no such set, only {', '.join(known) or 'none'}")
+        same = found["fingerprint"] == known[name]["fingerprint"]
+        text = "the same" if same else f"differs: here {_comment(found)}, there {_comment(known[name])}"
+        print(f"{name}: {text}", file=sys.stderr)
+        differs |= not same
+    return differs
+
+
+def _fingerprints(path: Path) -> dict[str, Any]:
+    from asrattn import fingerprint, manifest
+    from asrattn.training import corpus
+
+    if path.is_dir():
+        return corpus.fingerprints(path)
+    return {path.stem: fingerprint.of_set(manifest.read(path))}
