@@ -14,6 +14,7 @@ from torch import Tensor
 
 from asrattn.audio.sound import Wave
 from asrattn.encoders import Encoded
+from asrattn.guard import silent
 from asrattn.search import ctc_greedy
 from asrattn.segments import LONGEST, quietest
 from asrattn.text import Tokenizer, clean
@@ -102,7 +103,7 @@ class Stream:
     def _look(self) -> Iterator[Heard]:
         heard = levels(self._buffer, self._rate)
         loud = np.flatnonzero(heard >= threshold(heard))
-        if len(loud) * HOP < SPEECH:
+        if len(loud) * HOP < SPEECH or silent(self._buffer, self._rate):
             self._skip(len(self._buffer) - round(LEAD * self._rate))
         elif (len(heard) - 1 - loud[-1]) * HOP >= PAUSE:
             yield from self._end(len(self._buffer))

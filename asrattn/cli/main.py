@@ -20,6 +20,7 @@ from asrattn.cli import (
     compare,
     describe,
     evaluate,
+    listen,
     reproduce,
     rover,
     score,
@@ -45,6 +46,7 @@ COMMANDS = {
     "attend": attend,
     "align": align,
     "tune": tune,
+    "listen": listen,
 }
 INTERRUPTED = 130
 BROKEN_PIPE = 141

@@ -1,0 +1,89 @@
+"""`asrattn listen MODEL`: what is said into the microphone, while it is said."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asrattn.cli import options
+from asrattn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from asrattn.audio.sound import Wave
+    from asrattn.streaming import Heard
+
+CHUNK = 0.1  # seconds
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "listen",
+        help="what is said into the microphone, while it is said",
+        description="A line for each utterance, with the time it began at, once a pause ends it. On a terminal what is "
+        "heard so far is shown meanwhile. Ctrl-C ends it.",
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a run's model.safetensors")
+    parser.add_argument(
+        "audio", nargs="?", type=Path, metavar="AUDIO", help="a file instead of the microphone, to try it out"
+    )
+    options.add_recognition(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    recognizer, search = options.recognizer(args)
+    recognizer.search = search
+    chunks = _file(args.audio, recognizer.rate) if args.audio else _microphone(recognizer.rate)
+    stream = recognizer.stream()
+    try:
+        for chunk in chunks:
+            _show(stream.feed(chunk))
+    except KeyboardInterrupt:
+        pass
+    _show(stream.finish())
+    return 0
+
+
+def _file(path: Path, rate: int) -> Iterator["Wave"]:
+    from asrattn import segments
+    from asrattn.segments import Stretch
+
+    size = round(CHUNK * rate)
+    for wave in segments.read(Stretch(str(path), path), rate):
+        yield from (wave[i : i + size] for i in range(0, len(wave), size))
+
+
+def _microphone(rate: int) -> Iterator["Wave"]:
+    """Raises ConfigError where there is none, or nothing to ask for it."""
+    try:
+        import sounddevice  # type: ignore[import-not-found, unused-ignore]
+    except (ModuleNotFoundError, OSError) as error:  # the package, or the library that it calls
+        raise ConfigError(
+            f"the microphone needs sounddevice and PortAudio ({error}); pip install asrattn[mic], or name a file"
+        ) from None
+    device: Any = sounddevice
+    try:
+        with device.InputStream(samplerate=rate, channels=1, dtype="float32") as microphone:
+            while True:
+                yield microphone.read(round(CHUNK * rate))[0][:, 0]
+    except device.PortAudioError as error:
+        raise ConfigError(f"no microphone can be read ({error}); plug one in, or name a file") from None
+
+
+def _show(found: Iterable["Heard"]) -> None:
+    """Utterances to stdout; what is heard so far on one line of a terminal, which the next one takes."""
+    watched = sys.stderr.isatty()
+    for heard in found:
+        if watched:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        if not heard.final:
+            if watched:
+                print(
+                    f"{heard.stable} \033[2m{heard.tentative}\033[0m"[-200:],
+                    end="",
+                    file=sys.stderr,
+                    flush=True,
+                )
+        elif heard.stable:
+            print(f"{heard.start:8.1f}   {heard.stable}", flush=True)
