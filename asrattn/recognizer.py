@@ -17,8 +17,9 @@ from asrattn.audio.sound import Wave
 from asrattn.checkpoint import Saved
 from asrattn.doctor import Looks
 from asrattn.errors import AudioError, ConfigError
+from asrattn.lm import NGram, scorers
 from asrattn.manifest import Utterance
-from asrattn.search import Hypothesis, SearchConfig, beam_search
+from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search
 from asrattn.segments import Stretch
 from asrattn.text import EOS, clean
 
@@ -83,11 +84,12 @@ class _Piece(NamedTuple):
 
 
 class Recognizer:
-    """A trained model, its tokenizer and the search it was judged with, on one device."""
+    """A trained model, its tokenizer and the search it was judged with, on one device; and what is fused with it."""
 
     def __init__(self, saved: Saved, device: torch.device) -> None:
         self.model, self.tokenizer, self.card, self.search = saved
         self.device = device
+        self.scorers: tuple[Fusion, ...] = ()
         self.rate: int = self.model.config.frontend.rate
         lens = self._encoder_lens(torch.arange(self.rate))
         self._shortest = int((lens < 1).sum())  # samples that make an encoder frame
@@ -102,6 +104,10 @@ class Recognizer:
         """
         chosen = _device(device)
         return cls(checkpoint.load(path, chosen), chosen)
+
+    def fuse(self, model: NGram, weight: float, name: str = "lm", oov: float | None = None) -> None:
+        """Let a language model join every search from now on; see `scorers.of`. Raises LMError if it does not suit."""
+        self.scorers += (Fusion(name, scorers.of(model, self.tokenizer, self.device, oov), weight),)
 
     def transcribe(
         self,
@@ -155,7 +161,7 @@ class Recognizer:
         search = search or self.search
         enc = self.model.encode(*self._pad(waves))
         ctc = self.model.ctc_log_probs(enc.output) if search.ctc > 0 else None
-        return beam_search(self.model.decoder, enc.output, enc.lens, ctc, search)
+        return beam_search(self.model.decoder, enc.output, enc.lens, ctc, search, self.scorers)
 
     @torch.inference_mode()
     def explain(self, wave: Wave, tokens: Sequence[int]) -> Explanation:

@@ -174,7 +174,7 @@ def _write_report(
         rows, (each for h in heard for each in zip(h.utterances, h.texts, strict=True)), strict=True
     )
     pictures = {row.id: _picture(recognizer, *source) for row, source in sources if row.id in shown}
-    facts = {"model": str(args.model)} | options.card(recognizer.card)
+    facts = {"model": str(args.model)} | options.lm_card(args) | options.card(recognizer.card)
     write_report(
         args.out / "report.html",
         [result for each in heard for result in _results(each, args.normalize)],

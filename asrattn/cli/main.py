@@ -12,7 +12,19 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import asrattn
-from asrattn.cli import ablate, attend, compare, describe, evaluate, rover, score, search, train, transcribe
+from asrattn.cli import (
+    ablate,
+    attend,
+    compare,
+    describe,
+    evaluate,
+    lm,
+    rover,
+    score,
+    search,
+    train,
+    transcribe,
+)
 from asrattn.errors import AsrattnError
 
 COMMANDS = {
@@ -26,6 +38,7 @@ COMMANDS = {
     "search": search,
     "ablate": ablate,
     "attend": attend,
+    "lm": lm,
 }
 INTERRUPTED = 130
 BROKEN_PIPE = 141

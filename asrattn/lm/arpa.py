@@ -7,7 +7,6 @@ word of the model is; other programs pass over it.
 import contextlib
 import gzip
 import io
-import zlib
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import IO
 import numpy as np
 
 from asrattn.errors import LMError
+from asrattn.lm.files import opened
 from asrattn.lm.ngram import NEVER, SIGNS, UNKNOWN, Floats, Ints, NGram, find, suffixes
 from asrattn.lm.units import UNITS
 
@@ -81,19 +81,8 @@ def read(path: Path, units: str = "") -> NGram:
 
     Raises LMError for a file that cannot be read or is no ARPA file, naming the line.
     """
-    try:
-        with path.open("rb") as raw, contextlib.ExitStack() as stack:
-            zipped = raw.peek(2).startswith(b"\x1f\x8b")
-            lines = stack.enter_context(gzip.GzipFile(fileobj=raw)) if zipped else raw
-            return _Reader(path, lines).model(units)
-    except FileNotFoundError:
-        raise LMError(f"{path}: does not exist; make it with asrattn lm train") from None
-    except IsADirectoryError:
-        raise LMError(f"{path}: is a folder; name an ARPA file in it") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise LMError(f"{path}: is truncated or damaged, and cannot be unzipped; {_AGAIN}") from None
-    except OSError as error:
-        raise LMError(f"{path}: cannot be read ({error.strerror})") from None
+    with opened(path, LMError, "name an ARPA file; asrattn lm train makes one") as lines:
+        return _Reader(path, lines).model(units)
 
 
 class _Reader:

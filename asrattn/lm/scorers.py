@@ -1,14 +1,53 @@
 """n-gram models in a beam search: the right scorer for a model and a tokenizer."""
 
+import logging
+import math
+
 import torch
 from torch import Tensor
 
 from asrattn.errors import LMError
 from asrattn.lm import automaton
 from asrattn.lm.automaton import Automaton
+from asrattn.lm.lookahead import WordScorer
 from asrattn.lm.ngram import BEGIN, END, SIGNS, UNKNOWN, NGram
-from asrattn.lm.units import SPACE
+from asrattn.lm.units import names
 from asrattn.text import BLANK, EOS, RESERVED, Tokenizer
+
+_log = logging.getLogger(__name__)
+
+
+def of(
+    model: NGram, tokenizer: Tokenizer, device: torch.device | str = "cpu", oov: float | None = None
+) -> "TokenScorer | WordScorer":
+    """The scorer of a model's units for a tokenizer's tokens; what one does not know of the other is told.
+
+    oov   of word models: log-probability of each character of an unknown word, -inf to forbid such words; None: all
+          characters are equally likely
+
+    Raises LMError where the units are not known, or do not suit the tokens.
+    """
+    if model.units == "word":
+        words = WordScorer(model, tokenizer, device, -math.log(tokenizer.size) if oov is None else oov)
+        _tell(words.unknown, "words of the language model cannot be written by this model")
+        return words
+    if not model.units:
+        raise LMError(
+            "the language model does not say what its words are; give --lm-units word, char or token"
+        )
+    if model.units == "char" and any(len(token) > 1 for token in tokenizer.tokens):
+        raise LMError(
+            "the language model is over characters, this model writes longer tokens; train one over these: "
+            "asrattn lm train --units token --tokenizer MODEL"
+        )
+    tokens = TokenScorer(model, tokenizer, device)
+    _tell(tokens.unknown, "tokens of this model are unknown to the language model, and count as <unk>")
+    return tokens
+
+
+def _tell(unknown: list[str], what: str) -> None:
+    if unknown:
+        _log.warning("%d %s: %s", len(unknown), what, _some(unknown))
 
 
 class TokenScorer:
@@ -18,7 +57,7 @@ class TokenScorer:
     """
 
     def __init__(self, model: NGram, tokenizer: Tokenizer, device: torch.device | str = "cpu"):
-        tokens = [token.replace(" ", SPACE) for token in tokenizer.tokens]
+        tokens = names(tokenizer)[RESERVED:]
         self.unknown = [token for token in tokens if token not in model.ids]
         if len(self.unknown) == len(tokens):
             raise LMError(

@@ -1,7 +1,8 @@
 """What a language model counts: words, characters, or the tokens of a model's tokenizer."""
 
 from asrattn.errors import TextError
-from asrattn.text import clean
+from asrattn.lm.ngram import SIGNS, UNKNOWN
+from asrattn.text import RESERVED, Tokenizer, clean
 from asrattn.text.tokens import quote
 
 UNITS = ("word", "char", "token")
@@ -16,3 +17,8 @@ def split(text: str, units: str) -> list[str]:
     if SPACE in text:
         raise TextError(f"{SPACE!r} stands for the space in a language model; remove it from {quote(text)}")
     return list(text.replace(" ", SPACE))
+
+
+def names(tokenizer: Tokenizer) -> list[str]:
+    """How a language model writes each token, by ids; the reserved ones are <unk>."""
+    return [SIGNS[UNKNOWN]] * RESERVED + [token.replace(" ", SPACE) for token in tokenizer.tokens]
