@@ -4,8 +4,8 @@ Untrained decoders over frames whose CTC is sure of a random text of the length 
 real speech, and the arithmetic does not care about words. `CTC` is the share of the prefix scores; `recursion` is how
 much longer one scoring step takes by the explicit recursion over frames, itself vectorised over hypotheses and tokens.
 
-With --lm TEXT the same search is timed with n-grams over it, estimated first: characters of order 6 and words of order 3, an
-open vocabulary. The random texts are then drawn from the characters of TEXT.
+With --lm MANIFEST the search is timed with n-grams of its texts too: characters of order 6, and words of order 3 with
+an open vocabulary. Every search then takes as many steps as the text has tokens, and one.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from asrattn import lm, manifest
 from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig, build
+from asrattn.lm import automaton
 from asrattn.lm.scorers import of
 from asrattn.search import CTCPrefix, Fusion, SearchConfig, beam_search
 from asrattn.search.scorer import select
@@ -51,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--vocabulary", type=int, default=35)
     parser.add_argument(
         "--lm", type=Path, metavar="MANIFEST", help="time the search with n-grams of its texts"
+    )
+    parser.add_argument(
+        "--walk", action="store_true", help="back-off is walked, as in models too large for tables"
     )
     parser.add_argument("--dim", type=int, default=256, help="of the encoder")
     parser.add_argument("--repeats", type=int, default=10, help="the fastest counts")
@@ -93,6 +97,8 @@ def row(kind: str, batch: int, args: argparse.Namespace) -> str:
 
 def compare(args: argparse.Namespace) -> None:
     """Time each decoder without a language model and with each, in turns."""
+    if args.walk:
+        automaton.DENSE = 0
     texts = [utterance.text for utterance in manifest.read(args.lm)]
     tokenizer = CharTokenizer.train(texts)
     args.vocabulary = tokenizer.size
@@ -104,23 +110,22 @@ def compare(args: argparse.Namespace) -> None:
     clock = time.process_time if args.device == "cpu" else synchronised
     for kind in args.decoders:
         config = DECODERS[kind]
-        decoder: Any = (
-            None if config is None else build(config, args.dim, args.vocabulary).to(args.device).eval()
-        )
-        search = SearchConfig(beam=args.beam, ctc=1.0 if decoder is None else args.ctc)
+        decoder: Any = None
+        if config is not None:
+            decoder = build(config, args.dim, args.vocabulary)
+            decoder.to(args.device).eval()
+        share = 1.0 if decoder is None else args.ctc
+        limits = {"min_length": args.tokens, "max_length": (args.tokens + 0.5) / args.frames}
+        search = SearchConfig(args.beam, ctc=share, **limits)
         for batch in args.batch:
             parts = (decoder, *utterances(batch, args), search)
             each = {name: partial(beam_search, *parts, fused) for name, fused in scorers.items()}
-            steps = {name: 1 + max(len(h[0].tokens) for h in work()) for name, work in each.items()}
             best = dict.fromkeys(each, float("inf"))
             for _ in range(args.repeats):
                 best |= {name: min(best[name], fastest(work, 1, clock)) for name, work in each.items()}
-            cost = {name: best[name] / steps[name] for name in each}
-            for name in each:
-                print(
-                    f"{kind:12} {batch:5} {name:>5} {1e3 * cost[name]:8.3f} {cost[name] / cost['none']:5.2f}×",
-                    flush=True,
-                )
+            for name, seconds in best.items():
+                cost = 1e3 * seconds / (args.tokens + 1)
+                print(f"{kind:12} {batch:5} {name:>5} {cost:8.3f} {seconds / best['none']:5.2f}×", flush=True)
 
 
 def utterances(batch: int, args: argparse.Namespace) -> tuple[Tensor, Tensor, Tensor]:
