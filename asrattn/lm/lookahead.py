@@ -55,16 +55,14 @@ class WordScorer:
         self.leaving = self.leaving.to(device)
         states = torch.arange(self.automaton.states)
         self.final = self.automaton.look(states, torch.full_like(states, END))[0].to(device)
-        self.values = self.next = None
+        self.values: Tensor | None = None
+        self.next: Tensor | None = None
         if automaton.dense(len(states) * arcs.columns):
             every = (
                 states.to(device)[:, None],
                 torch.arange(arcs.columns, device=device).repeat(len(states), 1),
             )
             self.values, self.next = self._ahead(*every), self._advance(*every)
-
-    values: Tensor | None
-    next: Tensor | None
 
     def start(self, n: int) -> tuple[Tensor, Tensor]:
         """(n,) histories of <s>, (n,) nodes: no word is begun."""

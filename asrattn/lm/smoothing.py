@@ -1,7 +1,7 @@
 """From counts to probabilities: what a history has seen is discounted, and what this leaves goes to shorter histories.
 
     kneser-ney    interpolated, modified: discounts for 1, 2 and more; shorter n-grams are counted by how many different
-                  words come before them (Kneser & Ney 1995; Chen & Goodman 1998, eq. 25 to 29)
+                  words come before them (Kneser & Ney 1995; Chen & Goodman 1998)
     witten-bell   interpolated: a history of T different followers keeps T / (c + T) (Witten & Bell 1991, method C)
     katz          backed off: counts of up to 5 discounted by Good-Turing (Katz 1987), or all by the same amount where
                   the counts of counts do not allow that (Ney et al. 1994)
@@ -134,7 +134,7 @@ def _absolute(found: Ints) -> float:
 
 
 def _discounts(found: Ints, length: int) -> tuple[float, ...]:
-    """D1, D2, D3+ (Chen & Goodman 1998, eq. 26), or the usual ones where some count is missing; this is told."""
+    """D1, D2, D3+ (Chen & Goodman 1998), or the usual ones where some count is missing; this is told."""
     n1, n2, n3, n4 = (int((found == c).sum()) for c in range(1, 5))
     if n1 and n2 and n3:
         y = n1 / (n1 + 2 * n2)

@@ -15,7 +15,7 @@ from asrattn.errors import LMError
 from asrattn.lm import automaton
 from asrattn.lm.lookahead import WordScorer
 from asrattn.lm.pruning import prune_entropy
-from asrattn.lm.scorers import TokenScorer
+from asrattn.lm.scorers import TokenScorer, of
 from asrattn.text import BLANK, EOS, RESERVED, CharTokenizer
 
 TEXTS = ["ab a", "abba", "b a ab", "ba", "a", "bb ab", "aab"]
@@ -111,3 +111,34 @@ def test_a_text_pays_what_its_words_are_worth(limit, summed, oov, text, order, k
         assert (scores[1:] <= 1e-5).all()
         if u < len(tokens):
             paid += float(scores[tokens[u]])
+
+
+@pytest.mark.parametrize("limit", [0, 1 << 23])
+@pytest.mark.parametrize("summed", [False, True])
+@pytest.mark.parametrize("kind", ["kneser-ney", "witten-bell"])
+def test_in_a_word_the_best_or_all_of_its_words_are_foretold(limit, summed, kind, monkeypatch):
+    """After "b ", which was seen: at each beginning of a word, and with leaving the tree as one more way to go on."""
+    monkeypatch.setattr(automaton, "DENSE", limit)
+    oov = -1.3
+    model = lm.estimate(lm.count([t.split() for t in TEXTS], 2), kind)
+    scorer = WordScorer(model, TOKENIZER, oov=oov, summed=summed)
+    after = {w: math.log(naive.prob(model, w, ("b",))) for w in model.words if w not in ("<s>", "</s>")}
+    before = math.log(naive.prob(model, "b", ("<s>",)))
+    for beginning in ("a", "ab", "abb", "b"):
+        text = "b " + beginning
+        tokens = [TOKENIZER.tokens.index(c) + RESERVED for c in text]
+        paid = sum(float(row[t]) for row, t in zip(walk(scorer, tokens), tokens, strict=False))
+        ways = [p for word, p in after.items() if word.startswith(beginning)]
+        ways.append(after["<unk>"] + oov * len(beginning))
+        ahead = math.log(sum(map(math.exp, ways))) if summed else max(ways)
+        assert paid - before == pytest.approx(ahead, abs=1e-5)
+
+
+def test_a_tokenizer_that_cannot_write_words_is_told():
+    model = lm.estimate(lm.count([["A", "B"]], 2), units="word")
+    with pytest.raises(LMError, match="another case"):
+        of(model, TOKENIZER)
+    with pytest.raises(LMError, match="the space among them"):
+        of(model, CharTokenizer("AB"))
+    with pytest.raises(LMError, match="not above 0"):
+        of(lm.estimate(lm.count([["a", "b"]], 2), units="word"), TOKENIZER, oov=1.0)
