@@ -23,6 +23,10 @@ class TextError(AsrattnError):
     """A text cannot be turned into tokens."""
 
 
+class LMError(AsrattnError):
+    """A language model cannot be read or written, or does not suit what it is for."""
+
+
 class DataError(AsrattnError):
     """A corpus cannot be prepared, trained on or scored."""
 

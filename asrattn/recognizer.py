@@ -23,6 +23,7 @@ from asrattn.encoders import Encoded
 from asrattn.errors import AudioError, ConfigError
 from asrattn.guard import Doubts
 from asrattn.lengths import mask
+from asrattn.lm import NGram, scorers
 from asrattn.manifest import Utterance
 from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search
 from asrattn.segments import Stretch
@@ -105,7 +106,7 @@ class _Piece(NamedTuple):
 
 
 class Recognizer:
-    """A trained model, its tokenizer and the search it was judged with, on one device."""
+    """A trained model, its tokenizer and the search it was judged with, on one device; and what is fused with it."""
 
     def __init__(self, saved: Saved, device: torch.device) -> None:
         self.model, self.tokenizer, self.card, self.search = saved
@@ -130,6 +131,10 @@ class Recognizer:
         """
         chosen = _device(device)
         return cls(checkpoint.load(path, chosen), chosen)
+
+    def fuse(self, model: NGram, weight: float, name: str = "lm", oov: float | None = None) -> None:
+        """Let a language model join every search from now on; see `scorers.of`. Raises LMError if it does not suit."""
+        self.scorers += (Fusion(name, scorers.of(model, self.tokenizer, self.device, oov), weight),)
 
     def transcribe(
         self,

@@ -3,20 +3,28 @@
 Untrained decoders over frames whose CTC is sure of a random text of the length asked for: there are as many steps as in
 real speech, and the arithmetic does not care about words. `CTC` is the share of the prefix scores; `recursion` is how
 much longer one scoring step takes by the explicit recursion over frames, itself vectorised over hypotheses and tokens.
+
+With --lm MANIFEST the search is timed with n-grams of its texts too: characters of order 6, and words of order 3 with
+an open vocabulary. Every search then takes as many steps as the text has tokens, and one.
 """
 
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from asrattn import lm, manifest
 from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig, build
-from asrattn.search import CTCPrefix, SearchConfig, beam_search
+from asrattn.lm import automaton
+from asrattn.lm.scorers import of
+from asrattn.search import CTCPrefix, Fusion, SearchConfig, beam_search
 from asrattn.search.scorer import select
-from asrattn.text import BLANK, EOS
+from asrattn.text import BLANK, EOS, CharTokenizer
 
 DECODERS: dict[str, DecoderConfig | None] = {
     "lstm": RecurrentDecoderConfig(),
@@ -42,12 +50,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--frames", type=int, default=70, help="of the encoder in each utterance")
     parser.add_argument("--tokens", type=int, default=19)
     parser.add_argument("--vocabulary", type=int, default=35)
+    parser.add_argument(
+        "--lm", type=Path, metavar="MANIFEST", help="time the search with n-grams of its texts"
+    )
+    parser.add_argument(
+        "--walk", action="store_true", help="back-off is walked, as in models too large for tables"
+    )
     parser.add_argument("--dim", type=int, default=256, help="of the encoder")
     parser.add_argument("--repeats", type=int, default=10, help="the fastest counts")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu", help="CPU time on cpu, wall time elsewhere")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
+    if args.lm:
+        compare(args)
+        return
     print(HEAD)
     for kind in args.decoders:
         for batch in args.batch:
@@ -76,6 +93,39 @@ def row(kind: str, batch: int, args: argparse.Namespace) -> str:
         f"{kind:12} {batch:5} {steps:5} {1e3 * total / steps:8.3f} {cost:10.5f} "
         f"{steps * closed / total:5.0%} {ratio:8.1f}×"
     )
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Time each decoder without a language model and with each, in turns."""
+    if args.walk:
+        automaton.DENSE = 0
+    texts = [utterance.text for utterance in manifest.read(args.lm)]
+    tokenizer = CharTokenizer.train(texts)
+    args.vocabulary = tokenizer.size
+    scorers: dict[str, tuple[Fusion, ...]] = {"none": ()}
+    for units, order in (("char", 6), ("word", 3)):
+        model = lm.estimate(lm.count((lm.split(text, units) for text in texts), order), units=units)
+        scorers[units] = (Fusion("lm", of(model, tokenizer, args.device), 0.3),)
+    print(f"{'decoder':12} {'batch':>5} {'lm':>5} {'ms/step':>8} {'times':>6}")
+    clock = time.process_time if args.device == "cpu" else synchronised
+    for kind in args.decoders:
+        config = DECODERS[kind]
+        decoder: Any = None
+        if config is not None:
+            decoder = build(config, args.dim, args.vocabulary)
+            decoder.to(args.device).eval()
+        share = 1.0 if decoder is None else args.ctc
+        limits = {"min_length": args.tokens, "max_length": (args.tokens + 0.5) / args.frames}
+        search = SearchConfig(args.beam, ctc=share, **limits)
+        for batch in args.batch:
+            parts = (decoder, *utterances(batch, args), search)
+            each = {name: partial(beam_search, *parts, fused) for name, fused in scorers.items()}
+            best = dict.fromkeys(each, float("inf"))
+            for _ in range(args.repeats):
+                best |= {name: min(best[name], fastest(work, 1, clock)) for name, work in each.items()}
+            for name, seconds in best.items():
+                cost = 1e3 * seconds / (args.tokens + 1)
+                print(f"{kind:12} {batch:5} {name:>5} {cost:8.3f} {seconds / best['none']:5.2f}×", flush=True)
 
 
 def utterances(batch: int, args: argparse.Namespace) -> tuple[Tensor, Tensor, Tensor]:

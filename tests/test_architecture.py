@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-FLOORS = [  # lm and server have their places already
+FLOORS = [  # server has its place already
     {"errors", "files", "lengths", "part"},
     {"config", "audio", "fingerprint", "lines", "manifest", "segments", "shards", "text"},
     {"attention", "layers", "frontend", "augment"},
@@ -234,7 +234,7 @@ def test_help_answers_at_once() -> None:
     assert min(seconds) < 0.3
 
 
-@pytest.mark.parametrize("name", ["audio", "config", "errors", "manifest", "scoring", "text"])
+@pytest.mark.parametrize("name", ["audio", "config", "errors", "lm", "manifest", "scoring", "text"])
 def test_the_lower_floors_load_no_torch(name: str) -> None:
     assert loaded_after(f"import asrattn.{name}", HEAVY) == set()
 

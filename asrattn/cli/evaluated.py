@@ -68,6 +68,7 @@ def card(
     found: dict[str, Plain] = {
         "model": {"file": str(args.model), "fingerprint": fingerprint.of_file(args.model)},
         "search": to_plain(search),
+        **options.lm_card(args),
         "data": {heard.name: fingerprint.of_set(heard.utterances)},
         "command": list(args.typed),
         "commit": card.commit(),

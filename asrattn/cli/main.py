@@ -21,6 +21,7 @@ from asrattn.cli import (
     describe,
     evaluate,
     listen,
+    lm,
     reproduce,
     rover,
     score,
@@ -47,6 +48,7 @@ COMMANDS = {
     "align": align,
     "tune": tune,
     "listen": listen,
+    "lm": lm,
 }
 INTERRUPTED = 130
 BROKEN_PIPE = 141

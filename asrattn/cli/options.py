@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from asrattn.errors import ConfigError
 from asrattn.part import WHOLE, Part
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from asrattn.search import SearchConfig
 
 T = TypeVar("T")
+LM_WEIGHT = 0.3
+LM_UNITS = ("word", "char", "token")
 FEW = 20  # no bar for so few
 
 
@@ -27,6 +30,30 @@ def add_recognition(parser: "argparse._ActionsContainer") -> None:
     )
     parser.add_argument(
         "--ctc", type=share, metavar="W", help="weight of the CTC score, 0 to 1 (default: the model's own)"
+    )
+    parser.add_argument(
+        "--length-bonus",
+        type=float,
+        metavar="X",
+        help="added for each token; language models like texts short",
+    )
+    parser.add_argument(
+        "--lm", type=Path, action="append", default=[], metavar="FILE", help="an ARPA file; may be repeated"
+    )
+    parser.add_argument(
+        "--lm-weight",
+        type=above_zero,
+        action="append",
+        metavar="W",
+        help="of its log-probabilities: one for each --lm, or one for all (default: 0.3)",
+    )
+    parser.add_argument("--lm-units", choices=LM_UNITS, help="of files that do not say it")
+    parser.add_argument(
+        "--lm-oov",
+        type=not_negative,
+        metavar="COST",
+        help="-log p of each character of a word that a word model does not know; inf forbids such words "
+        "(default: all characters are equally likely)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     add_threads(parser)
@@ -69,12 +96,35 @@ def add_threads(parser: "argparse._ActionsContainer") -> None:
 
 def recognizer(args: argparse.Namespace) -> tuple["Recognizer", "SearchConfig"]:
     """The model a command names, and its search with the command's changes."""
+    from asrattn.lm import arpa
     from asrattn.recognizer import Recognizer
 
     use_threads(args)
     loaded = Recognizer.load(args.model, args.device)
-    changes = {name: value for name in ("beam", "ctc") if (value := getattr(args, name)) is not None}
+    for path, weight in _weighted(args):
+        oov = None if args.lm_oov is None else -args.lm_oov
+        loaded.fuse(arpa.read(path, args.lm_units or ""), weight, path.name, oov)
+    names = ("beam", "ctc", "length_bonus")
+    changes = {name: value for name in names if (value := getattr(args, name)) is not None}
     return loaded, replace(loaded.search, **changes)
+
+
+def _weighted(args: argparse.Namespace) -> list[tuple[Path, float]]:
+    """The language models and their weights."""
+    weights = args.lm_weight or [LM_WEIGHT]
+    if len(weights) == 1:
+        weights = weights * len(args.lm)
+    if len(weights) != len(args.lm):
+        raise ConfigError(
+            f"{len(args.lm)} --lm and {len(weights)} --lm-weight; give one for each, or one for all"
+        )
+    return list(zip(args.lm, weights, strict=True))
+
+
+def lm_card(args: argparse.Namespace) -> dict[str, str]:
+    """The language models of a search, for a report."""
+    used = ", ".join(f"{path} × {weight:g}" for path, weight in _weighted(args))
+    return {"language model": used} if used else {}
 
 
 def use_threads(args: argparse.Namespace) -> None:
@@ -84,11 +134,11 @@ def use_threads(args: argparse.Namespace) -> None:
         torch.set_num_threads(args.threads)
 
 
-def bar(items: Iterable[T], total: int, unit: str, name: str = "") -> Iterator[T]:
-    """The items, with a progress bar where they are many and somebody watches."""
+def bar(items: Iterable[T], total: int | None, unit: str, name: str = "") -> Iterator[T]:
+    """The items, with a progress bar where they are many (or nobody knows how many) and somebody watches."""
     from tqdm import tqdm
 
-    quiet = total <= FEW or not sys.stderr.isatty()
+    quiet = (total is not None and total <= FEW) or not sys.stderr.isatty()
     yield from tqdm(items, total=total, unit=unit, desc=name, disable=quiet, file=sys.stderr)
 
 
@@ -126,6 +176,13 @@ def above_zero(text: str) -> float:
     value = float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def not_negative(text: str) -> float:
+    value = float(text)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0")
     return value
 
 

@@ -4,6 +4,7 @@ from asrattn.search.beam import beam_search
 from asrattn.search.ctc_prefix import CTCPrefix
 from asrattn.search.greedy import ctc_greedy, greedy
 from asrattn.search.hypothesis import Hypothesis, SearchConfig
+from asrattn.search.rescore import rescore
 from asrattn.search.scorer import Fusion, Scorer
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "beam_search",
     "ctc_greedy",
     "greedy",
+    "rescore",
 ]

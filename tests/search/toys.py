@@ -63,6 +63,10 @@ class Bigram:
     def score(self, state: tuple[()], tokens: Tensor) -> tuple[Tensor, tuple[()]]:
         return self.table[tokens], state
 
+    def total(self, tokens: tuple[int, ...]) -> float:
+        """The sum of all increments of a whole text."""
+        return sum(float(self.table[a, b]) for a, b in itertools.pairwise((EOS, *tokens, EOS)))
+
 
 class Reward(Bigram):
     """A scorer that rewards one token."""
@@ -163,9 +167,8 @@ class _Scored:
         if share > 0:
             parts["ctc"] = ctc_by_recursion(self.ctc, tokens)[1]
         score = sum({"attention": 1 - share, "ctc": share}[name] * value for name, value in parts.items())
-        path = (EOS, *tokens, EOS)
         for fusion in self.scorers:
-            value = sum(float(fusion.scorer.table[a, b]) for a, b in itertools.pairwise(path))
+            value = fusion.scorer.total(tokens)
             parts[fusion.name] = value
             score += fusion.weight * value
         score = (score + config.length_bonus * len(tokens)) / (len(tokens) + 1) ** config.normalize

@@ -1,0 +1,167 @@
+"""`asrattn lm train` and `asrattn lm perplexity`: n-gram language models from text."""
+
+import argparse
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asrattn.cli import options
+from asrattn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from asrattn.lm import NGram
+    from asrattn.text import Tokenizer
+
+_log = logging.getLogger(__name__)
+SMOOTHINGS = ("kneser-ney", "witten-bell", "katz")
+TEXT = "sentences: a text (one a line, .gz too) or a manifest (.jsonl)"
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser("lm", help="n-gram language models from text", description=__doc__)
+    below = parser.add_subparsers(required=True, metavar="train|perplexity", title="what to do")
+    train = below.add_parser(
+        "train",
+        help="estimate a model",
+        description="Estimate an n-gram model and write it as an ARPA file, which KenLM and SRILM read too. For "
+        "transcribe --lm and evaluate --lm.",
+    )
+    train.add_argument("texts", nargs="+", type=Path, metavar="TEXT", help=TEXT)
+    train.add_argument("--out", type=Path, required=True, metavar="FILE.arpa[.gz]")
+    train.add_argument("--order", type=options.positive, default=3, metavar="N", help="default: 3")
+    train.add_argument("--units", choices=options.LM_UNITS, default="word", help="default: word")
+    train.add_argument("--tokenizer", type=Path, metavar="MODEL", help="whose tokens, with --units token")
+    train.add_argument(
+        "--smoothing",
+        choices=SMOOTHINGS,
+        default="kneser-ney",
+        help="default: kneser-ney",
+    )
+    train.add_argument(
+        "--prune",
+        type=_counts,
+        default=(),
+        metavar="0,C,…",
+        help="leave out n-grams that occur no more often: a count for each length, the last for all that follow",
+    )
+    train.add_argument(
+        "--prune-entropy",
+        type=options.above_zero,
+        metavar="SHARE",
+        help="leave out n-grams whose loss raises the perplexity by less, e.g. 1e-8; not good after kneser-ney",
+    )
+    train.add_argument("--dev", type=Path, metavar="TEXT", help="tell the perplexity of this text")
+    train.set_defaults(run=run, work=_train)
+    measure = below.add_parser(
+        "perplexity",
+        help="how well a model foretells texts",
+        description="One line for each text. Perplexity is that of known words and ends of sentences; behind it, where "
+        "there are unknown words, that of all, at the probability of <unk>.",
+    )
+    measure.add_argument("lm", type=Path, metavar="LM", help="an ARPA file (.gz too)")
+    measure.add_argument("texts", nargs="+", type=Path, metavar="TEXT", help=TEXT)
+    measure.add_argument(
+        "--units", choices=options.LM_UNITS, help="where the file does not say it (default: word)"
+    )
+    measure.add_argument("--tokenizer", type=Path, metavar="MODEL", help="of a model over tokens")
+    measure.set_defaults(run=run, work=_perplexity)
+
+
+def run(args: argparse.Namespace) -> int:
+    args.work(args)
+    return 0
+
+
+def _train(args: argparse.Namespace) -> None:
+    from asrattn import lm
+    from asrattn.lm import arpa
+    from asrattn.lm.pruning import prune_entropy
+
+    splitter = _Splitter(args.units, args.tokenizer)
+    counts = lm.count(splitter.split(args.texts), args.order)
+    splitter.report()
+    model = lm.estimate(counts, args.smoothing, args.prune, args.units)
+    if args.prune_entropy:
+        model = prune_entropy(model, args.prune_entropy)
+    if model.order < args.order:
+        _log.warning("no n-gram is longer than %d: the model has this order", model.order)
+    arpa.write(args.out, model)
+    print(f"{args.out}   {' + '.join(map(str, model.sizes))} n-grams")
+    if args.dev:
+        _tell(model, args.dev, splitter)
+
+
+def _perplexity(args: argparse.Namespace) -> None:
+    from asrattn.lm import arpa
+
+    model = arpa.read(args.lm, args.units or "")
+    splitter = _Splitter(model.units or "word", args.tokenizer)
+    for text in args.texts:
+        _tell(model, text, splitter)
+
+
+def _tell(model: "NGram", text: Path, splitter: "_Splitter") -> None:
+    from asrattn.lm import perplexity
+
+    print(f"{text.name}   {perplexity(model, splitter.split([text])).line(splitter.units)}", flush=True)
+    splitter.report()
+
+
+class _Splitter:
+    """Turns texts into units, and counts the characters that a tokenizer cannot write."""
+
+    def __init__(self, units: str, tokenizer: Path | None) -> None:
+        self.units = units
+        self.tokenizer = _tokenizer(tokenizer) if tokenizer else None
+        self.strange = 0
+        if (units == "token") != (self.tokenizer is not None):
+            raise ConfigError("units of token and --tokenizer MODEL go together; give both, or neither")
+
+    def split(self, paths: Sequence[Path]) -> Iterator[Sequence[str]]:
+        """The units of each sentence."""
+        from asrattn import lm
+
+        for text in options.bar(_texts(paths), None, "sentence"):
+            yield self._tokens(text, self.tokenizer) if self.tokenizer else lm.split(text, self.units)
+
+    def report(self) -> None:
+        """Say what could not be written since the last report."""
+        if self.strange:
+            _log.warning(
+                "%d characters are unknown to the tokenizer, and are <unk> to the model", self.strange
+            )
+        self.strange = 0
+
+    def _tokens(self, text: str, tokenizer: "Tokenizer") -> list[str]:
+        from asrattn.lm.units import names
+        from asrattn.text import UNKNOWN
+
+        ids = tokenizer.encode_lossy(text)
+        self.strange += ids.count(UNKNOWN)
+        written = names(tokenizer)
+        return [written[i] for i in ids]
+
+
+def _tokenizer(path: Path) -> "Tokenizer":
+    from asrattn import checkpoint
+
+    return checkpoint.load(path).tokenizer
+
+
+def _texts(paths: Iterable[Path]) -> Iterator[str]:
+    from asrattn import lines
+    from asrattn.lm.files import sentences
+
+    for path in paths:
+        if path.suffix == ".jsonl":
+            yield from (utterance.text for utterance in lines.Lines(path))
+        else:
+            yield from sentences(path)
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of counts; give for example 0,0,1") from None

@@ -1,0 +1,25 @@
+"""Language models. The n-grams here need numpy alone; `scorers` and `lookahead` join a beam search and load torch.
+
+A model joins the search as a Scorer (see asrattn.search.scorer): `start(n)` is the state of n empty hypotheses,
+`score(state, tokens)` the log-probabilities (N, V) of every next token, and the next state. What a neural model needs
+is the same.
+"""
+
+from asrattn.lm.counts import Stream, count, encode
+from asrattn.lm.ngram import NGram
+from asrattn.lm.perplexity import Perplexity, perplexity
+from asrattn.lm.smoothing import SMOOTHINGS, estimate
+from asrattn.lm.units import SPACE, split
+
+__all__ = [
+    "SMOOTHINGS",
+    "SPACE",
+    "NGram",
+    "Perplexity",
+    "Stream",
+    "count",
+    "encode",
+    "estimate",
+    "perplexity",
+    "split",
+]

@@ -1,0 +1,37 @@
+"""Texts and models as files, zipped or not."""
+
+import contextlib
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from asrattn.errors import AsrattnError, TextError
+
+
+@contextlib.contextmanager
+def opened(path: Path, kind: type[AsrattnError], remedy: str) -> Iterator[IO[bytes] | gzip.GzipFile]:
+    """The bytes of a file, unzipped where it begins as zipped files do. Raises `kind` where it cannot be read."""
+    try:
+        with path.open("rb") as raw, contextlib.ExitStack() as stack:
+            zipped = raw.peek(2).startswith(b"\x1f\x8b")
+            yield stack.enter_context(gzip.GzipFile(fileobj=raw)) if zipped else raw
+    except FileNotFoundError:
+        raise kind(f"{path}: does not exist; {remedy}") from None
+    except IsADirectoryError:
+        raise kind(f"{path}: is a folder; {remedy}") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise kind(f"{path}: is truncated or damaged, and cannot be unzipped; copy it again") from None
+    except OSError as error:
+        raise kind(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def sentences(path: Path) -> Iterator[str]:
+    """The lines of a text. Raises TextError for what cannot be read, and naming the line for what is no UTF-8."""
+    with opened(path, TextError, "name a text with one sentence a line, or a manifest (.jsonl)") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError:
+                raise TextError(f"{path}:{number}: is not UTF-8 text; convert the file") from None

@@ -1,0 +1,57 @@
+"""How well a model foretells a text; words it does not know are told apart."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from asrattn.lm.counts import encode
+from asrattn.lm.ngram import BEGIN, UNKNOWN, NGram
+
+
+class Perplexity(NamedTuple):
+    """Sums over a text; they add up. Log-probabilities in nats, those of the ends of sentences included."""
+
+    sentences: int
+    words: int
+    unknown: int
+    log_prob: float  # of all that is known
+    unknown_log_prob: float
+
+    def __add__(self, other: "Perplexity") -> "Perplexity":  # type: ignore[override]
+        return Perplexity(*(a + b for a, b in zip(self, other, strict=True)))  # type: ignore[arg-type]
+
+    @property
+    def known(self) -> float:
+        """exp of the mean loss of a known word or end; infinite for none."""
+        return _perplexity(self.log_prob, self.words - self.unknown + self.sentences)
+
+    @property
+    def all(self) -> float:
+        """The same with unknown words, each at the probability of <unk>."""
+        return _perplexity(self.log_prob + self.unknown_log_prob, self.words + self.sentences)
+
+    def line(self, units: str) -> str:
+        many = {"char": "characters", "token": "tokens"}.get(units, "words")
+        with_unknown = f"   with them {self.all:.2f}" if self.unknown else ""
+        return (
+            f"{self.sentences} sentences   {self.words} {many}   {self.unknown} unknown   "
+            f"perplexity {self.known:.2f}{with_unknown}"
+        )
+
+
+def perplexity(model: NGram, sentences: Iterable[Sequence[str]]) -> Perplexity:
+    """Of sentences split into the model's units. Raises TextError as `encode` does."""
+    ids, places = encode(sentences, model.ids)
+    scores = model.score(ids, places)
+    unknown = ids == UNKNOWN
+    starts = ids == BEGIN
+    count = int(starts.sum())
+    known = float(scores[~unknown & ~starts].sum())
+    return Perplexity(count, len(ids) - 2 * count, int(unknown.sum()), known, float(scores[unknown].sum()))
+
+
+def _perplexity(log_prob: float, count: int) -> float:
+    try:
+        return math.exp(-log_prob / count)
+    except (ZeroDivisionError, OverflowError):
+        return math.inf

@@ -1,0 +1,24 @@
+"""What a language model counts: words, characters, or the tokens of a model's tokenizer."""
+
+from asrattn.errors import TextError
+from asrattn.lm.ngram import SIGNS, UNKNOWN
+from asrattn.text import RESERVED, Tokenizer, clean
+from asrattn.text.tokens import quote
+
+UNITS = ("word", "char", "token")
+SPACE = "▁"  # how a space is written where units stand apart by spaces; sentencepiece writes it so too
+
+
+def split(text: str, units: str) -> list[str]:
+    """The words or characters of `clean(text)`. Raises TextError for characters where the text has a ▁ of its own."""
+    text = clean(text)
+    if units == "word":
+        return text.split(" ") if text else []
+    if SPACE in text:
+        raise TextError(f"{SPACE!r} stands for the space in a language model; remove it from {quote(text)}")
+    return list(text.replace(" ", SPACE))
+
+
+def names(tokenizer: Tokenizer) -> list[str]:
+    """How a language model writes each token, by ids; the reserved ones are <unk>."""
+    return [SIGNS[UNKNOWN]] * RESERVED + [token.replace(" ", SPACE) for token in tokenizer.tokens]

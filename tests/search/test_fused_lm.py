@@ -1,0 +1,74 @@
+"""n-gram models in the beam: a wide one is an exhaustive search with the model's own totals; batched is one by one."""
+
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+from test_beam import WIDE, same
+from toys import ToyDecoder, exhaustive, utterances
+
+from asrattn import lm
+from asrattn.lm.lookahead import WordScorer
+from asrattn.lm.ngram import BEGIN, END, UNKNOWN
+from asrattn.lm.scorers import TokenScorer
+from asrattn.search import Fusion, SearchConfig, beam_search
+from asrattn.text import CharTokenizer
+
+TEXTS = ["ab a", "abba", "b a ab", "ba", "a", "bb ab", "aab"]
+TOKENIZER = CharTokenizer.train(["a b"])
+V = TOKENIZER.size
+
+
+class Whole:
+    """A model's total of a text, word by word or character by character."""
+
+    def __init__(self, model: lm.NGram, oov: float = 0.0):
+        self.model, self.oov = model, oov
+        self.total = cache(self._total)
+
+    def _total(self, tokens: tuple[int, ...]) -> float:
+        text = TOKENIZER.decode(tokens)  # characters are foretold at the borders of a text too
+        words = text.split() if self.model.units == "word" else list(text.replace(" ", lm.SPACE))
+        ids = np.array([BEGIN, *(self.model.ids.get(word, UNKNOWN) for word in words), END])
+        spoken = float(self.model.score(ids, np.arange(len(ids)))[1:].sum())
+        strange = sum(len(word) for word in words if word not in self.model.ids)
+        return spoken + (strange * self.oov if self.model.units == "word" and strange else 0.0)
+
+
+def fusions(kind: str) -> tuple[Fusion, Fusion]:
+    """A scorer, and its oracle."""
+    units = "char" if kind == "char" else "word"
+    model = lm.estimate(lm.count((lm.split(t, units) for t in TEXTS), 3), units=units)
+    if units == "char":
+        return Fusion("lm", TokenScorer(model, TOKENIZER), 0.7), Fusion("lm", Whole(model), 0.7)
+    oov = -math.inf if kind == "closed" else -1.1
+    scorer = WordScorer(model, TOKENIZER, oov=oov, summed=kind == "summed")
+    return Fusion("lm", scorer, 0.7), Fusion("lm", Whole(model, oov), 0.7)
+
+
+@pytest.mark.parametrize("kind", ["char", "closed", "open", "summed"])
+@pytest.mark.parametrize("config", [WIDE, SearchConfig(beam=10**6, nbest=4, ctc=0.0, length_bonus=0.8)])
+def test_a_wide_beam_is_an_exhaustive_search(kind, config):
+    enc, lens, log_probs = utterances(2, 4, V, seed=31)
+    decoder = ToyDecoder(V, seed=4)
+    scorer, oracle = fusions(kind)
+    truth = exhaustive(decoder, enc, lens, log_probs, config, (oracle,))
+    same(beam_search(decoder, enc, lens, log_probs, config, (scorer,)), truth, tolerance=1e-4)
+    for h in truth[0]:
+        assert kind != "closed" or all(
+            word in "ab ba abba a b bb aab" for word in TOKENIZER.decode(h.tokens).split()
+        )
+
+
+@pytest.mark.parametrize("kind", ["char", "closed", "open", "summed"])
+def test_batched_is_one_by_one(kind):
+    enc, lens, log_probs = utterances(5, 12, V, seed=32)
+    decoder = ToyDecoder(V, seed=5)
+    scorer, _ = fusions(kind)
+    config = SearchConfig(beam=4, nbest=3)
+    found = beam_search(decoder, enc, lens, log_probs, config, (scorer,))
+    for b, n in enumerate(lens.tolist()):
+        one = slice(b, b + 1)
+        alone = beam_search(decoder, enc[one, :n], lens[one], log_probs[one, :n], config, (scorer,))
+        same(found[one], alone, tolerance=1e-4)
