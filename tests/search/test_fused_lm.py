@@ -36,14 +36,14 @@ class Whole:
         return spoken + (strange * self.oov if self.model.units == "word" and strange else 0.0)
 
 
-def fusions(kind: str) -> tuple[Fusion, Fusion]:
+def fusions(kind: str, device: str = "cpu") -> tuple[Fusion, Fusion]:
     """A scorer, and its oracle."""
     units = "char" if kind == "char" else "word"
     model = lm.estimate(lm.count((lm.split(t, units) for t in TEXTS), 3), units=units)
     if units == "char":
-        return Fusion("lm", TokenScorer(model, TOKENIZER), 0.7), Fusion("lm", Whole(model), 0.7)
+        return Fusion("lm", TokenScorer(model, TOKENIZER, device), 0.7), Fusion("lm", Whole(model), 0.7)
     oov = -math.inf if kind == "closed" else -1.1
-    scorer = WordScorer(model, TOKENIZER, oov=oov, summed=kind == "summed")
+    scorer = WordScorer(model, TOKENIZER, device, oov=oov, summed=kind == "summed")
     return Fusion("lm", scorer, 0.7), Fusion("lm", Whole(model, oov), 0.7)
 
 
@@ -72,3 +72,13 @@ def test_batched_is_one_by_one(kind):
         one = slice(b, b + 1)
         alone = beam_search(decoder, enc[one, :n], lens[one], log_probs[one, :n], config, (scorer,))
         same(found[one], alone, tolerance=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", ["char", "open"])
+def test_the_accelerator_finds_the_same(kind):
+    enc, lens, log_probs = utterances(5, 20, V, seed=34)
+    config = SearchConfig(ctc=1.0, beam=6, nbest=3)
+    there = [x.cuda() for x in (enc, lens, log_probs)]
+    here = beam_search(None, enc, lens, log_probs, config, (fusions(kind)[0],))
+    same(beam_search(None, *there, config, (fusions(kind, "cuda")[0],)), here, tolerance=1e-4)
