@@ -17,7 +17,8 @@ from asrattn import audio, manifest
 from asrattn.audio import EXTENSIONS
 from asrattn.audio.sound import Wave
 from asrattn.manifest import Utterance
-from asrattn.recognizer import Recognizer, Transcript
+from asrattn.recognizer import Recognizer
+from asrattn.transcript import Transcript
 
 SECONDS = 5.0
 SCALE = (220.0, 246.9, 277.2, 329.6, 370.0, 440.0, 493.9, 554.4)  # Hz

@@ -17,9 +17,9 @@ FLOORS = [  # server has its place already
     {"attention", "layers", "frontend", "augment"},
     {"encoders", "decoders", "lm"},
     {"model", "search", "align"},
-    {"card", "checkpoint", "confidence", "doctor", "guard", "scoring", "words"},
-    {"recognizer", "streaming"},
-    {"checking", "formats", "training", "tuning", "server"},
+    {"card", "checkpoint", "confidence", "doctor", "guard", "scoring", "transcript", "words"},
+    {"formats", "recognizer", "streaming"},
+    {"checking", "training", "tuning", "server"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

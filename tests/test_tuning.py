@@ -11,9 +11,10 @@ from asrattn.cli.main import main
 from asrattn.errors import ConfigError
 from asrattn.guard import Doubts
 from asrattn.manifest import Utterance
-from asrattn.recognizer import Recognizer, Transcript
+from asrattn.recognizer import Recognizer
 from asrattn.scoring import ErrorCounts
 from asrattn.search import SearchConfig
+from asrattn.transcript import Transcript
 from asrattn.tuning import Trial
 
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn.align import Span
-from asrattn.recognizer import Recognizer, Transcript
+from asrattn.recognizer import Recognizer
 from asrattn.text import EOS, UNKNOWN, BpeTokenizer, CharTokenizer, clean
+from asrattn.transcript import Transcript
 from asrattn.words import Frames, Said, Word, groups, listen, times
 
 RATE = 16000

@@ -109,7 +109,7 @@ def _read(manifests: Sequence[Path], part: Part) -> dict[str, list["Utterance"]]
 
 def _tell(heard: Heard) -> int:
     """Say which utterances failed, and what the set took; how many failed."""
-    from asrattn.recognizer import Failure
+    from asrattn.transcript import Failure
 
     outcomes, audio, wall, cpu, _ = heard.evaluation
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]

@@ -13,9 +13,10 @@ from asrattn.part import WHOLE, Part
 if TYPE_CHECKING:
     from asrattn.config import Plain
     from asrattn.manifest import Utterance
-    from asrattn.recognizer import Evaluation, Recognizer
+    from asrattn.recognizer import Recognizer
     from asrattn.scoring import Row, SetResult
     from asrattn.search import SearchConfig
+    from asrattn.transcript import Evaluation
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def card(
 
 def document(heard: Heard, card: dict[str, "Plain"], args: argparse.Namespace) -> str:
     """A set on one line of JSON: its results, raw and normalised, and its card."""
-    from asrattn.recognizer import Failure
+    from asrattn.transcript import Failure
 
     found = {
         "set": heard.name,
@@ -100,8 +101,8 @@ def document(heard: Heard, card: dict[str, "Plain"], args: argparse.Namespace) -
 
 
 def write_hypotheses(folder: Path, heard: Heard, part: Part) -> Path:
-    from asrattn.recognizer import Transcript
     from asrattn.scoring import hypotheses
+    from asrattn.transcript import Transcript
 
     lines = [
         hypotheses.HypothesisLine(o.id, o.text, options.finite(o.score))

@@ -10,7 +10,7 @@ from asrattn.errors import ConfigError
 
 if TYPE_CHECKING:
     from asrattn.formats import Format
-    from asrattn.recognizer import Transcript
+    from asrattn.transcript import Transcript
 
 KNOWN = ("txt", "json", "srt", "vtt", "ctm", "textgrid")  # as asrattn.formats has them, which needs torch
 

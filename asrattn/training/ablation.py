@@ -14,7 +14,7 @@ from asrattn.config import check, override, to_plain
 from asrattn.doctor import Looks
 from asrattn.errors import ConfigError
 from asrattn.manifest import Utterance
-from asrattn.recognizer import Recognizer, Transcript, waves
+from asrattn.recognizer import Recognizer, waves
 from asrattn.scoring import hypotheses
 from asrattn.scoring.hypotheses import HypothesisLine
 from asrattn.scoring.pictures import Picture, png
@@ -23,6 +23,7 @@ from asrattn.training.crew import Follower, hold
 from asrattn.training.fit import fit
 from asrattn.training.recipe import Recipe
 from asrattn.training.storage import LAST
+from asrattn.transcript import Transcript
 
 log = logging.getLogger(__name__)
 
