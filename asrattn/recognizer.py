@@ -123,11 +123,12 @@ class Recognizer:
         search: SearchConfig | None = None,
         batch_seconds: float | None = None,
         progress: Callable[[Iterator[Outcome]], Iterable[Outcome]] = iter,
+        words: bool = False,
     ) -> Evaluation:
         """`transcribe` all and take the time, reading included; `progress` may watch the outcomes pass."""
         wall, cpu, meter = time.perf_counter(), time.process_time(), Meter()
         outcomes = []
-        for outcome in progress(self.transcribe(utterances, search, batch_seconds)):
+        for outcome in progress(self.transcribe(utterances, search, batch_seconds, words)):
             outcomes.append(outcome)
             meter.joules()  # its counters come around
         audio = sum(o.seconds for o in outcomes if isinstance(o, Transcript))

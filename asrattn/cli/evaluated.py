@@ -39,6 +39,16 @@ class Heard:
         audio = self.evaluation.audio_seconds
         return self.evaluation.wall_seconds / audio if audio else None
 
+    def told(self) -> Iterator[tuple[float, bool]]:
+        """Of each word heard with a confidence: that, and whether it is right."""
+        from asrattn.scoring import align
+
+        for utterance, outcome in zip(self.utterances, self.evaluation.outcomes, strict=True):
+            words = getattr(outcome, "words", ())
+            pairs = align(utterance.text.split(), [word.text for word in words])
+            right = [pair.kind == "equal" for pair in pairs if pair.kind != "delete"]
+            yield from zip((word.confidence for word in words), right, strict=True)
+
     def rows(self, normalizer: str) -> list["Row"]:
         """All utterances scored, once for each normaliser."""
         from asrattn.scoring import NORMALIZERS, score
@@ -105,7 +115,9 @@ def write_hypotheses(folder: Path, heard: Heard, part: Part) -> Path:
     from asrattn.transcript import Transcript
 
     lines = [
-        hypotheses.HypothesisLine(o.id, o.text, options.finite(o.score))
+        hypotheses.HypothesisLine(
+            o.id, o.text, options.finite(o.score), confidence=tuple(w.confidence or 0.0 for w in o.words)
+        )
         for o in heard.evaluation.outcomes
         if isinstance(o, Transcript)
     ]
