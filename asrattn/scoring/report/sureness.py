@@ -24,11 +24,11 @@ def section(told: Sequence[Told]) -> Section:
     )
     cells = [[f"{100 * sure:.1f} %", f"{100 * right:.1f} %", str(count)] for sure, right, count in bins]
     columns = [Column("confidence", "num"), Column("right", "num"), Column("words", "num")]
-    return Section(
-        "Confidence",
-        f'<p class="soft">{escape(about)}</p><figure>{_svg(bins)}<figcaption>Right words against confidence'
-        f"</figcaption><details><summary>The numbers</summary>{table(columns, cells)}</details></figure>",
+    figure = (
+        f"<figure>{_svg(bins)}<figcaption>Right words against confidence</figcaption>"
+        f"<details><summary>The numbers</summary>{table(columns, cells)}</details></figure>"
     )
+    return Section("Confidence", f'<p class="soft">{escape(about)}</p><div class="columns">{figure}</div>')
 
 
 def _bins(told: Sequence[Told]) -> list[tuple[float, float, int]]:
@@ -55,6 +55,6 @@ def _svg(bins: Sequence[tuple[float, float, int]]) -> str:
     return (
         f'<svg viewBox="0 0 {x1 + 12:.0f} {y0 + 44:.0f}" role="img" '
         f'aria-label="{escape(f"Share of right words by confidence: {said}")}">'
-        f'{axis}<line class="ends" x1="{x0}" y1="{y0}" x2="{x1}" y2="{y1}"/><polyline points="{line}"/>{marks}'
+        f'{axis}<line class="axis" x1="{x0}" y1="{y0}" x2="{x1}" y2="{y1}"/><polyline points="{line}"/>{marks}'
         f'<text x="{(x0 + x1) / 2}" y="{y0 + 38}" text-anchor="middle">confidence, %; upwards: right, %</text></svg>'
     )
