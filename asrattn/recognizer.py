@@ -12,24 +12,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from asrattn import checkpoint, doctor, guard, segments
+from asrattn import checkpoint, doctor, segments
 from asrattn.audio.sound import Wave
 from asrattn.card import Meter
 from asrattn.checkpoint import Saved
-from asrattn.confidence import Calibration, Evidence, raw
 from asrattn.doctor import Looks
 from asrattn.encoders import Encoded
 from asrattn.errors import AudioError, ConfigError
-from asrattn.guard import Doubts
 from asrattn.lengths import mask
 from asrattn.lm import NGram, scorers
 from asrattn.manifest import Utterance
+from asrattn.scoring.confidence import Calibration, Evidence, raw
 from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search
 from asrattn.segments import Stretch
 from asrattn.streaming import Stream
 from asrattn.text import EOS, clean
-from asrattn.transcript import Evaluation, Explanation, Failure, Outcome, Transcript
-from asrattn.words import Frames, Witness, Word, evidence, groups, listen, times
+from asrattn.transcript import Evaluation, Explanation, Failure, Outcome, Transcript, guard
+from asrattn.transcript.guard import Doubts
+from asrattn.transcript.words import Frames, Witness, Word, evidence, groups, listen, times
 
 BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}  # a CPU's caches like small batches, a GPU is idle with them
 _BATCHES = 8  # read ahead and sorted by length: little padding, bounded memory

@@ -12,9 +12,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from asrattn.audio.sound import Wave
-from asrattn.guard import silent
 from asrattn.segments import LONGEST, quietest
-from asrattn.words import HOP, Word, levels, threshold
+from asrattn.transcript.guard import silent
+from asrattn.transcript.words import HOP, Word, levels, threshold
 
 STEP = 0.32  # seconds of new sound between two readings
 HOLD = 0.08  # seconds at the end that are not read yet: the word in them may just be beginning

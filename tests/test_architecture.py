@@ -17,8 +17,8 @@ FLOORS = [  # server has its place already
     {"attention", "layers", "frontend", "augment"},
     {"encoders", "decoders", "lm"},
     {"model", "search", "align"},
-    {"card", "checkpoint", "confidence", "doctor", "guard", "scoring", "transcript", "words"},
-    {"formats", "recognizer", "streaming"},
+    {"card", "checkpoint", "doctor", "scoring", "transcript"},
+    {"recognizer", "streaming"},
     {"checking", "training", "tuning", "server"},
     {"cli"},
 ]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from asrattn.manifest import Utterance
     from asrattn.recognizer import Recognizer
     from asrattn.transcript import Transcript
-    from asrattn.words import Witness
+    from asrattn.transcript.words import Witness
 
 _log = logging.getLogger(__name__)
 

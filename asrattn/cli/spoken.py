@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING
 from asrattn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from asrattn.formats import Format
     from asrattn.transcript import Transcript
+    from asrattn.transcript.formats import Format
 
-KNOWN = ("txt", "json", "srt", "vtt", "ctm", "textgrid")  # as asrattn.formats has them, which needs torch
+KNOWN = (
+    "txt",
+    "json",
+    "srt",
+    "vtt",
+    "ctm",
+    "textgrid",
+)  # as asrattn.transcript.formats has them, which needs torch
 
 MEANINGS = {
     "silence": "nobody seems to speak; what the decoder made of it is left out",
@@ -47,7 +54,7 @@ def targets(
 
     Raises ConfigError where two would go to one place, or what is a file of its own to stdout.
     """
-    from asrattn.formats import SUFFIXES
+    from asrattn.transcript.formats import SUFFIXES
 
     if out is None:
         if len(formats) > 1:
@@ -71,7 +78,7 @@ def targets(
 
 def write(transcript: "Transcript", files: dict["Format", Path]) -> None:
     """A file in each format, whole or not at all."""
-    from asrattn import formats
+    from asrattn.transcript import formats
 
     for form, target in files.items():
         draft = target.with_name(target.name + ".part")
@@ -83,7 +90,7 @@ def say(transcript: "Transcript", form: "Format", many: bool) -> None:
     """On stdout; a bar, where there is one, stays below."""
     from tqdm import tqdm
 
-    from asrattn import formats
+    from asrattn.transcript import formats
 
     text = formats.write(transcript, form)
     if form == "txt" and many:

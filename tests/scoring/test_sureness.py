@@ -5,7 +5,7 @@ import re
 import pytest
 from markup import Page
 
-from asrattn import confidence
+from asrattn.scoring import confidence
 from asrattn.scoring.report import sureness
 
 TOLD = [((i % 10 + 0.5) / 10, i % 3 == 0) for i in range(100)]

@@ -5,7 +5,7 @@ from html import escape
 
 import numpy as np
 
-from asrattn import confidence
+from asrattn.scoring import confidence
 from asrattn.scoring.report.document import Column, Section, table
 
 _SIDE, _EDGE = 240, 40  # of the figure: its square, and what its axes take

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from asrattn.words import Word
+from asrattn.transcript.words import Word
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 
 from asrattn.transcript import Transcript
-from asrattn.words import Word
+from asrattn.transcript.words import Word
 
 Format = Literal["txt", "json", "srt", "vtt", "ctm", "textgrid"]
 FORMATS: tuple[Format, ...] = get_args(Format)
