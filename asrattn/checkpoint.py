@@ -5,7 +5,6 @@ tokenizer, the result card and the SearchConfig the model was judged with. One e
 safetensors shuffles them: this way the same model makes the same bytes.
 """
 
-import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from asrattn import text
+from asrattn import files, text
 from asrattn.config import Plain, from_plain, to_plain
 from asrattn.errors import AsrattnError, CheckpointError
 from asrattn.model import ModelConfig, SpeechModel
@@ -102,17 +101,12 @@ def _mean(values: list[Tensor]) -> Tensor:
 
 
 def _write(path: Path, content: bytes) -> None:
-    draft = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as out:
+        with files.drafted(path) as draft, draft.open("wb") as out:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
-        draft.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
         reason = error.strerror or str(error)
         raise CheckpointError(
             f"{path}: cannot be written ({reason}); make room or choose another place, then try again"

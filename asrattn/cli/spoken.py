@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asrattn import files
 from asrattn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -76,14 +77,12 @@ def targets(
     }
 
 
-def write(transcript: "Transcript", files: dict["Format", Path]) -> None:
+def write(transcript: "Transcript", targets: dict["Format", Path]) -> None:
     """A file in each format, whole or not at all."""
     from asrattn.transcript import formats
 
-    for form, target in files.items():
-        draft = target.with_name(target.name + ".part")
-        draft.write_text(formats.write(transcript, form), encoding="utf-8")
-        draft.replace(target)
+    for form, target in targets.items():
+        files.write_text(target, formats.write(transcript, form))
 
 
 def say(transcript: "Transcript", form: "Format", many: bool) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from asrattn import manifest
+from asrattn import files, manifest
 from asrattn.config import check, override, to_plain
 from asrattn.doctor import Looks
 from asrattn.errors import ConfigError
@@ -160,9 +160,7 @@ def _judge(recognizer: Recognizer, utterances: list[Utterance], recipe: Recipe, 
         "audio_seconds": heard.audio_seconds,
     }
     plain["looks"] = looks.known()
-    draft = folder / f"{RESULT}.part"
-    draft.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
-    draft.replace(folder / RESULT)
+    files.write_text(folder / RESULT, json.dumps(plain, indent=2) + "\n")
 
 
 def look(recognizer: Recognizer, utterances: Sequence[Utterance], aligned: bool) -> Looks:
