@@ -117,13 +117,16 @@ def draw(found: dict[tuple[Work, str], dict[int, Cost]], path: Path) -> None:
     axes = figure.subplots(1, 2)
     for axis, part, name in zip(axes, (0, 1), ("CPU-seconds", "memory, GB"), strict=True):
         for (work, kind), row in found.items():
-            values = [cost[part] / (1e9 if part else 1) for cost in row.values()]
+            seen = {
+                n: cost for n, cost in row.items() if cost.memory > 1e6 or not part
+            }  # below is what was there before
+            values = [cost[part] / (1e9 if part else 1) for cost in seen.values()]
             color = {"full": "C3", "local": "C0", "sparse": "C2"}[kind]
             style = "-" if work == "training" else "--"
-            axis.loglog(list(row), values, style, color=color, marker=".", label=f"{kind}, {work}")
+            axis.loglog(list(seen), values, style, color=color, marker=".", label=f"{kind}, {work}")
         axis.set(xlabel="seconds of audio", title=name)
         axis.grid(alpha=0.3)
-    axes[0].legend(fontsize=7)
+    axes[0].legend(fontsize=7, handlelength=4)
     FigureCanvasSVG(figure)
     figure.savefig(path, metadata={"Date": None})
 
