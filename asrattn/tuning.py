@@ -17,7 +17,7 @@ from asrattn.guard import Doubts
 from asrattn.manifest import Utterance
 from asrattn.recognizer import Recognizer, waves
 from asrattn.scoring import ErrorCounts, count_chars, count_words, total
-from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search
+from asrattn.search import Hypothesis, SearchConfig, beam_search
 
 PROBE = 4  # the beam that weights are compared with
 BEAMS = (1, 2, 3, 4, 6, 8, 10, 16, 24)
@@ -146,9 +146,7 @@ def _lengths(best: Trial) -> Iterator[Candidate]:
 
 @torch.inference_mode()
 def try_out(recognizer: Recognizer, cache: Cache, search: SearchConfig, weights: tuple[float, ...]) -> Trial:
-    scorers = [
-        Fusion(f.name, f.scorer, w, f.ceiling) for f, w in zip(recognizer.scorers, weights, strict=True)
-    ]
+    scorers = [f._replace(weight=w) for f, w in zip(recognizer.scorers, weights, strict=True)]
     started = time.process_time()
     best: dict[int, Hypothesis] = {}
     for numbers, enc, lens, ctc in cache.batches:

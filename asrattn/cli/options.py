@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LM_WEIGHT = 0.3
+HOTWORD_WEIGHT = 1.0
 LM_UNITS = ("word", "char", "token")
 FEW = 20  # no bar for so few
 
@@ -54,6 +55,19 @@ def add_recognition(parser: "argparse._ActionsContainer") -> None:
         metavar="COST",
         help="-log p of each character of a word that a word model does not know; inf forbids such words "
         "(default: all characters are equally likely)",
+    )
+    parser.add_argument(
+        "--hotwords",
+        type=Path,
+        metavar="FILE",
+        help="phrases to favour, one a line (then a tab and a weight)",
+    )
+    parser.add_argument(
+        "--hotword-weight",
+        type=above_zero,
+        default=HOTWORD_WEIGHT,
+        metavar="W",
+        help=f"earned by each token of a hotword, in nats (default: {HOTWORD_WEIGHT:g})",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     add_threads(parser)
@@ -97,6 +111,7 @@ def add_threads(parser: "argparse._ActionsContainer") -> None:
 def recognizer(args: argparse.Namespace) -> tuple["Recognizer", "SearchConfig"]:
     """The model a command names, and its search with the command's changes."""
     from asrattn.lm import arpa
+    from asrattn.lm.hotwords import Hotwords
     from asrattn.recognizer import Recognizer
 
     use_threads(args)
@@ -104,6 +119,8 @@ def recognizer(args: argparse.Namespace) -> tuple["Recognizer", "SearchConfig"]:
     for path, weight in _weighted(args):
         oov = None if args.lm_oov is None else -args.lm_oov
         loaded.fuse(arpa.read(path, args.lm_units or ""), weight, path.name, oov)
+    if args.hotwords:
+        loaded.fuse(Hotwords.read(args.hotwords), args.hotword_weight, "hotwords")
     names = ("beam", "ctc", "length_bonus")
     changes = {name: value for name in names if (value := getattr(args, name)) is not None}
     return loaded, replace(loaded.search, **changes)
@@ -122,9 +139,10 @@ def _weighted(args: argparse.Namespace) -> list[tuple[Path, float]]:
 
 
 def lm_card(args: argparse.Namespace) -> dict[str, str]:
-    """The language models of a search, for a report."""
+    """The language models and hotwords of a search, for a report."""
     used = ", ".join(f"{path} × {weight:g}" for path, weight in _weighted(args))
-    return {"language model": used} if used else {}
+    found = {"language model": used} if used else {}
+    return found | ({"hotwords": f"{args.hotwords} × {args.hotword_weight:g}"} if args.hotwords else {})
 
 
 def use_threads(args: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""n-gram models in a beam search: the right scorer for a model and a tokenizer."""
+"""Language models and hotwords in a beam search: the right scorer for a model and a tokenizer."""
 
 import logging
 import math
@@ -7,19 +7,22 @@ import torch
 from torch import Tensor
 
 from asrattn.errors import LMError
-from asrattn.lm import automaton
-from asrattn.lm.automaton import Automaton
+from asrattn.lm.automaton import Automaton, Walker
+from asrattn.lm.hotwords import Hotwords, HotwordScorer
 from asrattn.lm.lookahead import WordScorer
 from asrattn.lm.ngram import BEGIN, END, SIGNS, UNKNOWN, NGram
 from asrattn.lm.units import names
-from asrattn.text import BLANK, EOS, RESERVED, Tokenizer
+from asrattn.text import EOS, RESERVED, Tokenizer
 
 _log = logging.getLogger(__name__)
 
 
 def of(
-    model: NGram, tokenizer: Tokenizer, device: torch.device | str = "cpu", oov: float | None = None
-) -> "TokenScorer | WordScorer":
+    model: NGram | Hotwords,
+    tokenizer: Tokenizer,
+    device: torch.device | str = "cpu",
+    oov: float | None = None,
+) -> "TokenScorer | WordScorer | HotwordScorer":
     """The scorer of a model's units for a tokenizer's tokens; what one does not know of the other is told.
 
     oov   of word models: log-probability of each character of an unknown word, -inf to forbid such words; None: all
@@ -27,6 +30,10 @@ def of(
 
     Raises LMError where the units are not known, or do not suit the tokens.
     """
+    if isinstance(model, Hotwords):
+        favoured = HotwordScorer(model, tokenizer, device)
+        _tell(favoured.unknown, "hotwords cannot be written by this model, and are left out")
+        return favoured
     if model.units == "word":
         words = WordScorer(model, tokenizer, device, -math.log(tokenizer.size) if oov is None else oov)
         _tell(words.unknown, "words of the language model cannot be written by this model")
@@ -56,6 +63,8 @@ class TokenScorer:
     A token that the model does not know gets the probability of <unk>; `unknown` names them.
     """
 
+    ceiling = 0.0
+
     def __init__(self, model: NGram, tokenizer: Tokenizer, device: torch.device | str = "cpu"):
         tokens = names(tokenizer)[RESERVED:]
         self.unknown = [token for token in tokens if token not in model.ids]
@@ -67,32 +76,15 @@ class TokenScorer:
         known = [model.ids.get(token, UNKNOWN) for token in tokens]
         read, foretold = ([UNKNOWN] * RESERVED + known for _ in range(2))
         read[EOS], foretold[EOS] = BEGIN, END  # what is read first is EOS, where the model has <s>
-        self.read, self.foretold = torch.tensor(read, device=device), torch.tensor(foretold, device=device)
-        self.automaton = Automaton.of(model, device)
-        self.next: Tensor | None = None
-        self.table: Tensor | None = None
-        if automaton.dense(self.automaton.states * len(read)):
-            states = torch.arange(self.automaton.states, device=device)
-            every = states[:, None].expand(-1, len(read))
-            self.next = self.automaton.look(every, self.read.expand_as(every))[1]
-            self.table = self._rows(states)
+        columns = (torch.tensor(known, device=device) for known in (read, foretold))
+        self.walker = Walker(Automaton.of(model, device), *columns)
 
     def start(self, n: int) -> Tensor:
-        """(n,) histories of nothing, not even <s>."""
-        return self.read.new_zeros(n)
+        return self.walker.start(n)
 
     def score(self, state: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """tokens (N,) -> log-probabilities (N, V), state."""
-        if self.next is None or self.table is None:
-            state = self.automaton.look(state, self.read[tokens])[1]
-            return self._rows(state), state
-        state = self.next.view(-1).index_select(0, torch.add(tokens, state, alpha=len(self.read)))
-        return self.table.index_select(0, state), state
-
-    def _rows(self, states: Tensor) -> Tensor:
-        rows = self.automaton.arcs.rows(states).index_select(1, self.foretold)
-        rows[:, BLANK] = -torch.inf
-        return rows
+        return self.walker.score(state, tokens)
 
 
 def _some(words: "list[str] | tuple[str, ...]") -> str:

@@ -182,9 +182,24 @@ class TestInTheSearch:
 
     def test_a_report_names_them(self) -> None:
         paths = [Path("a.arpa"), Path("b.arpa")]
-        said = options.lm_card(argparse.Namespace(lm=paths, lm_weight=[0.5]))
+        said = options.lm_card(argparse.Namespace(lm=paths, lm_weight=[0.5], hotwords=None))
         assert said == {"language model": "a.arpa × 0.5, b.arpa × 0.5"}
-        assert options.lm_card(argparse.Namespace(lm=[], lm_weight=None)) == {}
+        favoured = argparse.Namespace(lm=[], lm_weight=None, hotwords=Path("names.txt"), hotword_weight=2.0)
+        assert options.lm_card(favoured) == {"hotwords": "names.txt × 2"}
+        favoured.hotwords = None
+        assert options.lm_card(favoured) == {}
+
+    def test_hotwords_are_heard_for_a_price(self, capsys, model: Path, folder: Path, tmp_path: Path) -> None:
+        hot = tmp_path / "hot.txt"
+        hot.write_text("quick fox\t2\nlazy\n")
+        alone, _ = self.heard(capsys, model, folder, "--beam", 8)
+        little, _ = self.heard(
+            capsys, model, folder, "--beam", 8, "--hotwords", hot, "--hotword-weight", 1e-6
+        )
+        much, _ = self.heard(capsys, model, folder, "--beam", 8, "--hotwords", hot, "--hotword-weight", 30)
+        assert little == alone
+        assert not {"quick", "fox", "lazy"} & set(alone.split())
+        assert "quick fox" in much
 
     def test_a_file_without_units_needs_the_option(
         self, capsys, model: Path, folder: Path, tmp_path: Path

@@ -1,18 +1,21 @@
-"""n-gram models in the beam: a wide one is an exhaustive search with the model's own totals; batched is one by one."""
+"""Language models and hotwords in the beam: a wide one is an exhaustive search with their own totals."""
 
 import math
 from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_beam import WIDE, same
 from toys import ToyDecoder, exhaustive, utterances
 
 from asrattn import lm
+from asrattn.lm.hotwords import Hotwords, HotwordScorer
 from asrattn.lm.lookahead import WordScorer
 from asrattn.lm.ngram import BEGIN, END, UNKNOWN
 from asrattn.lm.scorers import TokenScorer
-from asrattn.search import Fusion, SearchConfig, beam_search
+from asrattn.search import Fusion, SearchConfig, beam_search, stop
 from asrattn.text import CharTokenizer
 
 TEXTS = ["ab a", "abba", "b a ab", "ba", "a", "bb ab", "aab"]
@@ -36,8 +39,25 @@ class Whole:
         return spoken + (strange * self.oov if self.model.units == "word" and strange else 0.0)
 
 
+class Favoured:
+    """What the whole phrases of a text have earned; here none is a part of another."""
+
+    def __init__(self, *phrases: str):
+        self.phrases = phrases
+
+    def total(self, tokens: tuple[int, ...]) -> float:
+        text = f" {TOKENIZER.decode(tokens)} ".replace(" ", "  ")
+        return sum(
+            len(phrase) * text.count(f" {phrase} ".replace(" ", "  ")[1:-1]) for phrase in self.phrases
+        )
+
+
 def fusions(kind: str) -> tuple[Fusion, Fusion]:
     """A scorer, and its oracle."""
+    if kind == "hotwords":
+        scorer = HotwordScorer(Hotwords((("ab", 1.0), ("b a", 1.0))), TOKENIZER)
+        oracle = Favoured("ab", "b a")
+        return Fusion("lm", scorer, 0.7, scorer.ceiling), Fusion("lm", oracle, 0.7)
     units = "char" if kind == "char" else "word"
     model = lm.estimate(lm.count((lm.split(t, units) for t in TEXTS), 3), units=units)
     if units == "char":
@@ -47,7 +67,7 @@ def fusions(kind: str) -> tuple[Fusion, Fusion]:
     return Fusion("lm", scorer, 0.7), Fusion("lm", Whole(model, oov), 0.7)
 
 
-@pytest.mark.parametrize("kind", ["char", "closed", "open", "summed"])
+@pytest.mark.parametrize("kind", ["char", "closed", "open", "summed", "hotwords"])
 @pytest.mark.parametrize("config", [WIDE, SearchConfig(beam=10**6, nbest=4, ctc=0.0, length_bonus=0.8)])
 def test_a_wide_beam_is_an_exhaustive_search(kind, config):
     enc, lens, log_probs = utterances(2, 4, V, seed=31)
@@ -61,7 +81,7 @@ def test_a_wide_beam_is_an_exhaustive_search(kind, config):
         )
 
 
-@pytest.mark.parametrize("kind", ["char", "closed", "open", "summed"])
+@pytest.mark.parametrize("kind", ["char", "closed", "open", "summed", "hotwords"])
 def test_batched_is_one_by_one(kind):
     enc, lens, log_probs = utterances(5, 12, V, seed=32)
     decoder = ToyDecoder(V, seed=5)
@@ -72,3 +92,17 @@ def test_batched_is_one_by_one(kind):
         one = slice(b, b + 1)
         alone = beam_search(decoder, enc[one, :n], lens[one], log_probs[one, :n], config, (scorer,))
         same(found[one], alone, tolerance=1e-4)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10**6), weight=st.sampled_from([0.3, 2.0]), beam=st.integers(1, 5))
+def test_the_exact_stop_stays_exact_with_rewards(seed, weight, beam):
+    enc, lens, log_probs = utterances(3, 9, V, seed)
+    decoder = ToyDecoder(V, seed=seed, scale=4.0)
+    scorer = HotwordScorer(Hotwords((("ab", 1.0), ("b a", 2.0))), TOKENIZER)
+    hot = Fusion("hot", scorer, weight, scorer.ceiling)
+    config = SearchConfig(beam=beam, nbest=2)
+    found = beam_search(decoder, enc, lens, log_probs, config, (hot,))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stop.Bound, "highest", lambda self, totals, parts, length: totals[:, 0] + math.inf)
+        same(beam_search(decoder, enc, lens, log_probs, config, (hot,)), found)
