@@ -25,6 +25,7 @@ from asrattn.guard import Doubts
 from asrattn.lengths import mask
 from asrattn.lm import NGram, scorers
 from asrattn.lm.hotwords import Hotwords
+from asrattn.lm.neural import NeuralLM
 from asrattn.manifest import Utterance
 from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search
 from asrattn.segments import Stretch
@@ -134,7 +135,7 @@ class Recognizer:
         return cls(checkpoint.load(path, chosen), chosen)
 
     def fuse(
-        self, model: NGram | Hotwords, weight: float, name: str = "lm", oov: float | None = None
+        self, model: NGram | NeuralLM | Hotwords, weight: float, name: str = "lm", oov: float | None = None
     ) -> None:
         """Let it join every search from now on; see `scorers.of`. Raises LMError where it does not suit."""
         scorer = scorers.of(model, self.tokenizer, self.device, oov)

@@ -14,12 +14,14 @@ from asrattn.part import WHOLE, Part
 
 if TYPE_CHECKING:
     from asrattn.config import Plain
+    from asrattn.lm import NGram
+    from asrattn.lm.neural import NeuralLM
     from asrattn.recognizer import Recognizer
     from asrattn.search import SearchConfig
 
 T = TypeVar("T")
 LM_WEIGHT = 0.3
-HOTWORD_WEIGHT = 1.0
+HOTWORD_WEIGHT = 0.5
 LM_UNITS = ("word", "char", "token")
 FEW = 20  # no bar for so few
 
@@ -39,7 +41,12 @@ def add_recognition(parser: "argparse._ActionsContainer") -> None:
         help="added for each token; language models like texts short",
     )
     parser.add_argument(
-        "--lm", type=Path, action="append", default=[], metavar="FILE", help="an ARPA file; may be repeated"
+        "--lm",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="an ARPA file or a neural model; may be repeated",
     )
     parser.add_argument(
         "--lm-weight",
@@ -110,7 +117,6 @@ def add_threads(parser: "argparse._ActionsContainer") -> None:
 
 def recognizer(args: argparse.Namespace) -> tuple["Recognizer", "SearchConfig"]:
     """The model a command names, and its search with the command's changes."""
-    from asrattn.lm import arpa
     from asrattn.lm.hotwords import Hotwords
     from asrattn.recognizer import Recognizer
 
@@ -118,12 +124,20 @@ def recognizer(args: argparse.Namespace) -> tuple["Recognizer", "SearchConfig"]:
     loaded = Recognizer.load(args.model, args.device)
     for path, weight in _weighted(args):
         oov = None if args.lm_oov is None else -args.lm_oov
-        loaded.fuse(arpa.read(path, args.lm_units or ""), weight, path.name, oov)
+        loaded.fuse(language_model(path, args.lm_units), weight, path.name, oov)
     if args.hotwords:
         loaded.fuse(Hotwords.read(args.hotwords), args.hotword_weight, "hotwords")
     names = ("beam", "ctc", "length_bonus")
     changes = {name: value for name in names if (value := getattr(args, name)) is not None}
     return loaded, replace(loaded.search, **changes)
+
+
+def language_model(path: Path, units: str | None) -> "NGram | NeuralLM":
+    """A neural one, or an ARPA file; told apart by what is in it. units: of an ARPA file that does not say them."""
+    from asrattn import weights
+    from asrattn.lm import arpa, neural
+
+    return neural.read(path) if weights.is_one(path) else arpa.read(path, units or "")
 
 
 def _weighted(args: argparse.Namespace) -> list[tuple[Path, float]]:

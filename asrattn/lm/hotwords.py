@@ -204,7 +204,9 @@ class _Tree:
         most = [0.0] * len(self.children)
         for node in self.order:
             here = [self.earned(child) - self.earned(node) for child in self.children[node].values()]
-            most[node] = max([self.lost[node] + most[self.suffix[node]], *here])
+            left = [self.lost[node] + most[self.suffix[node]]]
+            whole = [self.worth[node] - self.earned(node) + most[OUTSIDE]] if self.worth[node] else []
+            most[node] = max([*here, *left, *whole])
         return max(most)
 
     def _whole(self, node: int, token: int) -> bool:

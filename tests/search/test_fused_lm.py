@@ -5,22 +5,32 @@ from functools import cache
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_beam import WIDE, same
 from toys import ToyDecoder, exhaustive, utterances
 
 from asrattn import lm
+from asrattn.lm import neural
 from asrattn.lm.hotwords import Hotwords, HotwordScorer
 from asrattn.lm.lookahead import WordScorer
+from asrattn.lm.neural import NeuralLM
 from asrattn.lm.ngram import BEGIN, END, UNKNOWN
-from asrattn.lm.scorers import TokenScorer
+from asrattn.lm.recurrent import LSTMLM, LSTMLMConfig
+from asrattn.lm.scorers import NeuralScorer, TokenScorer
+from asrattn.lm.transformer import TransformerLM, TransformerLMConfig
 from asrattn.search import Fusion, SearchConfig, beam_search, stop
-from asrattn.text import CharTokenizer
+from asrattn.text import EOS, CharTokenizer
 
 TEXTS = ["ab a", "abba", "b a ab", "ba", "a", "bb ab", "aab"]
 TOKENIZER = CharTokenizer.train(["a b"])
 V = TOKENIZER.size
+NETWORKS: dict[str, neural.LMConfig] = {
+    "lstm": LSTMLMConfig(dim=6, layers=2),
+    "transformer": TransformerLMConfig(dim=8, layers=2, heads=2, hidden=8),
+}
+KINDS = ["char", "closed", "open", "summed", "hotwords", *NETWORKS]
 
 
 class Whole:
@@ -52,8 +62,26 @@ class Favoured:
         )
 
 
+class TeacherForced:
+    """A network's total of a text, in one pass."""
+
+    def __init__(self, network: LSTMLM | TransformerLM):
+        self.network = network
+        self.total = cache(self._total)
+
+    @torch.inference_mode()
+    def _total(self, tokens: tuple[int, ...]) -> float:
+        rows = self.network(torch.tensor([[EOS, *tokens]]))[0].log_softmax(-1)
+        return float(rows.gather(1, torch.tensor([*tokens, EOS])[:, None]).sum())
+
+
 def fusions(kind: str) -> tuple[Fusion, Fusion]:
     """A scorer, and its oracle."""
+    if kind in NETWORKS:
+        torch.manual_seed(3)
+        network = neural.build(NETWORKS[kind], V).eval()
+        scorer = NeuralScorer(NeuralLM(network, TOKENIZER, {}), TOKENIZER)
+        return Fusion("lm", scorer, 0.7), Fusion("lm", TeacherForced(network), 0.7)
     if kind == "hotwords":
         scorer = HotwordScorer(Hotwords((("ab", 1.0), ("b a", 1.0))), TOKENIZER)
         oracle = Favoured("ab", "b a")
@@ -67,7 +95,7 @@ def fusions(kind: str) -> tuple[Fusion, Fusion]:
     return Fusion("lm", scorer, 0.7), Fusion("lm", Whole(model, oov), 0.7)
 
 
-@pytest.mark.parametrize("kind", ["char", "closed", "open", "summed", "hotwords"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("config", [WIDE, SearchConfig(beam=10**6, nbest=4, ctc=0.0, length_bonus=0.8)])
 def test_a_wide_beam_is_an_exhaustive_search(kind, config):
     enc, lens, log_probs = utterances(2, 4, V, seed=31)
@@ -81,7 +109,7 @@ def test_a_wide_beam_is_an_exhaustive_search(kind, config):
         )
 
 
-@pytest.mark.parametrize("kind", ["char", "closed", "open", "summed", "hotwords"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_batched_is_one_by_one(kind):
     enc, lens, log_probs = utterances(5, 12, V, seed=32)
     decoder = ToyDecoder(V, seed=5)
