@@ -23,9 +23,8 @@ from asrattn.encoders import Encoded
 from asrattn.errors import AudioError, ConfigError
 from asrattn.guard import Doubts
 from asrattn.lengths import mask
-from asrattn.lm import NGram, scorers
-from asrattn.lm.hotwords import Hotwords
-from asrattn.lm.neural import NeuralLM
+from asrattn.lm import scorers
+from asrattn.lm.scorers import Model
 from asrattn.manifest import Utterance
 from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search
 from asrattn.segments import Stretch
@@ -134,9 +133,7 @@ class Recognizer:
         chosen = _device(device)
         return cls(checkpoint.load(path, chosen), chosen)
 
-    def fuse(
-        self, model: NGram | NeuralLM | Hotwords, weight: float, name: str = "lm", oov: float | None = None
-    ) -> None:
+    def fuse(self, model: Model, weight: float, name: str = "lm", oov: float | None = None) -> None:
         """Let it join every search from now on; see `scorers.of`. Raises LMError where it does not suit."""
         scorer = scorers.of(model, self.tokenizer, self.device, oov)
         self.scorers += (Fusion(name, scorer, weight, scorer.ceiling),)

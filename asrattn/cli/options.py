@@ -89,6 +89,11 @@ def add_training(parser: argparse.ArgumentParser, what: str) -> None:
         "--data", type=Path, required=True, metavar="DIR", help="holds train.jsonl and dev.jsonl"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"where {what} written")
+    add_network(parser, "model.encoder.layers=2")
+
+
+def add_network(parser: argparse.ArgumentParser, example: str) -> None:
+    """Where a recipe's network is trained, and with which changes."""
     parser.add_argument("--accelerator", choices=["auto", "cpu", "gpu"], default="auto", help="default: auto")
     parser.add_argument(
         "--set",
@@ -96,7 +101,7 @@ def add_training(parser: argparse.ArgumentParser, what: str) -> None:
         default=[],
         metavar="KEY=VALUE",
         dest="settings",
-        help="change a setting of the recipe, e.g. model.encoder.layers=2; may be repeated",
+        help=f"change a setting of the recipe, e.g. {example}; may be repeated",
     )
     add_threads(parser)
 

@@ -19,10 +19,11 @@ from asrattn.lm.units import names
 from asrattn.text import BLANK, EOS, RESERVED, Tokenizer
 
 _log = logging.getLogger(__name__)
+Model = NGram | NeuralLM | Hotwords
 
 
 def of(
-    model: NGram | NeuralLM | Hotwords,
+    model: Model,
     tokenizer: Tokenizer,
     device: torch.device | str = "cpu",
     oov: float | None = None,

@@ -7,6 +7,7 @@ from torch import nn
 
 from asrattn import decoders, text
 from asrattn.errors import TextError
+from asrattn.lm.neural import LSTMLM, TransformerLM
 from asrattn.model import SpeechModel
 from asrattn.text import (
     RESERVED,
@@ -25,6 +26,8 @@ def token_weights(model: nn.Module) -> frozenset[str]:
     Found by building the decoder for one token more: whatever changes its shape has such rows. Where there is no
     vocabulary there are none.
     """
+    if isinstance(model, LSTMLM | TransformerLM):
+        return frozenset({"embed.weight", "bias"})
     if not isinstance(model, SpeechModel):
         return frozenset()
     with torch.device("meta"):

@@ -141,6 +141,42 @@ class TestTrain:
             assert left.value.code == 2
 
 
+@pytest.fixture(scope="module")
+def network(model: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("neural") / "run"
+    recipe = Path(__file__).resolve().parents[2] / "recipes" / "an4" / "lm" / "lstm.py"
+    arguments = ("lm", "train-neural", recipe, folder / "set.jsonl", "--dev", folder / "text.txt")
+    settings = ("--set", "model.dim=16", "--set", "train.epochs=2", "--accelerator", "cpu")
+    assert main([*map(str, (*arguments, "--tokenizer", model, "--out", out, *settings))]) == 0
+    return out / "lm.safetensors"
+
+
+class TestNeural:
+    def test_perplexity_by_token_word_and_character(self, capsys, network: Path, folder: Path) -> None:
+        status, (line,), _ = run(capsys, "lm", "perplexity", network, folder / "text.txt")
+        assert status == 0
+        assert line.startswith("text.txt   12 sentences   213 tokens   0 unknown   perplexity ")
+        token, character = (float(line.split(name)[1].split()[0]) for name in ("perplexity", "by character"))
+        assert token == pytest.approx(character, abs=0.006)  # here tokens are characters
+
+    def test_it_joins_the_search(self, capsys, model: Path, network: Path, folder: Path) -> None:
+        sound = folder / "sound.wav"
+        scores = []
+        for more in ((), ("--lm", network), ("--lm", network, "--lm", folder / "char.arpa")):
+            status, (line,), _ = run(capsys, "transcribe", model, sound, "--format", "json", *more)
+            assert status == 0
+            scores.append(json.loads(line)["score"])
+        assert scores[0] > scores[1] > scores[2]
+
+    def test_it_is_no_recogniser_and_the_reverse(
+        self, capsys, model: Path, network: Path, folder: Path
+    ) -> None:
+        status, _, (told,) = run(capsys, "transcribe", network, folder / "sound.wav")
+        assert (status, "name it with --lm" in told) == (1, True)
+        status, _, (told,) = run(capsys, "transcribe", model, folder / "sound.wav", "--lm", model)
+        assert (status, "is no language model" in told) == (1, True)
+
+
 class TestInTheSearch:
     def heard(self, capsys, model: Path, folder: Path, *arguments: object) -> tuple[str, float]:
         sound = folder / "sound.wav"
