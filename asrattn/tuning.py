@@ -1,5 +1,6 @@
 """The search of a model, chosen on dev: its weights first, with a small beam, and then the beam that pays."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -130,8 +131,8 @@ def _ctc(best: Trial) -> Iterator[Candidate]:
 
 def _weights(best: Trial) -> Iterator[Candidate]:
     """Of language models, each together with the bonus that makes up for the short texts it likes."""
-    for i in range(len(best.weights)):
-        for weight in WEIGHTS:
+    for i, now in enumerate(best.weights):
+        for weight in (math.copysign(size, now) for size in WEIGHTS):  # -0.0 is still to be taken away
             for bonus in BONUS if weight else (best.search.length_bonus,):
                 weights = (*best.weights[:i], weight, *best.weights[i + 1 :])
                 yield replace(best.search, length_bonus=bonus), weights

@@ -50,10 +50,11 @@ def add_recognition(parser: "argparse._ActionsContainer") -> None:
     )
     parser.add_argument(
         "--lm-weight",
-        type=above_zero,
+        type=not_zero,
         action="append",
         metavar="W",
-        help="of its log-probabilities: one for each --lm, or one for all (default: 0.3)",
+        help="of its log-probabilities: one for each --lm, or one for all; below 0 the model is taken away "
+        f"(default: {LM_WEIGHT})",
     )
     parser.add_argument("--lm-units", choices=LM_UNITS, help="of files that do not say it")
     parser.add_argument(
@@ -213,6 +214,13 @@ def above_zero(text: str) -> float:
     value = float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def not_zero(text: str) -> float:
+    value = float(text)
+    if value == 0 or not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text} is no weight; leave the model out instead")
     return value
 
 
