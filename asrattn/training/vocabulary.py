@@ -7,7 +7,8 @@ from torch import nn
 
 from asrattn import decoders, text
 from asrattn.errors import TextError
-from asrattn.lm.neural import LSTMLM, TransformerLM
+from asrattn.lm.recurrent import LSTMLM
+from asrattn.lm.transformer import TransformerLM
 from asrattn.model import SpeechModel
 from asrattn.text import (
     RESERVED,

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from asrattn.config import to_plain
-from asrattn.lm.neural import LSTMLM, TransformerLM
+from asrattn.lm.recurrent import LSTMLM
+from asrattn.lm.transformer import TransformerLM
 from asrattn.text import BLANK, Tokenizer
 from asrattn.training import optimizers, schedule
 from asrattn.training.batches import seed_of
