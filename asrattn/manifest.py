@@ -1,6 +1,5 @@
 """Utterances on disk: JSON lines, one utterance a line, audio paths relative to the manifest."""
 
-import contextlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from asrattn import files
 from asrattn.errors import ManifestError
 
 
@@ -92,16 +92,14 @@ def write(path: Path, utterances: Iterable[Utterance]) -> None:
         if utterance.id in lines:
             raise ManifestError(f"{path}: id {utterance.id!r} occurs twice; ids must differ")
         lines[utterance.id] = json.dumps(_line(utterance, path.parent), ensure_ascii=False) + "\n"
-    draft = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         # a file name that is no UTF-8 comes as lone surrogates; a backslash escape is what JSON calls them
-        with draft.open("w", encoding="utf-8", errors="backslashreplace") as out:
+        with (
+            files.drafted(path) as draft,
+            draft.open("w", encoding="utf-8", errors="backslashreplace") as out,
+        ):
             out.writelines(lines.values())
-        draft.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
         raise ManifestError(f"{path}: cannot be written ({error.strerror})") from error
 
 

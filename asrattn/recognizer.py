@@ -3,90 +3,38 @@
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
-from asrattn import checkpoint, doctor, guard, segments
+from asrattn import checkpoint, doctor, segments
 from asrattn.audio.sound import Wave
 from asrattn.card import Meter
 from asrattn.checkpoint import Saved
-from asrattn.confidence import Calibration, Evidence, raw
 from asrattn.doctor import Looks
 from asrattn.encoders import Encoded
 from asrattn.errors import AudioError, ConfigError
-from asrattn.guard import Doubts
 from asrattn.lengths import mask
 from asrattn.lm import scorers
 from asrattn.lm.scorers import Model
 from asrattn.manifest import Utterance
+from asrattn.scoring.confidence import Calibration, Evidence, raw
 from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search
 from asrattn.segments import Stretch
 from asrattn.streaming import Stream
 from asrattn.text import EOS, clean
-from asrattn.words import Frames, Witness, Word, evidence, groups, listen, times
+from asrattn.transcript import Evaluation, Explanation, Failure, Outcome, Transcript, guard
+from asrattn.transcript.guard import Doubts
+from asrattn.transcript.words import Frames, Witness, Word, evidence, groups, listen, times
 
 BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}  # a CPU's caches like small batches, a GPU is idle with them
 _BATCHES = 8  # read ahead and sorted by length: little padding, bounded memory
 _PIECES = 1000  # at most, so that a long row of broken files is told soon
-
-
-@dataclass(frozen=True)
-class Transcript:
-    """What was said in one file or utterance.
-
-    id        of the utterance; for a file its path
-    score     the search's score of the text, summed over the pieces of a long file
-    seconds   length of the audio
-    words     of the text, with their times, where they were asked for
-    flags     what is to be said of it: silence, repeated, skipped, doubtful; see `guard`
-    """
-
-    id: str
-    path: Path
-    text: str
-    score: float
-    seconds: float
-    words: tuple[Word, ...] = ()
-    flags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A file or utterance which could not be transcribed, and one line that says which and why."""
-
-    id: str
-    path: Path
-    message: str
-
-
-Outcome = Transcript | Failure
-
-
-class Evaluation(NamedTuple):
-    """The outcomes of a manifest in its order, and what they cost; joules where the platform tells them."""
-
-    outcomes: list[Outcome]
-    audio_seconds: float
-    wall_seconds: float
-    cpu_seconds: float
-    joules: float | None = None
-
-
-class Explanation(NamedTuple):
-    """What the decoder looked at: features (F, M) before normalisation, attention (U, T), what each row writes; and of
-    each layer the attention of its heads (H, U, T)."""
-
-    features: NDArray[np.float32]
-    weights: NDArray[np.float32]
-    pieces: list[str]
-    layers: list[NDArray[np.float32]]
 
 
 class _Heard(NamedTuple):
@@ -177,11 +125,12 @@ class Recognizer:
         search: SearchConfig | None = None,
         batch_seconds: float | None = None,
         progress: Callable[[Iterator[Outcome]], Iterable[Outcome]] = iter,
+        words: bool = False,
     ) -> Evaluation:
         """`transcribe` all and take the time, reading included; `progress` may watch the outcomes pass."""
         wall, cpu, meter = time.perf_counter(), time.process_time(), Meter()
         outcomes = []
-        for outcome in progress(self.transcribe(utterances, search, batch_seconds)):
+        for outcome in progress(self.transcribe(utterances, search, batch_seconds, words)):
             outcomes.append(outcome)
             meter.joules()  # its counters come around
         audio = sum(o.seconds for o in outcomes if isinstance(o, Transcript))
@@ -217,6 +166,13 @@ class Recognizer:
         """The text of a (S,) wave of at most 30 s, and its words with their times."""
         (heard,) = self._decode([wave], self.search, words=True)
         return clean(self.tokenizer.decode(heard.tokens)), heard.words
+
+    def glance(self, wave: Wave, beam: int) -> str:
+        """The text alone, and quickly."""
+        ((best, *_),) = self.recognize(
+            [wave], replace(self.search, beam=min(beam, self.search.beam), nbest=1)
+        )
+        return clean(self.tokenizer.decode(best.tokens))
 
     @torch.inference_mode()
     def explain(self, wave: Wave, tokens: Sequence[int]) -> Explanation:

@@ -1,8 +1,8 @@
 """Speech while it comes in: chunks of sound -> what is heard so far, and what will not change any more.
 
-An utterance ends at a pause; then it is decoded as a file would be. Until then the CTC head, which needs no text before
-it, reads what there is, every few tenths of a second and from the beginning of the utterance: so any encoder serves, a
-bidirectional one too. Words are stable once two readings in a row agree on them (Liu et al. 2020: local agreement).
+An utterance ends at a pause; then it is decoded as a file would be. Until then what there is of it is read every few
+tenths of a second, from its beginning and with a small beam: so any encoder serves, a bidirectional one too. Words are
+stable once two readings in a row agree on them (Liu et al. 2020: local agreement).
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,18 +10,15 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from torch import Tensor
 
 from asrattn.audio.sound import Wave
-from asrattn.encoders import Encoded
-from asrattn.guard import silent
-from asrattn.search import ctc_greedy
 from asrattn.segments import LONGEST, quietest
-from asrattn.text import Tokenizer, clean
-from asrattn.words import HOP, Word, levels, threshold
+from asrattn.transcript.guard import silent
+from asrattn.transcript.words import HOP, Word, levels, threshold
 
 STEP = 0.32  # seconds of new sound between two readings
-HOLD = 0.24  # seconds at the end that are not read yet: the word in them may just be beginning
+HOLD = 0.08  # seconds at the end that are not read yet: the word in them may just be beginning
+BEAM = 4  # of readings; greedy CTC costs half, and a word in four does not stay
 PAUSE = 0.6  # seconds of quiet that end an utterance
 LEAD = 0.3  # seconds of quiet that are kept before the next one
 SPEECH = 0.1  # seconds of sound that make an utterance
@@ -47,9 +44,8 @@ class Reader(Protocol):
     """The side of a recognizer that a stream sees."""
 
     rate: int
-    tokenizer: Tokenizer
 
-    def encode(self, waves: Sequence[Wave]) -> tuple[Encoded, Tensor]: ...
+    def glance(self, wave: Wave, beam: int) -> str: ...
 
     def read(self, wave: Wave) -> tuple[str, list[Word]]: ...
 
@@ -116,10 +112,8 @@ class Stream:
         wave = self._buffer[: max(0, len(self._buffer) - round(HOLD * self._rate))]
         if self._reader.trouble(wave):
             return
-        enc, log_probs = self._reader.encode([wave])
-        tokens = ctc_greedy(log_probs, enc.lens)[0].tokens
         before = self._reading
-        self._reading = before.then(clean(self._reader.tokenizer.decode(tokens)).split())
+        self._reading = before.then(self._reader.glance(wave, BEAM).split())
         if self._reading.split() != before.split():
             stable, tentative = self._reading.split()
             yield Heard(self._start / self._rate, " ".join(stable), " ".join(tentative))

@@ -10,15 +10,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from asrattn import guard, scoring
+from asrattn import scoring
 from asrattn.audio.sound import Wave
-from asrattn.confidence import Evidence
 from asrattn.config import check
-from asrattn.guard import Doubts
 from asrattn.manifest import Utterance
 from asrattn.recognizer import Recognizer, waves
 from asrattn.scoring import ErrorCounts, count_chars, count_words, total
+from asrattn.scoring.confidence import Evidence
 from asrattn.search import Hypothesis, SearchConfig, beam_search
+from asrattn.transcript import guard
+from asrattn.transcript.guard import Doubts
 
 PROBE = 4  # the beam that weights are compared with
 BEAMS = (1, 2, 3, 4, 6, 8, 10, 16, 24)

@@ -4,7 +4,6 @@ Its metadata has one entry, `asrattn`: a JSON object of the format version and w
 entry rather than several because safetensors shuffles them: this way the same content makes the same bytes.
 """
 
-import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor, nn
 
+from asrattn import files
 from asrattn.config import Plain
 from asrattn.errors import CheckpointError
 
@@ -77,17 +77,12 @@ def is_one(path: Path) -> bool:
 
 
 def _write(path: Path, content: bytes) -> None:
-    draft = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as out:
+        with files.drafted(path) as draft, draft.open("wb") as out:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
-        draft.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
         reason = error.strerror or str(error)
         raise CheckpointError(
             f"{path}: cannot be written ({reason}); make room or choose another place, then try again"

@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 
 from asrattn import manifest
-from asrattn.recognizer import Recognizer, Transcript
+from asrattn.recognizer import Recognizer
 from asrattn.scoring import score, summarize
+from asrattn.transcript import Transcript
 
 
 def main(argv: Sequence[str] | None = None) -> None:

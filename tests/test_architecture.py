@@ -17,9 +17,9 @@ FLOORS = [  # server has its place already
     {"attention", "layers", "frontend", "augment"},
     {"encoders", "decoders", "lm"},
     {"model", "search", "align"},
-    {"card", "checkpoint", "confidence", "doctor", "guard", "scoring", "words"},
+    {"card", "checkpoint", "doctor", "scoring", "transcript"},
     {"recognizer", "streaming"},
-    {"checking", "formats", "training", "tuning", "server"},
+    {"checking", "training", "tuning", "server"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

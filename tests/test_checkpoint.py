@@ -55,7 +55,7 @@ class TestThereAndBack:
         assert saved.model.config == tiny.config()
         assert saved.tokenizer == tiny.TOKENIZER
         assert saved.search == tiny.SEARCH
-        assert saved.card == {"name": "tiny", "dev_wer": 12.5, "seed": 0}
+        assert saved.card == tiny.card()
         assert not saved.model.training
 
     def test_the_same_model_makes_the_same_bytes(self, tmp_path: Path) -> None:

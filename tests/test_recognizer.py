@@ -16,9 +16,10 @@ from asrattn import recognizer as recognizer_module
 from asrattn import segments
 from asrattn.errors import AudioError, CheckpointError, ConfigError
 from asrattn.manifest import Utterance
-from asrattn.recognizer import Failure, Recognizer, Transcript
+from asrattn.recognizer import Recognizer
 from asrattn.search import SearchConfig
 from asrattn.text import EOS
+from asrattn.transcript import Failure, Transcript
 
 LENGTHS = [1.3, 0.4, 2.2, 0.9, 1.8, 0.6]
 

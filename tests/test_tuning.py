@@ -9,11 +9,12 @@ import tiny
 from asrattn import checkpoint, manifest, tuning
 from asrattn.cli.main import main
 from asrattn.errors import ConfigError
-from asrattn.guard import Doubts
 from asrattn.manifest import Utterance
-from asrattn.recognizer import Recognizer, Transcript
+from asrattn.recognizer import Recognizer
 from asrattn.scoring import ErrorCounts
 from asrattn.search import SearchConfig
+from asrattn.transcript import Transcript
+from asrattn.transcript.guard import Doubts
 from asrattn.tuning import Trial
 
 

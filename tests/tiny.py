@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from asrattn import audio, checkpoint
+from asrattn.config import Plain
 from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import LSTMEncoderConfig
 from asrattn.frontend import FrontendConfig
@@ -37,11 +38,14 @@ def model(seed: int = 0) -> SpeechModel:
     return made.eval()
 
 
+def card(seed: int = 0) -> dict[str, Plain]:
+    doubts: dict[str, Plain] = {"decoder": 1e9, "ctc": 1e9}  # an untrained model is to be doubted everywhere
+    return {"name": "tiny", "dev_wer": 12.5, "seed": seed, "doubts": doubts}
+
+
 def model_file(folder: Path, seed: int = 0) -> Path:
     path = folder / "model.safetensors"
-    doubts = {"decoder": 1e9, "ctc": 1e9}  # an untrained model is to be doubted everywhere
-    card = {"name": "tiny", "dev_wer": 12.5, "seed": seed, "doubts": doubts}
-    checkpoint.save(path, model(seed), TOKENIZER, card, SEARCH)
+    checkpoint.save(path, model(seed), TOKENIZER, card(seed), SEARCH)
     return path
 
 

@@ -6,13 +6,14 @@ mkv and aac. A file is judged by its content, not by its name. Every failure is 
 
 import io
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asrattn import files
 from asrattn.audio.plain import open_plain
 from asrattn.audio.sound import Sound, Wave, cut_short
 from asrattn.audio.track import open_track
@@ -86,14 +87,10 @@ def write(path: Path, wave: NDArray[Any], rate: int) -> None:
     Raises AudioError for a full disk, and as `encode` does.
     """
     data = encode(path, wave, rate)
-    draft = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(data)
-        draft.replace(path)
+        with files.drafted(path) as draft:
+            draft.write_bytes(data)
     except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
         raise AudioError(f"{path}: cannot be written ({error.strerror})") from None
 
 

@@ -1,11 +1,10 @@
 """Manifests with all that is wrong in them, where training would stop at the first bad line."""
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from asrattn import manifest, shards
+from asrattn import files, manifest, shards
 from asrattn.checking.finding import Case, Finding, Kind, Severity
 from asrattn.checking.looks import Heard, looks
 from asrattn.errors import ManifestError
@@ -120,14 +119,10 @@ def leave_out(lines: Mapping[Path, set[int]]) -> dict[Path, set[int]]:
 
 
 def _write(path: Path, lines: Iterable[bytes]) -> None:
-    draft = path.with_name(path.name + ".part")
     try:
-        with draft.open("wb") as out:
+        with files.drafted(path) as draft, draft.open("wb") as out:
             out.writelines(lines)
-        draft.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
         raise ManifestError(f"{path}: cannot be written ({error.strerror})") from None
 
 

@@ -11,8 +11,9 @@ from asrattn.errors import AsrattnError
 
 if TYPE_CHECKING:
     from asrattn.manifest import Utterance
-    from asrattn.recognizer import Recognizer, Transcript
-    from asrattn.words import Witness
+    from asrattn.recognizer import Recognizer
+    from asrattn.transcript import Transcript
+    from asrattn.transcript.words import Witness
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 def aligned(recognizer: "Recognizer", utterance: "Utterance", by: "Witness") -> "Transcript":
     """Raises AudioError, TextError, and DataError for a text that does not fit into its sound."""
     from asrattn import audio
-    from asrattn.recognizer import Transcript
+    from asrattn.transcript import Transcript
 
     seconds = None if utterance.start is None else utterance.seconds
     path = Path(utterance.audio)

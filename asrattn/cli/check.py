@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from asrattn import files
 from asrattn.cli import options
 
 if TYPE_CHECKING:
@@ -128,9 +129,7 @@ def _write(folder: Path, subjects: Sequence[Path], result: "Result") -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     write_page(folder / "check.html", f"Check of {', '.join(map(str, subjects))}", result)
-    draft = folder / "check.json.part"
-    draft.write_text(json.dumps(result.plain(), indent=1, ensure_ascii=True) + "\n", encoding="utf-8")
-    draft.replace(folder / "check.json")
+    files.write_text(folder / "check.json", json.dumps(result.plain(), indent=1, ensure_ascii=True) + "\n")
     print(folder / "check.html")
 
 

@@ -63,7 +63,9 @@ def run(args: argparse.Namespace) -> int:
     heard, cards, failed = [], {}, 0
     for name, utterances in sets.items():
         progress = partial(options.bar, total=len(utterances), unit="utterance", name=name)
-        each = Heard(name, utterances, recognizer.evaluate(utterances, search, progress=progress))
+        each = Heard(
+            name, utterances, recognizer.evaluate(utterances, search, progress=progress, words=bool(args.out))
+        )
         failed += _tell(each)
         written = evaluated.write_hypotheses(args.out, each, args.shard) if args.out else None
         if args.shard != WHOLE:
@@ -109,7 +111,7 @@ def _read(manifests: Sequence[Path], part: Part) -> dict[str, list["Utterance"]]
 
 def _tell(heard: Heard) -> int:
     """Say which utterances failed, and what the set took; how many failed."""
-    from asrattn.recognizer import Failure
+    from asrattn.transcript import Failure
 
     outcomes, audio, wall, cpu, _ = heard.evaluation
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
@@ -167,6 +169,7 @@ def _write_report(
         evidence.with_snr(spoken, recognizer.rate) if estimated else spoken,
         cards={name: options.card(card) for name, card in cards.items()},
         evidence={name: each for name, each in found.items() if each},
+        told=[pair for each in heard for pair in each.told()],
         fields=[*(["set"] if slices.sets(spoken) else []), *args.by],
         snr_estimated=estimated,
         normalizer=NORMALIZERS[args.normalize or "none"],

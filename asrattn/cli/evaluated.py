@@ -13,9 +13,10 @@ from asrattn.part import WHOLE, Part
 if TYPE_CHECKING:
     from asrattn.config import Plain
     from asrattn.manifest import Utterance
-    from asrattn.recognizer import Evaluation, Recognizer
+    from asrattn.recognizer import Recognizer
     from asrattn.scoring import Row, SetResult
     from asrattn.search import SearchConfig
+    from asrattn.transcript import Evaluation
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,16 @@ class Heard:
         """Seconds of work for a second of audio."""
         audio = self.evaluation.audio_seconds
         return self.evaluation.wall_seconds / audio if audio else None
+
+    def told(self) -> Iterator[tuple[float, bool]]:
+        """Of each word heard with a confidence: that, and whether it is right."""
+        from asrattn.scoring import align
+
+        for utterance, outcome in zip(self.utterances, self.evaluation.outcomes, strict=True):
+            words = getattr(outcome, "words", ())
+            pairs = align(utterance.text.split(), [word.text for word in words])
+            right = [pair.kind == "equal" for pair in pairs if pair.kind != "delete"]
+            yield from zip((word.confidence for word in words), right, strict=True)
 
     def rows(self, normalizer: str) -> list["Row"]:
         """All utterances scored, once for each normaliser."""
@@ -85,7 +96,7 @@ def card(
 
 def document(heard: Heard, card: dict[str, "Plain"], args: argparse.Namespace) -> str:
     """A set on one line of JSON: its results, raw and normalised, and its card."""
-    from asrattn.recognizer import Failure
+    from asrattn.transcript import Failure
 
     found = {
         "set": heard.name,
@@ -100,11 +111,13 @@ def document(heard: Heard, card: dict[str, "Plain"], args: argparse.Namespace) -
 
 
 def write_hypotheses(folder: Path, heard: Heard, part: Part) -> Path:
-    from asrattn.recognizer import Transcript
     from asrattn.scoring import hypotheses
+    from asrattn.transcript import Transcript
 
     lines = [
-        hypotheses.HypothesisLine(o.id, o.text, options.finite(o.score))
+        hypotheses.HypothesisLine(
+            o.id, o.text, options.finite(o.score), confidence=tuple(w.confidence or 0.0 for w in o.words)
+        )
         for o in heard.evaluation.outcomes
         if isinstance(o, Transcript)
     ]

@@ -26,11 +26,14 @@ def gather(recognizer: "Recognizer", utterance: "Utterance", text: str) -> "Evid
         wave, *more = waves(utterance, recognizer.rate)
         if more:
             return None
-        features, weights, pieces, _ = recognizer.explain(wave, recognizer.tokenizer.encode_lossy(text))
+        tokens = recognizer.tokenizer.encode_lossy(text)
+        features, weights, pieces, _ = recognizer.explain(wave, tokens)
+        words = [(word.text, word.start, word.end) for word in recognizer.align([wave], [tokens])[0]]
         sound = bytes(audio.encode(Path(f"{utterance.id}.flac"), wave, recognizer.rate))
     except AudioError:
         return None
-    return Evidence(Picture(len(wave) / recognizer.rate, features, weights, pieces, wave=wave), sound)
+    picture = Picture(len(wave) / recognizer.rate, features, weights, pieces, wave=wave, words=words)
+    return Evidence(picture, sound)
 
 
 def with_snr(utterances: Sequence["Utterance"], rate: int) -> list["Utterance"]:

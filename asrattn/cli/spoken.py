@@ -6,13 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asrattn import files
 from asrattn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from asrattn.formats import Format
-    from asrattn.recognizer import Transcript
+    from asrattn.transcript import Transcript
+    from asrattn.transcript.formats import Format
 
-KNOWN = ("txt", "json", "srt", "vtt", "ctm", "textgrid")  # as asrattn.formats has them, which needs torch
+KNOWN = (
+    "txt",
+    "json",
+    "srt",
+    "vtt",
+    "ctm",
+    "textgrid",
+)  # as asrattn.transcript.formats has them, which needs torch
 
 MEANINGS = {
     "silence": "nobody seems to speak; what the decoder made of it is left out",
@@ -47,7 +55,7 @@ def targets(
 
     Raises ConfigError where two would go to one place, or what is a file of its own to stdout.
     """
-    from asrattn.formats import SUFFIXES
+    from asrattn.transcript.formats import SUFFIXES
 
     if out is None:
         if len(formats) > 1:
@@ -69,21 +77,19 @@ def targets(
     }
 
 
-def write(transcript: "Transcript", files: dict["Format", Path]) -> None:
+def write(transcript: "Transcript", targets: dict["Format", Path]) -> None:
     """A file in each format, whole or not at all."""
-    from asrattn import formats
+    from asrattn.transcript import formats
 
-    for form, target in files.items():
-        draft = target.with_name(target.name + ".part")
-        draft.write_text(formats.write(transcript, form), encoding="utf-8")
-        draft.replace(target)
+    for form, target in targets.items():
+        files.write_text(target, formats.write(transcript, form))
 
 
 def say(transcript: "Transcript", form: "Format", many: bool) -> None:
     """On stdout; a bar, where there is one, stays below."""
     from tqdm import tqdm
 
-    from asrattn import formats
+    from asrattn.transcript import formats
 
     text = formats.write(transcript, form)
     if form == "txt" and many:

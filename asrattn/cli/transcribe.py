@@ -29,8 +29,8 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    from asrattn.formats import TIMED
-    from asrattn.recognizer import Failure
+    from asrattn.transcript import Failure
+    from asrattn.transcript.formats import TIMED
 
     paths, failed = _expand(args.audio)
     many = len(paths) > 1

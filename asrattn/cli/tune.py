@@ -91,8 +91,9 @@ def told(chosen: "Trial", recognizer: "Recognizer", dev: Path) -> dict[str, "Pla
 
 def calibrate(recognizer: "Recognizer", cache: "Cache", chosen: "Trial") -> dict[str, "Plain"]:
     """The calibration, with what it is worth on words it has not seen; nothing where it cannot be learned."""
-    from asrattn import confidence, tuning
+    from asrattn import tuning
     from asrattn.errors import DataError
+    from asrattn.scoring import confidence
 
     found = tuning.evidence(recognizer, cache, chosen.heard)
     words = [word for group in found.values() for word in group]

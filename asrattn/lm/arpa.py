@@ -14,6 +14,7 @@ from typing import IO
 
 import numpy as np
 
+from asrattn import files
 from asrattn.errors import LMError
 from asrattn.lm.files import opened
 from asrattn.lm.ngram import NEVER, SIGNS, UNKNOWN, Floats, Ints, NGram, find, suffixes
@@ -28,10 +29,8 @@ _FOREIGN = "is no ARPA file, it has no line \\data\\; make one with asrattn lm t
 
 def write(path: Path, model: NGram) -> None:
     """Write a model whole or not at all. Raises LMError where the disk refuses."""
-    draft = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as raw, contextlib.ExitStack() as stack:
+        with files.drafted(path) as draft, draft.open("wb") as raw, contextlib.ExitStack() as stack:
             out: IO[bytes] | gzip.GzipFile = raw
             if path.suffix == ".gz":  # without name and time: the same model makes the same bytes
                 out = stack.enter_context(gzip.GzipFile("", "wb", 6, raw, mtime=0))
@@ -39,10 +38,7 @@ def write(path: Path, model: NGram) -> None:
             text.writelines(_lines(model))
             text.flush()
             text.detach()
-        draft.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
         raise LMError(f"{path}: cannot be written ({error.strerror})") from error
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asrattn import manifest
+from asrattn import files, manifest
 from asrattn.errors import ManifestError
 
 
@@ -48,9 +48,7 @@ def read(path: Path) -> list[HypothesisLine]:
 
 def write(path: Path, lines: Iterable[HypothesisLine]) -> None:
     """Write hypotheses whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    with draft.open("w", encoding="utf-8") as out:
+    with files.drafted(path) as draft, draft.open("w", encoding="utf-8") as out:
         for line in lines:
             plain: dict[str, Any] = {"id": line.id, "text": line.text}
             if line.score is not None:
@@ -60,7 +58,6 @@ def write(path: Path, lines: Iterable[HypothesisLine]) -> None:
             if line.normalizer:
                 plain["normalizer"] = line.normalizer
             out.write(json.dumps(plain, ensure_ascii=False) + "\n")
-    draft.replace(path)
 
 
 def _hypothesis(plain: dict[str, Any], where: str) -> HypothesisLine:

@@ -31,6 +31,7 @@ class Picture:
     heads       more of them, each with its name: those of every layer and head, say
     outputs     the U output tokens as text
     wave        (S,) the sound itself, None where it is not to be drawn
+    words       with their begins and ends in seconds, above the waveform
     seconds     length of the utterance: the span of all time axes
     """
 
@@ -40,6 +41,7 @@ class Picture:
     outputs: Sequence[str] = ()
     heads: Sequence[tuple[str, NDArray[np.floating]]] = ()
     wave: NDArray[np.floating] | None = None
+    words: Sequence[tuple[str, float, float]] = ()
 
     def __post_init__(self) -> None:
         for _, weights in self.looks():
@@ -101,6 +103,11 @@ def _draw_wave(axes: "Axes", picture: Picture) -> None:
     axes.fill_between(times, low, high, color=_HUE, linewidth=0.4)
     axes.set_yticks([])
     axes.set_ylabel("wave")
+    for text, start, end in picture.words:
+        for border in (start, end):
+            axes.axvline(border, color=_INK, linewidth=0.6)
+        place, above = ((start + end) / 2, 1.02), axes.get_xaxis_transform()
+        axes.text(*place, _plain(text), transform=above, color=_INK, fontsize=7, ha="center")
 
 
 def _draw_features(axes: "Axes", picture: Picture) -> None:
@@ -142,8 +149,13 @@ def _tinted(weights: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _label(text: str) -> str:
-    """An output as a tick label: the space visible, a dollar sign not read as a formula."""
-    return (text.replace(" ", "␣") or "∅").replace("$", r"\$")
+    """An output as a tick label, the space visible."""
+    return _plain(text.replace(" ", "␣") or "∅")
+
+
+def _plain(text: str) -> str:
+    """A dollar sign is not read as a formula."""
+    return text.replace("$", r"\$")
 
 
 def _quieten(axes: "Axes") -> None:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from asrattn import manifest
+from asrattn import files, manifest
 from asrattn.config import check, override, to_plain
 from asrattn.doctor import Looks
 from asrattn.errors import ConfigError
 from asrattn.manifest import Utterance
-from asrattn.recognizer import Recognizer, Transcript, waves
+from asrattn.recognizer import Recognizer, waves
 from asrattn.scoring import hypotheses
 from asrattn.scoring.hypotheses import HypothesisLine
 from asrattn.scoring.pictures import Picture, png
@@ -23,6 +23,7 @@ from asrattn.training.crew import Follower, hold
 from asrattn.training.fit import fit
 from asrattn.training.recipe import Recipe
 from asrattn.training.storage import LAST
+from asrattn.transcript import Transcript
 
 log = logging.getLogger(__name__)
 
@@ -159,9 +160,7 @@ def _judge(recognizer: Recognizer, utterances: list[Utterance], recipe: Recipe, 
         "audio_seconds": heard.audio_seconds,
     }
     plain["looks"] = looks.known()
-    draft = folder / f"{RESULT}.part"
-    draft.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
-    draft.replace(folder / RESULT)
+    files.write_text(folder / RESULT, json.dumps(plain, indent=2) + "\n")
 
 
 def look(recognizer: Recognizer, utterances: Sequence[Utterance], aligned: bool) -> Looks:

@@ -10,6 +10,7 @@ from asrattn.training.schedule import Judged
 from asrattn.training.validation import Validation
 
 DEAF = 0.8  # WER from which on nothing was learnt that anybody could use
+LETTERS = 0.6  # CER below which it hears letters: attention has begun, though words may take more speech than there is
 SOON = 0.15  # share of the run before which nothing is said
 PLATEAU = (
     1000  # updates before which nothing is said: CTC and attention sit on a plateau for the first 400 to 700
@@ -28,7 +29,8 @@ def advise(
     """A warning in one line, or nothing: where something is recognised, early in the run, and while the loss on dev
     still falls, all is well. history: all validations so far, this one the last."""
     patience = max(PLATEAU, min(recipe.train.patience_start, steps / max(progress, SOON) / 2))
-    if found.wer < DEAF or progress < SOON or steps < patience or learns(history):
+    hears = found.wer < DEAF or found.cer < LETTERS
+    if hears or progress < SOON or steps < patience or learns(history):
         return None
     deaf = recipe.loss.ctc > 0 and found.ctc_wer >= DEAF
     state = f"attention has not begun after {steps} updates (dev WER {100 * found.wer:.0f} %): {seen(found.looks)}"

@@ -11,6 +11,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from asrattn import files
 from asrattn.doctor import UNSEEN
 from asrattn.model import Losses
 from asrattn.training.advice import advise
@@ -123,10 +124,8 @@ def rewind(path: Path, epochs: int) -> None:
     with path.open(newline="", encoding="utf-8") as table:
         heading, *rows = list(csv.reader(table)) or [[]]
     kept = [row for row in rows if row and row[0].isdigit() and int(row[0]) <= epochs]
-    draft = path.with_name(path.name + ".part")
-    with draft.open("w", newline="", encoding="utf-8") as out:
+    with files.drafted(path) as draft, draft.open("w", newline="", encoding="utf-8") as out:
         csv.writer(out).writerows([heading, *kept])
-    draft.replace(path)
 
 
 def append(path: Path, row: dict[str, float | int | None]) -> None:

@@ -9,7 +9,8 @@ import torch
 from asrattn.checking import labels
 from asrattn.checking.finding import Case
 from asrattn.manifest import Utterance
-from asrattn.recognizer import Recognizer, Transcript
+from asrattn.recognizer import Recognizer
+from asrattn.transcript import Transcript
 
 
 class Listener:

@@ -13,8 +13,9 @@ from asrattn.cli.main import main
 from asrattn.config import to_plain
 from asrattn.fingerprint import of_set
 from asrattn.manifest import Utterance
-from asrattn.recognizer import Recognizer, Transcript
+from asrattn.recognizer import Recognizer
 from asrattn.scoring import NORMALIZERS
+from asrattn.transcript import Transcript
 
 LINE = re.compile(
     r"(\S+|\S+ \(\w+\))   (\d+) utterances   (\d+) words   WER (\d+\.\d) % \[\S+, \S+\]"

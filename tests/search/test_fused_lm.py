@@ -1,6 +1,7 @@
 """Language models and hotwords in the beam: a wide one is an exhaustive search with their own totals."""
 
 import math
+import re
 from functools import cache
 
 import numpy as np
@@ -56,10 +57,8 @@ class Favoured:
         self.phrases = phrases
 
     def total(self, tokens: tuple[int, ...]) -> float:
-        text = f" {TOKENIZER.decode(tokens)} ".replace(" ", "  ")
-        return sum(
-            len(phrase) * text.count(f" {phrase} ".replace(" ", "  ")[1:-1]) for phrase in self.phrases
-        )
+        text = f" {TOKENIZER.decode(tokens)} "
+        return sum(len(phrase) * len(re.findall(f"(?<= ){phrase}(?= )", text)) for phrase in self.phrases)
 
 
 class TeacherForced:
@@ -75,23 +74,23 @@ class TeacherForced:
         return float(rows.gather(1, torch.tensor([*tokens, EOS])[:, None]).sum())
 
 
-def fusions(kind: str) -> tuple[Fusion, Fusion]:
+def fusions(kind: str, device: str = "cpu") -> tuple[Fusion, Fusion]:
     """A scorer, and its oracle."""
     if kind in NETWORKS:
         torch.manual_seed(3)
         network = neural.build(NETWORKS[kind], V).eval()
-        scorer = NeuralScorer(NeuralLM(network, TOKENIZER, {}), TOKENIZER)
+        scorer = NeuralScorer(NeuralLM(network, TOKENIZER, {}), TOKENIZER, device)
         return Fusion("lm", scorer, 0.7), Fusion("lm", TeacherForced(network), 0.7)
     if kind == "hotwords":
-        scorer = HotwordScorer(Hotwords((("ab", 1.0), ("b a", 1.0))), TOKENIZER)
+        scorer = HotwordScorer(Hotwords((("ab", 1.0), ("b a", 1.0))), TOKENIZER, device)
         oracle = Favoured("ab", "b a")
         return Fusion("lm", scorer, 0.7, scorer.ceiling), Fusion("lm", oracle, 0.7)
     units = "char" if kind == "char" else "word"
     model = lm.estimate(lm.count((lm.split(t, units) for t in TEXTS), 3), units=units)
     if units == "char":
-        return Fusion("lm", TokenScorer(model, TOKENIZER), 0.7), Fusion("lm", Whole(model), 0.7)
+        return Fusion("lm", TokenScorer(model, TOKENIZER, device), 0.7), Fusion("lm", Whole(model), 0.7)
     oov = -math.inf if kind == "closed" else -1.1
-    scorer = WordScorer(model, TOKENIZER, oov=oov, summed=kind == "summed")
+    scorer = WordScorer(model, TOKENIZER, device, oov=oov, summed=kind == "summed")
     return Fusion("lm", scorer, 0.7), Fusion("lm", Whole(model, oov), 0.7)
 
 
@@ -134,3 +133,13 @@ def test_the_exact_stop_stays_exact_with_rewards(seed, weight, beam):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stop.Bound, "highest", lambda self, totals, parts, length: totals[:, 0] + math.inf)
         same(beam_search(decoder, enc, lens, log_probs, config, (hot,)), found)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", ["char", "open", "hotwords", *NETWORKS])
+def test_the_accelerator_finds_the_same(kind):
+    enc, lens, log_probs = utterances(5, 20, V, seed=34)
+    config = SearchConfig(ctc=1.0, beam=6, nbest=3)
+    there = [x.cuda() for x in (enc, lens, log_probs)]
+    here = beam_search(None, enc, lens, log_probs, config, (fusions(kind)[0],))
+    same(beam_search(None, *there, config, (fusions(kind, "cuda")[0],)), here, tolerance=1e-4)

@@ -44,6 +44,9 @@ def test_nothing_is_said_early_or_where_something_is_heard() -> None:
     assert advise(DEAF, RECIPE, steps=1900, progress=0.2) is None
     assert advise(DEAF, RECIPE, steps=5000, progress=0.1) is None
     assert advise(judged("one two three", ctc_wrong=10), RECIPE, steps=5000, progress=0.5) is None
+    letters = judged("won too three for fife sicks seben ate nein tem", ctc_wrong=10)
+    assert letters.wer > advice.DEAF
+    assert advise(letters, RECIPE, steps=5000, progress=0.5) is None
     assert advise(DEAF, RECIPE, steps=5000, progress=0.5) is not None
     assert advise(DEAF, RECIPE, steps=1100, progress=0.6) is not None  # a short run
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from asrattn import files
 from asrattn.manifest import Utterance
 from asrattn.scoring.normalize import NORMALIZERS, Normalizer
-from asrattn.scoring.report import errors, parts, utterances
+from asrattn.scoring.report import errors, parts, sureness, utterances
 from asrattn.scoring.report.document import Column, Section, bar, facts, page, percent, rate, table
+from asrattn.scoring.report.sureness import Told
 from asrattn.scoring.report.utterances import Evidence, drawn
 from asrattn.scoring.result import Row, SetResult
 
@@ -27,6 +28,7 @@ def write_report(
     title: str = "Recognition report",
     cards: Mapping[str, Mapping[str, str]] | None = None,
     evidence: Mapping[str, Evidence] | None = None,
+    told: Sequence[Told] = (),
     fields: Sequence[str] = (),
     snr_estimated: bool = False,
     normalizer: Normalizer = NORMALIZERS["none"],
@@ -39,13 +41,14 @@ def write_report(
     results    one a set; rows the utterances of all, and `spoken` the same ones as the manifests have them, where
                they are to be cut into parts: by length, by the tag snr, by `fields` and what else they tell
     cards      what is known, by heading, shown as it is
+    told       of each word heard its confidence, and whether it is right
     evidence   by utterance id, for those of the worst and of the `n_random` drawn with `seed` that have one
     """
     sections: list[Section | str] = [
         _results(results),
         errors.kinds(results),
         errors.pairs(rows),
-        # here: calibration, where hypotheses carry confidence
+        sureness.section(told),
         *(_parts(spoken, rows, fields, normalizer, snr_estimated) if spoken else []),
         *utterances.sections(rows, evidence or {}, n_worst, n_random, seed),
         *(Section(name, facts(list(known.items()))) for name, known in (cards or {}).items()),

@@ -52,7 +52,7 @@ class Steps(Dataset[Pair]):
         return len(self.plan)
 
     def __getitem__(self, number: int) -> Pair:
-        return pad([self.sentences[i] for i in self.plan[number]])
+        return pad([self.sentences[i].tolist() for i in self.plan[number]])
 
 
 class TextData(L.LightningDataModule):

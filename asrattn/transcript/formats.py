@@ -5,8 +5,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 
-from asrattn.recognizer import Transcript
-from asrattn.words import Word
+from asrattn.transcript import Transcript
+from asrattn.transcript.words import Word
 
 Format = Literal["txt", "json", "srt", "vtt", "ctm", "textgrid"]
 FORMATS: tuple[Format, ...] = get_args(Format)

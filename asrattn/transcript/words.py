@@ -13,8 +13,8 @@ from torch import Tensor
 from asrattn import align
 from asrattn.align import Span
 from asrattn.audio.sound import Wave
-from asrattn.confidence import Evidence
 from asrattn.model import SpeechModel
+from asrattn.scoring.confidence import Evidence
 from asrattn.text import BLANK, EOS, RESERVED, UNKNOWN, Tokenizer, clean
 from asrattn.text.tokens import UNKNOWN_SIGN
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asrattn import confidence
-from asrattn.confidence import Calibration, Evidence
 from asrattn.errors import CheckpointError, DataError
+from asrattn.scoring import confidence
+from asrattn.scoring.confidence import Calibration, Evidence
 
 
 def made(count: int, truth: Calibration, seed: int = 0) -> list[tuple[Evidence, bool]]:

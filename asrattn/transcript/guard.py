@@ -19,7 +19,7 @@ from asrattn.config import Plain
 from asrattn.errors import CheckpointError
 from asrattn.search import Hypothesis
 from asrattn.text import BLANK
-from asrattn.words import levels
+from asrattn.transcript.words import levels
 
 SILENT = -80.0  # decibels of full scale: nobody speaks below
 EVEN = 5.0  # decibels between the quiet and the loudest places, which speech always has, and steady noise has not

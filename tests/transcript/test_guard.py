@@ -9,10 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asrattn import guard
 from asrattn.errors import CheckpointError
-from asrattn.guard import Doubts, judge, without_loops
 from asrattn.search import Hypothesis
+from asrattn.transcript import guard
+from asrattn.transcript.guard import Doubts, judge, without_loops
 
 A, B, C = 3, 4, 5
 LIMITS = Doubts(1.0, 2.0)

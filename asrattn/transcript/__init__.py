@@ -1,0 +1,62 @@
+"""What comes out of a recognizer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asrattn.transcript.words import Word
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was said in one file or utterance.
+
+    id        of the utterance; for a file its path
+    score     the search's score of the text, summed over the pieces of a long file
+    seconds   length of the audio
+    words     of the text, with their times, where they were asked for
+    flags     what is to be said of it: silence, repeated, skipped, doubtful; see `guard`
+    """
+
+    id: str
+    path: Path
+    text: str
+    score: float
+    seconds: float
+    words: tuple[Word, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file or utterance which could not be transcribed, and one line that says which and why."""
+
+    id: str
+    path: Path
+    message: str
+
+
+Outcome = Transcript | Failure
+
+
+class Evaluation(NamedTuple):
+    """The outcomes of a manifest in its order, and what they cost; joules where the platform tells them."""
+
+    outcomes: list[Outcome]
+    audio_seconds: float
+    wall_seconds: float
+    cpu_seconds: float
+    joules: float | None = None
+
+
+class Explanation(NamedTuple):
+    """What the decoder looked at: features (F, M) before normalisation, attention (U, T), what each row writes; and of
+    each layer the attention of its heads (H, U, T)."""
+
+    features: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    pieces: list[str]
+    layers: list[NDArray[np.float32]]
