@@ -20,7 +20,8 @@ from asrattn.doctor import Looks
 from asrattn.encoders import Encoded
 from asrattn.errors import AudioError, ConfigError
 from asrattn.lengths import mask
-from asrattn.lm import NGram, scorers
+from asrattn.lm import scorers
+from asrattn.lm.scorers import Model
 from asrattn.manifest import Utterance
 from asrattn.scoring.confidence import Calibration, Evidence, raw
 from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search
@@ -80,9 +81,10 @@ class Recognizer:
         chosen = _device(device)
         return cls(checkpoint.load(path, chosen), chosen)
 
-    def fuse(self, model: NGram, weight: float, name: str = "lm", oov: float | None = None) -> None:
-        """Let a language model join every search from now on; see `scorers.of`. Raises LMError if it does not suit."""
-        self.scorers += (Fusion(name, scorers.of(model, self.tokenizer, self.device, oov), weight),)
+    def fuse(self, model: Model, weight: float, name: str = "lm", oov: float | None = None) -> None:
+        """Let it join every search from now on; see `scorers.of`. Raises LMError where it does not suit."""
+        scorer = scorers.of(model, self.tokenizer, self.device, oov)
+        self.scorers += (Fusion(name, scorer, weight, scorer.ceiling),)
 
     def transcribe(
         self,

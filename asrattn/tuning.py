@@ -1,5 +1,6 @@
 """The search of a model, chosen on dev: its weights first, with a small beam, and then the beam that pays."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from asrattn.manifest import Utterance
 from asrattn.recognizer import Recognizer, waves
 from asrattn.scoring import ErrorCounts, count_chars, count_words, total
 from asrattn.scoring.confidence import Evidence
-from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search
+from asrattn.search import Hypothesis, SearchConfig, beam_search
 from asrattn.transcript import guard
 from asrattn.transcript.guard import Doubts
 
@@ -131,8 +132,8 @@ def _ctc(best: Trial) -> Iterator[Candidate]:
 
 def _weights(best: Trial) -> Iterator[Candidate]:
     """Of language models, each together with the bonus that makes up for the short texts it likes."""
-    for i in range(len(best.weights)):
-        for weight in WEIGHTS:
+    for i, now in enumerate(best.weights):
+        for weight in (math.copysign(size, now) for size in WEIGHTS):  # -0.0 is still to be taken away
             for bonus in BONUS if weight else (best.search.length_bonus,):
                 weights = (*best.weights[:i], weight, *best.weights[i + 1 :])
                 yield replace(best.search, length_bonus=bonus), weights
@@ -147,9 +148,7 @@ def _lengths(best: Trial) -> Iterator[Candidate]:
 
 @torch.inference_mode()
 def try_out(recognizer: Recognizer, cache: Cache, search: SearchConfig, weights: tuple[float, ...]) -> Trial:
-    scorers = [
-        Fusion(f.name, f.scorer, w, f.ceiling) for f, w in zip(recognizer.scorers, weights, strict=True)
-    ]
+    scorers = [f._replace(weight=w) for f, w in zip(recognizer.scorers, weights, strict=True)]
     started = time.process_time()
     best: dict[int, Hypothesis] = {}
     for numbers, enc, lens, ctc in cache.batches:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [  # server has its place already
     {"errors", "files", "lengths", "part"},
-    {"config", "audio", "fingerprint", "lines", "manifest", "segments", "shards", "text"},
+    {"config", "audio", "fingerprint", "lines", "manifest", "segments", "shards", "text", "weights"},
     {"attention", "layers", "frontend", "augment"},
     {"encoders", "decoders", "lm"},
     {"model", "search", "align"},

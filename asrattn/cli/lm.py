@@ -1,4 +1,4 @@
-"""`asrattn lm train` and `asrattn lm perplexity`: n-gram language models from text."""
+"""`asrattn lm train`, `train-neural` and `perplexity`: language models from text."""
 
 import argparse
 import logging
@@ -19,11 +19,11 @@ TEXT = "sentences: a text (one a line, .gz too) or a manifest (.jsonl)"
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser("lm", help="n-gram language models from text", description=__doc__)
-    below = parser.add_subparsers(required=True, metavar="train|perplexity", title="what to do")
+    parser = subparsers.add_parser("lm", help="language models from text", description=__doc__)
+    below = parser.add_subparsers(required=True, metavar="train|train-neural|perplexity", title="what to do")
     train = below.add_parser(
         "train",
-        help="estimate a model",
+        help="estimate an n-gram model",
         description="Estimate an n-gram model and write it as an ARPA file, which KenLM and SRILM read too. For "
         "transcribe --lm and evaluate --lm.",
     )
@@ -53,19 +53,40 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )
     train.add_argument("--dev", type=Path, metavar="TEXT", help="tell the perplexity of this text")
     train.set_defaults(run=run, work=_train)
+    _add_neural(below)
     measure = below.add_parser(
         "perplexity",
         help="how well a model foretells texts",
         description="One line for each text. Perplexity is that of known words and ends of sentences; behind it, where "
         "there are unknown words, that of all, at the probability of <unk>.",
     )
-    measure.add_argument("lm", type=Path, metavar="LM", help="an ARPA file (.gz too)")
+    measure.add_argument("lm", type=Path, metavar="LM", help="an ARPA file (.gz too) or a neural model")
     measure.add_argument("texts", nargs="+", type=Path, metavar="TEXT", help=TEXT)
     measure.add_argument(
         "--units", choices=options.LM_UNITS, help="where the file does not say it (default: word)"
     )
     measure.add_argument("--tokenizer", type=Path, metavar="MODEL", help="of a model over tokens")
     measure.set_defaults(run=run, work=_perplexity)
+
+
+def _add_neural(below: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    neural = below.add_parser(
+        "train-neural",
+        help="train an LSTM or a Transformer",
+        description="Train the network of a recipe over a model's tokens; leaves lm.safetensors (to use) and last.ckpt "
+        "(to resume) in OUT. For transcribe --lm and evaluate --lm.",
+    )
+    neural.add_argument(
+        "recipe", type=Path, metavar="RECIPE.py", help="a file that sets RECIPE = LMRecipe(...)"
+    )
+    neural.add_argument("texts", nargs="+", type=Path, metavar="TEXT", help=TEXT)
+    neural.add_argument("--dev", type=Path, required=True, metavar="TEXT", help="judged after each epoch")
+    neural.add_argument("--tokenizer", type=Path, required=True, metavar="MODEL", help="whose tokens")
+    neural.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the run is written")
+    neural.add_argument("--resume", action="store_true", help="go on with the run in OUT")
+    neural.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    options.add_network(neural, "model.layers=1")
+    neural.set_defaults(run=run, work=_train_neural)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -92,10 +113,31 @@ def _train(args: argparse.Namespace) -> None:
         _tell(model, args.dev, splitter)
 
 
-def _perplexity(args: argparse.Namespace) -> None:
-    from asrattn.lm import arpa
+def _train_neural(args: argparse.Namespace) -> None:
+    from asrattn.config import override
+    from asrattn.training.lm.fit import fit
+    from asrattn.training.lm.recipe import LMRecipe
 
-    model = arpa.read(args.lm, args.units or "")
+    options.use_threads(args)
+    recipe = override(LMRecipe.load(args.recipe), args.settings)
+    dev = list(_texts([args.dev]))
+    texts = options.bar(_texts(args.texts), None, "sentence")
+    tokenizer = _tokenizer(args.tokenizer)
+    settings = {"resume": args.resume, "seed": args.seed, "accelerator": args.accelerator}
+    print(fit(recipe, texts, dev, tokenizer, args.out, **settings, command=args.typed))
+
+
+def _perplexity(args: argparse.Namespace) -> None:
+    from asrattn.lm import neural
+    from asrattn.lm.neural import NeuralLM
+
+    model = options.language_model(args.lm, args.units)
+    if isinstance(model, NeuralLM):
+        for text in args.texts:
+            texts = list(options.bar(_texts([text]), None, "sentence"))
+            found = neural.perplexity(model.network, model.tokenizer, texts)
+            print(f"{text.name}   {found.line()}", flush=True)
+        return
     splitter = _Splitter(model.units or "word", args.tokenizer)
     for text in args.texts:
         _tell(model, text, splitter)

@@ -14,11 +14,14 @@ from asrattn.part import WHOLE, Part
 
 if TYPE_CHECKING:
     from asrattn.config import Plain
+    from asrattn.lm import NGram
+    from asrattn.lm.neural import NeuralLM
     from asrattn.recognizer import Recognizer
     from asrattn.search import SearchConfig
 
 T = TypeVar("T")
 LM_WEIGHT = 0.3
+HOTWORD_WEIGHT = 0.5
 LM_UNITS = ("word", "char", "token")
 FEW = 20  # no bar for so few
 
@@ -38,14 +41,20 @@ def add_recognition(parser: "argparse._ActionsContainer") -> None:
         help="added for each token; language models like texts short",
     )
     parser.add_argument(
-        "--lm", type=Path, action="append", default=[], metavar="FILE", help="an ARPA file; may be repeated"
+        "--lm",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="an ARPA file or a neural model; may be repeated",
     )
     parser.add_argument(
         "--lm-weight",
-        type=above_zero,
+        type=not_zero,
         action="append",
         metavar="W",
-        help="of its log-probabilities: one for each --lm, or one for all (default: 0.3)",
+        help="of its log-probabilities: one for each --lm, or one for all; below 0 the model is taken away "
+        f"(default: {LM_WEIGHT})",
     )
     parser.add_argument("--lm-units", choices=LM_UNITS, help="of files that do not say it")
     parser.add_argument(
@@ -54,6 +63,19 @@ def add_recognition(parser: "argparse._ActionsContainer") -> None:
         metavar="COST",
         help="-log p of each character of a word that a word model does not know; inf forbids such words "
         "(default: all characters are equally likely)",
+    )
+    parser.add_argument(
+        "--hotwords",
+        type=Path,
+        metavar="FILE",
+        help="phrases to favour, one a line (then a tab and a weight)",
+    )
+    parser.add_argument(
+        "--hotword-weight",
+        type=above_zero,
+        default=HOTWORD_WEIGHT,
+        metavar="W",
+        help=f"earned by each token of a hotword, in nats (default: {HOTWORD_WEIGHT:g})",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     add_threads(parser)
@@ -68,6 +90,11 @@ def add_training(parser: argparse.ArgumentParser, what: str) -> None:
         "--data", type=Path, required=True, metavar="DIR", help="holds train.jsonl and dev.jsonl"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"where {what} written")
+    add_network(parser, "model.encoder.layers=2")
+
+
+def add_network(parser: argparse.ArgumentParser, example: str) -> None:
+    """Where a recipe's network is trained, and with which changes."""
     parser.add_argument("--accelerator", choices=["auto", "cpu", "gpu"], default="auto", help="default: auto")
     parser.add_argument(
         "--set",
@@ -75,7 +102,7 @@ def add_training(parser: argparse.ArgumentParser, what: str) -> None:
         default=[],
         metavar="KEY=VALUE",
         dest="settings",
-        help="change a setting of the recipe, e.g. model.encoder.layers=2; may be repeated",
+        help=f"change a setting of the recipe, e.g. {example}; may be repeated",
     )
     add_threads(parser)
 
@@ -96,17 +123,27 @@ def add_threads(parser: "argparse._ActionsContainer") -> None:
 
 def recognizer(args: argparse.Namespace) -> tuple["Recognizer", "SearchConfig"]:
     """The model a command names, and its search with the command's changes."""
-    from asrattn.lm import arpa
+    from asrattn.lm.hotwords import Hotwords
     from asrattn.recognizer import Recognizer
 
     use_threads(args)
     loaded = Recognizer.load(args.model, args.device)
     for path, weight in _weighted(args):
         oov = None if args.lm_oov is None else -args.lm_oov
-        loaded.fuse(arpa.read(path, args.lm_units or ""), weight, path.name, oov)
+        loaded.fuse(language_model(path, args.lm_units), weight, path.name, oov)
+    if args.hotwords:
+        loaded.fuse(Hotwords.read(args.hotwords), args.hotword_weight, "hotwords")
     names = ("beam", "ctc", "length_bonus")
     changes = {name: value for name in names if (value := getattr(args, name)) is not None}
     return loaded, replace(loaded.search, **changes)
+
+
+def language_model(path: Path, units: str | None) -> "NGram | NeuralLM":
+    """A neural one, or an ARPA file; told apart by what is in it. units: of an ARPA file that does not say them."""
+    from asrattn import weights
+    from asrattn.lm import arpa, neural
+
+    return neural.read(path) if weights.is_one(path) else arpa.read(path, units or "")
 
 
 def _weighted(args: argparse.Namespace) -> list[tuple[Path, float]]:
@@ -122,9 +159,10 @@ def _weighted(args: argparse.Namespace) -> list[tuple[Path, float]]:
 
 
 def lm_card(args: argparse.Namespace) -> dict[str, str]:
-    """The language models of a search, for a report."""
+    """The language models and hotwords of a search, for a report."""
     used = ", ".join(f"{path} × {weight:g}" for path, weight in _weighted(args))
-    return {"language model": used} if used else {}
+    found = {"language model": used} if used else {}
+    return found | ({"hotwords": f"{args.hotwords} × {args.hotword_weight:g}"} if args.hotwords else {})
 
 
 def use_threads(args: argparse.Namespace) -> None:
@@ -176,6 +214,13 @@ def above_zero(text: str) -> float:
     value = float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def not_zero(text: str) -> float:
+    value = float(text)
+    if value == 0 or not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text} is no weight; leave the model out instead")
     return value
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from asrattn.lm.ngram import BEGIN, NGram
+from asrattn.text import BLANK
 
 DENSE = 1 << 23  # states times columns up to which tables are dense: 100 MB
 
@@ -110,6 +111,40 @@ class Automaton(NamedTuple):
         """States and words of one shape -> log-probabilities and next states."""
         values, arcs = self.arcs.look(states, words)
         return values, self.targets[arcs]
+
+
+class Walker:
+    """An automaton that hypotheses walk through token by token. State: (N,) of the automaton.
+
+    read, foretold   (V,) the column of each token where it was the last one, and where it may be the next
+    """
+
+    def __init__(self, automaton: Automaton, read: Tensor, foretold: Tensor):
+        self.automaton, self.read, self.foretold = automaton, read, foretold
+        self.next: Tensor | None = None
+        self.table: Tensor | None = None
+        if dense(automaton.states * len(read)):
+            states = torch.arange(automaton.states, device=read.device)
+            every = states[:, None].expand(-1, len(read))
+            self.next = automaton.look(every, read.expand_as(every))[1]
+            self.table = self._rows(states)
+
+    def start(self, n: int) -> Tensor:
+        """(n,) the state in which nothing is known, not even the beginning."""
+        return self.read.new_zeros(n)
+
+    def score(self, state: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """tokens (N,) -> values of every next token (N, V), state."""
+        if self.next is None or self.table is None:
+            state = self.automaton.look(state, self.read[tokens])[1]
+            return self._rows(state), state
+        state = self.next.view(-1).index_select(0, torch.add(tokens, state, alpha=len(self.read)))
+        return self.table.index_select(0, state), state
+
+    def _rows(self, states: Tensor) -> Tensor:
+        rows = self.automaton.arcs.rows(states).index_select(1, self.foretold)
+        rows[:, BLANK] = -torch.inf
+        return rows
 
 
 def dense(size: int) -> bool:

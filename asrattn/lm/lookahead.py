@@ -31,6 +31,8 @@ class WordScorer:
     that the tokenizer cannot write.
     """
 
+    ceiling = 0.0
+
     def __init__(
         self,
         model: NGram,

@@ -39,6 +39,31 @@ class Perplexity(NamedTuple):
         )
 
 
+class TextPerplexity(NamedTuple):
+    """The same over the tokens of a text, with what there is of it: so models of different tokens can be compared."""
+
+    tokens: Perplexity
+    words: int
+    characters: int  # spaces among them
+
+    @property
+    def word(self) -> float:
+        """exp of the loss for each word and end of a sentence, that of unknown tokens included."""
+        return self._per(self.words)
+
+    @property
+    def character(self) -> float:
+        """exp of the loss for each character and end of a sentence, that of unknown tokens included."""
+        return self._per(self.characters)
+
+    def line(self) -> str:
+        return f"{self.tokens.line('token')}   by word {self.word:.2f}   by character {self.character:.3f}"
+
+    def _per(self, count: int) -> float:
+        total = self.tokens.log_prob + self.tokens.unknown_log_prob
+        return _perplexity(total, count + self.tokens.sentences)
+
+
 def perplexity(model: NGram, sentences: Iterable[Sequence[str]]) -> Perplexity:
     """Of sentences split into the model's units. Raises TextError as `encode` does."""
     ids, places = encode(sentences, model.ids)

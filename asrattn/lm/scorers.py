@@ -1,25 +1,33 @@
-"""n-gram models in a beam search: the right scorer for a model and a tokenizer."""
+"""Language models and hotwords in a beam search: the right scorer for a model and a tokenizer."""
 
 import logging
 import math
+from collections.abc import Container, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from asrattn import text
 from asrattn.errors import LMError
-from asrattn.lm import automaton
-from asrattn.lm.automaton import Automaton
+from asrattn.lm.automaton import Automaton, Walker
+from asrattn.lm.hotwords import Hotwords, HotwordScorer
 from asrattn.lm.lookahead import WordScorer
+from asrattn.lm.neural import NeuralLM
 from asrattn.lm.ngram import BEGIN, END, SIGNS, UNKNOWN, NGram
 from asrattn.lm.units import names
 from asrattn.text import BLANK, EOS, RESERVED, Tokenizer
 
 _log = logging.getLogger(__name__)
+Model = NGram | NeuralLM | Hotwords
 
 
 def of(
-    model: NGram, tokenizer: Tokenizer, device: torch.device | str = "cpu", oov: float | None = None
-) -> "TokenScorer | WordScorer":
+    model: Model,
+    tokenizer: Tokenizer,
+    device: torch.device | str = "cpu",
+    oov: float | None = None,
+) -> "TokenScorer | WordScorer | NeuralScorer | HotwordScorer":
     """The scorer of a model's units for a tokenizer's tokens; what one does not know of the other is told.
 
     oov   of word models: log-probability of each character of an unknown word, -inf to forbid such words; None: all
@@ -27,6 +35,14 @@ def of(
 
     Raises LMError where the units are not known, or do not suit the tokens.
     """
+    if isinstance(model, Hotwords):
+        favoured = HotwordScorer(model, tokenizer, device)
+        _tell(favoured.unknown, "hotwords cannot be written by this model, and are left out")
+        return favoured
+    if isinstance(model, NeuralLM):
+        neural = NeuralScorer(model, tokenizer, device)
+        _tell(neural.unknown, "tokens of this model are unknown to the language model, and count as unknown")
+        return neural
     if model.units == "word":
         words = WordScorer(model, tokenizer, device, -math.log(tokenizer.size) if oov is None else oov)
         _tell(words.unknown, "words of the language model cannot be written by this model")
@@ -56,44 +72,62 @@ class TokenScorer:
     A token that the model does not know gets the probability of <unk>; `unknown` names them.
     """
 
+    ceiling = 0.0
+
     def __init__(self, model: NGram, tokenizer: Tokenizer, device: torch.device | str = "cpu"):
         tokens = names(tokenizer)[RESERVED:]
-        self.unknown = [token for token in tokens if token not in model.ids]
-        if len(self.unknown) == len(tokens):
-            raise LMError(
-                "the language model knows no token of this model; are its letters of another case, or its units "
-                f"other ones? It has {_some(model.words[len(SIGNS) :])}; the model {_some(tokens)}"
-            )
+        self.unknown = _unknown(tokens, model.ids, model.words[len(SIGNS) :])
         known = [model.ids.get(token, UNKNOWN) for token in tokens]
         read, foretold = ([UNKNOWN] * RESERVED + known for _ in range(2))
         read[EOS], foretold[EOS] = BEGIN, END  # what is read first is EOS, where the model has <s>
-        self.read, self.foretold = torch.tensor(read, device=device), torch.tensor(foretold, device=device)
-        self.automaton = Automaton.of(model, device)
-        self.next: Tensor | None = None
-        self.table: Tensor | None = None
-        if automaton.dense(self.automaton.states * len(read)):
-            states = torch.arange(self.automaton.states, device=device)
-            every = states[:, None].expand(-1, len(read))
-            self.next = self.automaton.look(every, self.read.expand_as(every))[1]
-            self.table = self._rows(states)
+        columns = (torch.tensor(known, device=device) for known in (read, foretold))
+        self.walker = Walker(Automaton.of(model, device), *columns)
 
     def start(self, n: int) -> Tensor:
-        """(n,) histories of nothing, not even <s>."""
-        return self.read.new_zeros(n)
+        return self.walker.start(n)
 
     def score(self, state: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """tokens (N,) -> log-probabilities (N, V), state."""
-        if self.next is None or self.table is None:
-            state = self.automaton.look(state, self.read[tokens])[1]
-            return self._rows(state), state
-        state = self.next.view(-1).index_select(0, torch.add(tokens, state, alpha=len(self.read)))
-        return self.table.index_select(0, state), state
-
-    def _rows(self, states: Tensor) -> Tensor:
-        rows = self.automaton.arcs.rows(states).index_select(1, self.foretold)
-        rows[:, BLANK] = -torch.inf
-        return rows
+        return self.walker.score(state, tokens)
 
 
-def _some(words: "list[str] | tuple[str, ...]") -> str:
+class NeuralScorer:
+    """A neural model as a Scorer (see asrattn.search), also of a tokenizer that has its tokens in another order.
+
+    State: the network's. A token that the model does not know gets the probability of unknown ones; `unknown` names
+    them.
+    """
+
+    ceiling = 0.0
+
+    def __init__(self, model: NeuralLM, tokenizer: Tokenizer, device: torch.device | str = "cpu"):
+        ids = {token: i for i, token in enumerate(model.tokenizer.tokens, RESERVED)}
+        self.unknown = _unknown(tokenizer.tokens, ids, model.tokenizer.tokens)
+        places = [*range(RESERVED), *(ids.get(token, text.UNKNOWN) for token in tokenizer.tokens)]
+        self.network = model.network.to(device)
+        self.places = torch.tensor(places, device=device)
+
+    def start(self, n: int) -> Any:
+        return self.network.start(n)
+
+    def score(self, state: Any, tokens: Tensor) -> tuple[Tensor, Any]:
+        """tokens (N,) -> log-probabilities (N, V), state."""
+        logits, state = self.network.step(self.places[tokens], state)
+        scores = logits.float().log_softmax(-1).index_select(1, self.places)
+        scores[:, BLANK] = -torch.inf
+        return scores, state
+
+
+def _unknown(tokens: Sequence[str], known: Container[str], theirs: Sequence[str]) -> list[str]:
+    """The tokens that a language model does not know. Raises LMError where it knows none."""
+    unknown = [token for token in tokens if token not in known]
+    if len(unknown) == len(tokens):
+        raise LMError(
+            "the language model knows no token of this model; are its letters of another case, or its units "
+            f"other ones? It has {_some(theirs)}; the model {_some(tokens)}"
+        )
+    return unknown
+
+
+def _some(words: Sequence[str]) -> str:
     return ", ".join(map(repr, words[:5])) + (", …" if len(words) > 5 else "")

@@ -1,5 +1,6 @@
 """Everything that scores in a beam search, put together: decoder, CTC prefix and fused scorers."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -38,20 +39,24 @@ class Joint:
         alone = "beam search: without a decoder give CTC log-probabilities and set ctc to 1"
         check(share == 1 or decoder is not None, alone)
         for fusion in scorers:
-            check(fusion.weight >= 0, f"beam search: the weight of {fusion.name} is {fusion.weight}, below 0")
+            check(
+                math.isfinite(fusion.reward),
+                f"beam search: {fusion.name} has no bound on what a token can bring",
+            )
         names = ["attention", "ctc", *(fusion.name for fusion in scorers)]
         check(len(set(names)) == len(names), f"beam search: two parts have one name among {', '.join(names)}")
-        scorers = [fusion for fusion in scorers if fusion.weight > 0]
+        scorers = [fusion for fusion in scorers if fusion.weight != 0]
         self.decoder = decoder if share < 1 else None
         self.ctc = share > 0
         self.fused = [fusion.scorer for fusion in scorers]
+        self.floors = [fusion.floor if fusion.weight < 0 else None for fusion in scorers]
         self.candidates = config.candidates
         shares = {"attention": 1 - share, "ctc": share}
         parts = {name: weight for name, weight in shares.items() if weight > 0}
         parts |= {fusion.name: fusion.weight for fusion in scorers}
         self.names = tuple(parts)
         self.weights = tuple(parts.values())
-        self.ceiling = sum(max(fusion.weight * fusion.ceiling, 0.0) for fusion in scorers)
+        self.ceiling = sum(fusion.reward for fusion in scorers)
 
     def prepare(self, enc: Tensor, lens: Tensor, ctc_log_probs: Tensor | None) -> Memory:
         decoder = None if self.decoder is None else self.decoder.prepare(enc, lens)
@@ -86,8 +91,9 @@ class Joint:
             increments, ctc = memory.ctc.score(state.ctc, tokens, among)
             parts.append(increments.view(shape))
             scores = torch.add(scores, parts[-1], alpha=next(weights))
-        for scorer, old, weight in zip(self.fused, state.fused, weights, strict=True):
+        for scorer, floor, old, weight in zip(self.fused, self.floors, state.fused, weights, strict=True):
             increments, new = scorer.score(old, tokens)
+            increments = increments if floor is None else increments.clamp(min=floor)
             parts.append(increments.view(shape))
             scores = torch.add(scores, parts[-1], alpha=weight)
             states.append(new)

@@ -34,16 +34,25 @@ class Scorer(Protocol[S]):
 
 
 class Fusion(NamedTuple):
-    """A scorer in a beam search, its name in `Hypothesis.parts`, and its weight, not below 0.
+    """A scorer in a beam search, its name in `Hypothesis.parts`, and its weight.
 
-    `ceiling` bounds the scorer's increments from above, so that the search knows when to stop: 0 is right for
-    log-probabilities; a scorer that can reward a token must name its largest reward.
+    A weight below 0 takes a model away, such as one of the recogniser's own transcripts (density ratio: McDermott et
+    al. 2019). The search must know when to stop, hence two bounds of the increments:
+
+    ceiling   none is higher: 0 is right for log-probabilities; a scorer that rewards tokens names its largest reward
+    floor     with a weight below 0 what is lower counts as this, or what the model finds impossible would decide alone
     """
 
     name: str
     scorer: Scorer[Any]
     weight: float
     ceiling: float = 0.0
+    floor: float = -10.0
+
+    @property
+    def reward(self) -> float:
+        """The most that a token can bring to the total, not below 0."""
+        return max(self.weight * (self.ceiling if self.weight > 0 else self.floor), 0.0)
 
 
 def select(tree: S, rows: Tensor) -> S:

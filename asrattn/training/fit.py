@@ -64,7 +64,7 @@ def fit(
     that cannot be read or written; StoppedError on Ctrl-C; LostError where another process of the run is gone.
     """
     recipe = _precise(recipe, precision, accelerator)
-    _claim(out, resume)
+    claim(out, resume)
     found = storage.latest(out) if resume else None
     earlier = _earlier(*found, recipe) if found else None
     last = found[0] if found else None
@@ -138,7 +138,7 @@ def _callbacks(
 def _run(trainer: L.Trainer, module: Training, served: SpeechData, last: Path | None) -> None:
     """Train, from the checkpoint `last` on if there is one."""
     with warnings.catch_warnings():
-        _quieten()
+        quieten()
         try:
             trainer.fit(module, datamodule=served, ckpt_path=last, weights_only=True)
         except RuntimeError as error:
@@ -185,7 +185,7 @@ def _trainer(
         ) from None
 
 
-def _claim(out: Path, resume: bool) -> None:
+def claim(out: Path, resume: bool) -> None:
     """Make the folder; only the first process looks, since it is the first to write."""
     if not corpora.first_process():
         return
@@ -272,7 +272,7 @@ def _result(model: SpeechModel, progress: Progress, found: Validation, processes
     }
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Lightning's advice that does not apply here, and what it does to itself; each by its words."""
     for message in (
         r".*isinstance\(treespec, LeafSpec\)` is deprecated.*",

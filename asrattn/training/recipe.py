@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from asrattn.augment import AugmentConfig
 from asrattn.config import check
@@ -18,6 +18,7 @@ from asrattn.text import CharConfig, TokenizerConfig
 from asrattn.training.optimizers import AdamWConfig, OptimizerConfig
 from asrattn.training.schedule import CosineConfig, ScheduleConfig
 
+R = TypeVar("R")
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
@@ -126,10 +127,10 @@ class Recipe:
         Raises ConfigError with file and line for a missing file, a fault in it, a misspelt setting (with what was
         meant) or a RECIPE that is missing or no Recipe.
         """
-        return load(Path(path))
+        return load(Path(path), Recipe)
 
 
-def load(path: Path) -> Recipe:
+def load(path: Path, kind: type[R]) -> R:
     if not path.is_file():
         raise ConfigError(f"{path}: does not exist; name a recipe such as recipes/an4/lstm.py")
     try:
@@ -142,9 +143,9 @@ def load(path: Path) -> Recipe:
         raise ConfigError(f"{path}:{_line(path, error)}: {_explain(error)}") from None
     recipe = found.get("RECIPE")
     if recipe is None:
-        raise ConfigError(f"{path}: sets no variable RECIPE; write RECIPE = Recipe(...)")
-    if not isinstance(recipe, Recipe):
-        raise ConfigError(f"{path}: RECIPE is a {type(recipe).__name__}; write RECIPE = Recipe(...)")
+        raise ConfigError(f"{path}: sets no variable RECIPE; write RECIPE = {kind.__name__}(...)")
+    if not isinstance(recipe, kind):
+        raise ConfigError(f"{path}: RECIPE is a {type(recipe).__name__}; write RECIPE = {kind.__name__}(...)")
     return recipe
 
 

@@ -7,6 +7,8 @@ from torch import nn
 
 from asrattn import decoders, text
 from asrattn.errors import TextError
+from asrattn.lm.recurrent import LSTMLM
+from asrattn.lm.transformer import TransformerLM
 from asrattn.model import SpeechModel
 from asrattn.text import (
     RESERVED,
@@ -25,6 +27,8 @@ def token_weights(model: nn.Module) -> frozenset[str]:
     Found by building the decoder for one token more: whatever changes its shape has such rows. Where there is no
     vocabulary there are none.
     """
+    if isinstance(model, LSTMLM | TransformerLM):
+        return frozenset({"embed.weight", "bias"})
     if not isinstance(model, SpeechModel):
         return frozenset()
     with torch.device("meta"):

@@ -141,6 +141,42 @@ class TestTrain:
             assert left.value.code == 2
 
 
+@pytest.fixture(scope="module")
+def network(model: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("neural") / "run"
+    recipe = Path(__file__).resolve().parents[2] / "recipes" / "an4" / "lm" / "lstm.py"
+    arguments = ("lm", "train-neural", recipe, folder / "set.jsonl", "--dev", folder / "text.txt")
+    settings = ("--set", "model.dim=16", "--set", "train.epochs=2", "--accelerator", "cpu")
+    assert main([*map(str, (*arguments, "--tokenizer", model, "--out", out, *settings))]) == 0
+    return out / "lm.safetensors"
+
+
+class TestNeural:
+    def test_perplexity_by_token_word_and_character(self, capsys, network: Path, folder: Path) -> None:
+        status, (line,), _ = run(capsys, "lm", "perplexity", network, folder / "text.txt")
+        assert status == 0
+        assert line.startswith("text.txt   12 sentences   213 tokens   0 unknown   perplexity ")
+        token, character = (float(line.split(name)[1].split()[0]) for name in ("perplexity", "by character"))
+        assert token == pytest.approx(character, abs=0.006)  # here tokens are characters
+
+    def test_it_joins_the_search(self, capsys, model: Path, network: Path, folder: Path) -> None:
+        sound = folder / "sound.wav"
+        scores = []
+        for more in ((), ("--lm", network), ("--lm", network, "--lm", folder / "char.arpa")):
+            status, (line,), _ = run(capsys, "transcribe", model, sound, "--format", "json", *more)
+            assert status == 0
+            scores.append(json.loads(line)["score"])
+        assert scores[0] > scores[1] > scores[2]
+
+    def test_it_is_no_recogniser_and_the_reverse(
+        self, capsys, model: Path, network: Path, folder: Path
+    ) -> None:
+        status, _, (told,) = run(capsys, "transcribe", network, folder / "sound.wav")
+        assert (status, "name it with --lm" in told) == (1, True)
+        status, _, (told,) = run(capsys, "transcribe", model, folder / "sound.wav", "--lm", model)
+        assert (status, "is no language model" in told) == (1, True)
+
+
 class TestInTheSearch:
     def heard(self, capsys, model: Path, folder: Path, *arguments: object) -> tuple[str, float]:
         sound = folder / "sound.wav"
@@ -182,9 +218,24 @@ class TestInTheSearch:
 
     def test_a_report_names_them(self) -> None:
         paths = [Path("a.arpa"), Path("b.arpa")]
-        said = options.lm_card(argparse.Namespace(lm=paths, lm_weight=[0.5]))
+        said = options.lm_card(argparse.Namespace(lm=paths, lm_weight=[0.5], hotwords=None))
         assert said == {"language model": "a.arpa × 0.5, b.arpa × 0.5"}
-        assert options.lm_card(argparse.Namespace(lm=[], lm_weight=None)) == {}
+        favoured = argparse.Namespace(lm=[], lm_weight=None, hotwords=Path("names.txt"), hotword_weight=2.0)
+        assert options.lm_card(favoured) == {"hotwords": "names.txt × 2"}
+        favoured.hotwords = None
+        assert options.lm_card(favoured) == {}
+
+    def test_hotwords_are_heard_for_a_price(self, capsys, model: Path, folder: Path, tmp_path: Path) -> None:
+        hot = tmp_path / "hot.txt"
+        hot.write_text("quick fox\t2\nlazy\n")
+        alone, _ = self.heard(capsys, model, folder, "--beam", 8)
+        little, _ = self.heard(
+            capsys, model, folder, "--beam", 8, "--hotwords", hot, "--hotword-weight", 1e-6
+        )
+        much, _ = self.heard(capsys, model, folder, "--beam", 8, "--hotwords", hot, "--hotword-weight", 30)
+        assert little == alone
+        assert not {"quick", "fox", "lazy"} & set(alone.split())
+        assert "quick fox" in much
 
     def test_a_file_without_units_needs_the_option(
         self, capsys, model: Path, folder: Path, tmp_path: Path

@@ -41,7 +41,7 @@ def test_tokens_are_scored_as_backing_off_says(kind, limit, text, order, thresho
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(automaton, "DENSE", limit)
         scorer = TokenScorer(model, TOKENIZER)
-    assert (scorer.table is None) == (limit == 0)
+    assert (scorer.walker.table is None) == (limit == 0)
     assert scorer.unknown == ["c"]
     names = ["<unk>"] * RESERVED + [c.replace(" ", "▁") if c != "c" else "<unk>" for c in TOKENIZER.tokens]
     tokens = [TOKENIZER.tokens.index(c) + RESERVED for c in text]

@@ -44,6 +44,18 @@ def test_fused_scorers_join_the_exhaustive_search():
         same(beam_search(decoder, enc, lens, log_probs, config, scorers), truth)
 
 
+def test_a_model_is_taken_away_down_to_a_floor():
+    """Its total is the sum of its log-probabilities, none below the floor."""
+    enc, lens, log_probs = utterances(2, 4, 5, seed=16)
+    decoder, less, oracle = ToyDecoder(5, seed=2), Bigram(5), Bigram(5)
+    oracle.table = less.table.clamp(min=-2.0)
+    assert less.table.min() < -2.5
+    for config in (WIDE, replace(WIDE, ctc=0.0, normalize=0.5)):
+        truth = exhaustive(decoder, enc, lens, log_probs, config, (Fusion("less", oracle, -0.4),))
+        found = beam_search(decoder, enc, lens, log_probs, config, (Fusion("less", less, -0.4, floor=-2.0),))
+        same(found, truth)
+
+
 def test_decoder_alone_needs_no_ctc():
     enc, lens, _ = utterances(2, 4, 5, seed=13)
     decoder = ToyDecoder(5, seed=3)
@@ -81,7 +93,7 @@ def test_one_by_one_is_the_same_and_stopping_early_changes_nothing(config, seed,
     V = 7
     enc, lens, log_probs = utterances(3, 9, V, seed)
     decoder = ToyDecoder(V, seed=seed, scale=scale)
-    scorers = (Fusion("hot", Reward(V, 4, 0.4), 0.5, ceiling=0.4),)
+    scorers = Fusion("hot", Reward(V, 4, 0.4), 0.5, ceiling=0.4), Fusion("less", Bigram(V), -0.2, floor=-3.0)
     found = beam_search(decoder, enc, lens, log_probs, config, scorers)
     for b, n in enumerate(lens.tolist()):
         one = slice(b, b + 1)
@@ -226,8 +238,9 @@ def test_what_cannot_be_searched_is_told():
         beam_search(None, enc, lens, log_probs, SearchConfig(ctc=0.5))
     with pytest.raises(ConfigError, match="without a decoder"):
         beam_search(None, enc, lens, None, SearchConfig(ctc=1.0))
-    with pytest.raises(ConfigError, match="weight"):
-        beam_search(ToyDecoder(5), enc, lens, log_probs, SearchConfig(), (Fusion("bigram", Bigram(5), -1.0),))
+    endless = Fusion("bigram", Bigram(5), -1.0, floor=-torch.inf)
+    with pytest.raises(ConfigError, match="bigram has no bound"):
+        beam_search(ToyDecoder(5), enc, lens, log_probs, SearchConfig(), (endless,))
     for bad in (
         {"beam": 0},
         {"ctc": 1.5},

@@ -1,23 +1,37 @@
-"""n-gram models in the beam: a wide one is an exhaustive search with the model's own totals; batched is one by one."""
+"""Language models and hotwords in the beam: a wide one is an exhaustive search with their own totals."""
 
 import math
+import re
 from functools import cache
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_beam import WIDE, same
 from toys import ToyDecoder, exhaustive, utterances
 
 from asrattn import lm
+from asrattn.lm import neural
+from asrattn.lm.hotwords import Hotwords, HotwordScorer
 from asrattn.lm.lookahead import WordScorer
+from asrattn.lm.neural import NeuralLM
 from asrattn.lm.ngram import BEGIN, END, UNKNOWN
-from asrattn.lm.scorers import TokenScorer
-from asrattn.search import Fusion, SearchConfig, beam_search
-from asrattn.text import CharTokenizer
+from asrattn.lm.recurrent import LSTMLM, LSTMLMConfig
+from asrattn.lm.scorers import NeuralScorer, TokenScorer
+from asrattn.lm.transformer import TransformerLM, TransformerLMConfig
+from asrattn.search import Fusion, SearchConfig, beam_search, stop
+from asrattn.text import EOS, CharTokenizer
 
 TEXTS = ["ab a", "abba", "b a ab", "ba", "a", "bb ab", "aab"]
 TOKENIZER = CharTokenizer.train(["a b"])
 V = TOKENIZER.size
+NETWORKS: dict[str, neural.LMConfig] = {
+    "lstm": LSTMLMConfig(dim=6, layers=2),
+    "transformer": TransformerLMConfig(dim=8, layers=2, heads=2, hidden=8),
+}
+KINDS = ["char", "closed", "open", "summed", "hotwords", *NETWORKS]
 
 
 class Whole:
@@ -36,8 +50,41 @@ class Whole:
         return spoken + (strange * self.oov if self.model.units == "word" and strange else 0.0)
 
 
+class Favoured:
+    """What the whole phrases of a text have earned; here none is a part of another."""
+
+    def __init__(self, *phrases: str):
+        self.phrases = phrases
+
+    def total(self, tokens: tuple[int, ...]) -> float:
+        text = f" {TOKENIZER.decode(tokens)} "
+        return sum(len(phrase) * len(re.findall(f"(?<= ){phrase}(?= )", text)) for phrase in self.phrases)
+
+
+class TeacherForced:
+    """A network's total of a text, in one pass."""
+
+    def __init__(self, network: LSTMLM | TransformerLM):
+        self.network = network
+        self.total = cache(self._total)
+
+    @torch.inference_mode()
+    def _total(self, tokens: tuple[int, ...]) -> float:
+        rows = self.network(torch.tensor([[EOS, *tokens]]))[0].log_softmax(-1)
+        return float(rows.gather(1, torch.tensor([*tokens, EOS])[:, None]).sum())
+
+
 def fusions(kind: str, device: str = "cpu") -> tuple[Fusion, Fusion]:
     """A scorer, and its oracle."""
+    if kind in NETWORKS:
+        torch.manual_seed(3)
+        network = neural.build(NETWORKS[kind], V).eval()
+        scorer = NeuralScorer(NeuralLM(network, TOKENIZER, {}), TOKENIZER, device)
+        return Fusion("lm", scorer, 0.7), Fusion("lm", TeacherForced(network), 0.7)
+    if kind == "hotwords":
+        scorer = HotwordScorer(Hotwords((("ab", 1.0), ("b a", 1.0))), TOKENIZER, device)
+        oracle = Favoured("ab", "b a")
+        return Fusion("lm", scorer, 0.7, scorer.ceiling), Fusion("lm", oracle, 0.7)
     units = "char" if kind == "char" else "word"
     model = lm.estimate(lm.count((lm.split(t, units) for t in TEXTS), 3), units=units)
     if units == "char":
@@ -47,7 +94,7 @@ def fusions(kind: str, device: str = "cpu") -> tuple[Fusion, Fusion]:
     return Fusion("lm", scorer, 0.7), Fusion("lm", Whole(model, oov), 0.7)
 
 
-@pytest.mark.parametrize("kind", ["char", "closed", "open", "summed"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("config", [WIDE, SearchConfig(beam=10**6, nbest=4, ctc=0.0, length_bonus=0.8)])
 def test_a_wide_beam_is_an_exhaustive_search(kind, config):
     enc, lens, log_probs = utterances(2, 4, V, seed=31)
@@ -61,7 +108,7 @@ def test_a_wide_beam_is_an_exhaustive_search(kind, config):
         )
 
 
-@pytest.mark.parametrize("kind", ["char", "closed", "open", "summed"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_batched_is_one_by_one(kind):
     enc, lens, log_probs = utterances(5, 12, V, seed=32)
     decoder = ToyDecoder(V, seed=5)
@@ -74,8 +121,22 @@ def test_batched_is_one_by_one(kind):
         same(found[one], alone, tolerance=1e-4)
 
 
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10**6), weight=st.sampled_from([0.3, 2.0]), beam=st.integers(1, 5))
+def test_the_exact_stop_stays_exact_with_rewards(seed, weight, beam):
+    enc, lens, log_probs = utterances(3, 9, V, seed)
+    decoder = ToyDecoder(V, seed=seed, scale=4.0)
+    scorer = HotwordScorer(Hotwords((("ab", 1.0), ("b a", 2.0))), TOKENIZER)
+    hot = Fusion("hot", scorer, weight, scorer.ceiling)
+    config = SearchConfig(beam=beam, nbest=2)
+    found = beam_search(decoder, enc, lens, log_probs, config, (hot,))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stop.Bound, "highest", lambda self, totals, parts, length: totals[:, 0] + math.inf)
+        same(beam_search(decoder, enc, lens, log_probs, config, (hot,)), found)
+
+
 @pytest.mark.gpu
-@pytest.mark.parametrize("kind", ["char", "open"])
+@pytest.mark.parametrize("kind", ["char", "open", "hotwords", *NETWORKS])
 def test_the_accelerator_finds_the_same(kind):
     enc, lens, log_probs = utterances(5, 20, V, seed=34)
     config = SearchConfig(ctc=1.0, beam=6, nbest=3)

@@ -1,0 +1,126 @@
+"""Neural language models over a tokenizer's tokens: one interface for all, their file, and their perplexity.
+
+Adding one: write its config and network in a file of its own, then name it in `LMConfig` and `build`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from asrattn import text, weights
+from asrattn.config import Plain, from_plain, to_plain
+from asrattn.errors import AsrattnError, LMError
+from asrattn.lm.perplexity import Perplexity, TextPerplexity
+from asrattn.lm.recurrent import LSTMLM, LSTMLMConfig
+from asrattn.lm.transformer import TransformerLM, TransformerLMConfig
+from asrattn.text import BLANK, EOS, UNKNOWN, Tokenizer, clean
+
+LMConfig = LSTMLMConfig | TransformerLMConfig
+S = TypeVar("S")
+BATCH = 4096  # tokens that are judged at once
+
+
+class Network(Protocol[S]):
+    """Tokens so far -> the next one. State is a nested tuple of tensors, hypotheses N first. The first token is EOS."""
+
+    config: LMConfig
+
+    def start(self, n: int) -> S:
+        """The state of n hypotheses before the first token."""
+        ...
+
+    def step(self, tokens: Tensor, state: S) -> tuple[Tensor, S]:
+        """tokens (N,), state -> logits of the next token (N, V), state."""
+        ...
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """All at once: tokens (B, U), EOS first -> logits (B, U, V)."""
+        ...
+
+
+def build(config: LMConfig, vocabulary: int) -> LSTMLM | TransformerLM:
+    match config:
+        case LSTMLMConfig():
+            return LSTMLM(config, vocabulary)
+        case TransformerLMConfig():
+            return TransformerLM(config, vocabulary)
+
+
+class NeuralLM(NamedTuple):
+    """A model file in memory; the network is in evaluation mode. The card is what is known of it."""
+
+    network: LSTMLM | TransformerLM
+    tokenizer: Tokenizer
+    card: dict[str, Plain]
+
+
+def save(
+    path: Path, network: LSTMLM | TransformerLM, tokenizer: Tokenizer, card: Mapping[str, Plain]
+) -> None:
+    """Write a file whole or not at all. Raises CheckpointError where the disk refuses."""
+    about = {"lm": to_plain(network.config), "tokenizer": tokenizer.to_plain(), "card": dict(card)}
+    weights.save(path, network, about)
+
+
+def read(path: Path) -> NeuralLM:
+    """Raises CheckpointError for a file that is damaged, LMError for one that holds something else."""
+    plain, found = weights.read(path)
+    if "lm" not in plain:
+        raise LMError(f"{path}: is no language model; asrattn lm train-neural makes one")
+    try:
+        config: LMConfig = from_plain(LMConfig, plain["lm"], "lm")  # type: ignore[arg-type]
+        tokenizer = text.from_plain(plain.get("tokenizer"))
+        with torch.random.fork_rng(devices=[]):  # loading draws nothing from the caller's random numbers
+            network = build(config, tokenizer.size)
+    except (
+        AsrattnError,
+        RuntimeError,
+    ) as error:  # RuntimeError: torch cannot allocate what the file asks for
+        reason = str(error).splitlines()[0]
+        raise LMError(f"{path}: its configuration is damaged ({reason}); {weights.RETRAIN}") from None
+    weights.fill(path, network, found)
+    network.eval()
+    return NeuralLM(network, tokenizer, plain.get("card") or {})
+
+
+def pad(sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """B sentences -> what is read (B, U + 1), EOS first, and what is foretold, EOS last; BLANK behind both."""
+    longest = max(map(len, sentences)) + 1
+    read = torch.full((len(sentences), longest), BLANK)
+    foretold = read.clone()
+    for row, tokens in enumerate(sentences):
+        known = torch.as_tensor(tokens, dtype=torch.int64)
+        read[row, 0] = foretold[row, len(known)] = EOS
+        read[row, 1 : len(known) + 1] = foretold[row, : len(known)] = known
+    return read, foretold
+
+
+@torch.inference_mode()
+def perplexity(network: nn.Module, tokenizer: Tokenizer, texts: Sequence[str]) -> TextPerplexity:
+    """How well a network foretells texts; empty ones are left out, as for n-grams."""
+    training, device = network.training, next(network.parameters()).device
+    network.eval()
+    texts = [each for each in map(clean, texts) if each]
+    total = Perplexity(0, 0, 0, 0.0, 0.0)
+    for batch in _batches([tokenizer.encode_lossy(each) for each in texts]):
+        read, foretold = (each.to(device) for each in pad(batch))
+        nats = F.cross_entropy(network(read).float().transpose(1, 2), foretold, reduction="none").double()
+        unknown, real = foretold == UNKNOWN, foretold != BLANK
+        count, known = sum(map(len, batch)), real & ~unknown
+        sums = -float((nats * known).sum()), -float((nats * unknown).sum())
+        total += Perplexity(len(batch), count, int(unknown.sum()), *sums)
+    network.train(training)
+    return TextPerplexity(total, sum(len(each.split()) for each in texts), sum(map(len, texts)))
+
+
+def _batches(sentences: list[list[int]]) -> Iterator[list[list[int]]]:
+    """Of like lengths, so that there is little padding."""
+    order, start = sorted(sentences, key=len, reverse=True), 0
+    while start < len(order):
+        size = max(1, BATCH // (len(order[start]) + 1))
+        yield order[start : start + size]
+        start += size

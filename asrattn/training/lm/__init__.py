@@ -1,0 +1,1 @@
+"""Training of neural language models: texts and a recipe -> a model file."""

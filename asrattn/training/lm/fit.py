@@ -1,0 +1,240 @@
+"""`fit`: from a recipe and texts to a neural language model."""
+
+import json
+import logging
+import math
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from asrattn import card
+from asrattn.config import Plain, to_plain
+from asrattn.errors import CheckpointError, ConfigError, DataError, StoppedError
+from asrattn.lm import neural
+from asrattn.lm.perplexity import TextPerplexity
+from asrattn.text import Tokenizer
+from asrattn.training import journal, schedule, storage
+from asrattn.training.batches import seed_of
+from asrattn.training.fit import PRECISIONS, claim, quieten
+from asrattn.training.lm.data import Sentences, TextData
+from asrattn.training.lm.module import LMTraining
+from asrattn.training.lm.recipe import LMRecipe
+
+log = logging.getLogger(__name__)
+
+MODEL = "lm.safetensors"
+
+
+def fit(
+    recipe: LMRecipe,
+    texts: Iterable[str],
+    dev: Sequence[str],
+    tokenizer: Tokenizer,
+    out: Path,
+    resume: bool = False,
+    seed: int = 0,
+    accelerator: str = "auto",
+    command: Sequence[str] = (),
+) -> Path:
+    """Train on the texts, judge on dev after each epoch; the path of the best model's file, out/lm.safetensors.
+
+    In `out` there are also last.ckpt (to resume) and metrics.csv. The same seed and machine give the same losses, also
+    when a run is resumed, which it is from the end of an epoch. command: what was typed, for the card.
+
+    Raises ConfigError where `out` holds a run and `resume` is not set, or a run of another recipe or tokenizer;
+    DataError where there is no text, or the loss becomes no number; CheckpointError as `storage.latest`; StoppedError
+    on Ctrl-C.
+    """
+    claim(out, resume)
+    last = _latest(out, recipe, tokenizer) if resume else None
+    sentences = Sentences(texts, tokenizer)
+    if sentences.unknown:
+        log.warning(
+            "%d characters are unknown to the tokenizer, and are unknown to the model", sentences.unknown
+        )
+    torch.manual_seed(seed_of("model", seed))
+    module = LMTraining(recipe, neural.build(recipe.model, tokenizer.size), tokenizer, seed)
+    parameters = sum(p.numel() for p in module.parameters())
+    tokens = len(sentences.tokens)
+    log.info(
+        "%s: %.2f M parameters; %d sentences of %d tokens",
+        recipe.name,
+        parameters / 1e6,
+        len(sentences.counts),
+        tokens,
+    )
+    known: dict[str, Plain] = {
+        "name": recipe.name,
+        "parameters": parameters,
+        "sentences": len(sentences.counts),
+        "tokens": tokens,
+        "seed": seed,
+        "commit": card.commit(),
+        "recipe": to_plain(recipe),
+        "command": list(command),
+        "versions": card.versions(),
+    }
+    _run(
+        recipe,
+        module,
+        TextData(sentences, recipe.train.batch_tokens, seed),
+        Keeper(out, dev, known),
+        accelerator,
+        last,
+    )
+    return out / MODEL
+
+
+def _latest(out: Path, recipe: LMRecipe, tokenizer: Tokenizer) -> Path:
+    last, content = storage.latest(out)
+    try:
+        run = json.loads(content["asrattn"])
+        same = run["lm_recipe"] == to_plain(recipe), run["tokenizer"] == tokenizer.to_plain()
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(
+            f"{last}: was not written by asrattn lm train-neural; name the folder of such a run"
+        ) from None
+    for what, is_same in zip(("recipe", "tokenizer"), same, strict=True):
+        if not is_same:
+            raise ConfigError(
+                f"{last}: belongs to a run with another {what}; name that one, or another folder"
+            )
+    return last
+
+
+def _run(
+    recipe: LMRecipe,
+    module: LMTraining,
+    data: TextData,
+    keeper: "Keeper",
+    accelerator: str,
+    last: Path | None,
+) -> None:
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # what it says of itself is no news
+    with warnings.catch_warnings():
+        quieten()
+        trainer = L.Trainer(
+            accelerator=accelerator,
+            devices=1,
+            precision=PRECISIONS[recipe.train.precision],  # type: ignore[arg-type]
+            max_epochs=recipe.train.epochs,
+            gradient_clip_val=recipe.train.clip or None,
+            reload_dataloaders_every_n_epochs=1,
+            callbacks=[keeper],
+            plugins=[storage.AtomicCheckpointIO()],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
+
+
+class Keeper(Callback):
+    """After each epoch dev, a row in the table, the model file if it is the best so far, last.ckpt; meanwhile a bar."""
+
+    def __init__(self, out: Path, dev: Sequence[str], known: dict[str, Plain]) -> None:
+        self.out, self.dev, self.known = out, dev, known
+        self._signal: signal.Signals | None = None
+        self._before: dict[signal.Signals, Any] = {}
+        self._bar: Any = None
+        self._started = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        from tqdm import tqdm
+
+        assert isinstance(pl_module, LMTraining)
+        journal.rewind(self.out / "metrics.csv", len(pl_module.history))
+        self._started = time.perf_counter()
+        self._bar = tqdm(
+            total=1.0,
+            initial=pl_module.progress(),
+            disable=not sys.stderr.isatty(),
+            leave=False,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
+        )
+        if threading.current_thread() is threading.main_thread():  # Python lets no other handle signals
+            self._before = {s: signal.signal(s, self._tell) for s in (signal.SIGINT, signal.SIGTERM)}
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, LMTraining)
+        self._bar.update(pl_module.progress(batch_idx + 1) - self._bar.n)
+        if self._signal is not None:
+            before = "--resume goes on from the end of the one before" if pl_module.history else "start again"
+            raise StoppedError(
+                f"stopped by {self._signal.name} in epoch {trainer.current_epoch + 1}; {before}"
+            )
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, LMTraining)
+        loss = float(pl_module.nats) / max(pl_module.count, 1)
+        if not math.isfinite(loss):
+            raise DataError(
+                f"the loss became no number in epoch {trainer.current_epoch + 1}; lower the learning rate"
+            )
+        found = neural.perplexity(pl_module.network, pl_module.tokenizer, self.dev)
+        judged = math.log(found.tokens.all)
+        best = judged < min((each.loss for each in pl_module.history), default=math.inf)
+        progress = (trainer.current_epoch + 1) / pl_module.recipe.train.epochs
+        pl_module.history.append(schedule.Judged(progress, judged, judged))
+        if best:
+            neural.save(self.out / MODEL, pl_module.network, pl_module.tokenizer, self._card(trainer, found))
+        self._note(trainer, pl_module, loss, found)
+        losses = [each.loss for each in pl_module.history]
+        worse = len(losses) - 1 - losses.index(min(losses))
+        if 0 < pl_module.recipe.train.patience <= worse:
+            trainer.should_stop = True
+            log.info("no better perplexity in %d epochs: stopped early", worse)
+        trainer.save_checkpoint(self.out / storage.LAST)
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+        if self._bar is not None:
+            self._bar.close()
+
+    def _note(self, trainer: L.Trainer, module: LMTraining, loss: float, found: TextPerplexity) -> None:
+        row: dict[str, float | int | None] = {
+            "epoch": trainer.current_epoch + 1,
+            "step": trainer.global_step,
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "train_perplexity": math.exp(min(loss, 700.0)),
+            "dev_perplexity": found.tokens.all,
+            "dev_word_perplexity": found.word,
+            "dev_character_perplexity": found.character,
+            "seconds": time.perf_counter() - self._started,
+        }
+        journal.append(self.out / "metrics.csv", row)
+        self._bar.clear()
+        of_dev = f"{found.tokens.all:.2f}   by word {found.word:.2f}   by character {found.character:.3f}"
+        epoch = f"{row['epoch']}/{module.recipe.train.epochs}"
+        log.info("epoch %s   perplexity %.2f, of dev %s", epoch, row["train_perplexity"], of_dev)
+
+    def _card(self, trainer: L.Trainer, found: TextPerplexity) -> dict[str, Plain]:
+        judged: dict[str, Plain] = {
+            "dev_perplexity": round(found.tokens.all, 4),
+            "dev_word_perplexity": round(found.word, 4),
+            "dev_character_perplexity": round(found.character, 4),
+            "epochs": trainer.current_epoch + 1,
+            "seconds": round(time.perf_counter() - self._started, 1),
+            "hardware": card.hardware(trainer.strategy.root_device),
+        }
+        return self.known | judged
+
+    def _tell(self, number: int, _: object) -> None:
+        again, self._signal = self._signal is not None, signal.Signals(number)
+        if again:
+            raise StoppedError(f"stopped by {self._signal.name} for the second time; resume with --resume")

@@ -1,0 +1,75 @@
+"""A neural language model in training."""
+
+import json
+from typing import Any
+
+import lightning as L
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.optim import Optimizer
+
+from asrattn.config import to_plain
+from asrattn.lm.recurrent import LSTMLM
+from asrattn.lm.transformer import TransformerLM
+from asrattn.text import BLANK, Tokenizer
+from asrattn.training import optimizers, schedule
+from asrattn.training.batches import seed_of
+from asrattn.training.lm.data import Pair
+from asrattn.training.lm.recipe import LMRecipe
+
+
+class LMTraining(L.LightningModule):
+    """Nats a token, by stochastic gradient descent.
+
+    nats, count   sums over the tokens of this epoch
+    history       what dev said after each epoch
+    """
+
+    def __init__(
+        self, recipe: LMRecipe, network: LSTMLM | TransformerLM, tokenizer: Tokenizer, seed: int
+    ) -> None:
+        super().__init__()
+        self.recipe, self.network, self.tokenizer, self.seed = recipe, network, tokenizer, seed
+        self.nats, self.count = torch.zeros(()), 0
+        self.history: list[schedule.Judged] = []
+
+    def configure_optimizers(self) -> Optimizer:
+        config = self.recipe.train
+        return optimizers.build(config.optimizer, self.network, fused=config.precision != "fp16")
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(
+            seed_of("dropout", self.seed, self.trainer.current_epoch)
+        )  # also where it is resumed
+        self.nats, self.count = torch.zeros((), device=self.device), 0
+
+    def on_train_batch_start(self, batch: Pair, index: int) -> None:
+        config = self.recipe.train
+        torch.manual_seed(seed_of("step", self.seed, self.trainer.current_epoch, index))  # also when resumed
+        progress = self.progress(index + 0.5)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = config.optimizer.learning_rate * schedule.factor(
+                config.schedule, progress, self.history
+            )
+
+    def training_step(self, batch: Pair, index: int) -> Tensor:
+        read, foretold = batch
+        count = int((foretold != BLANK).sum())
+        logits = self.network(read).float()
+        loss = F.cross_entropy(logits.transpose(1, 2), foretold, ignore_index=BLANK)
+        self.nats += loss.detach() * count
+        self.count += count
+        return loss
+
+    def progress(self, steps: float = 0.0) -> float:
+        """The share of the run that is done, `steps` of this epoch among them."""
+        epoch = steps / self.trainer.num_training_batches
+        return (self.trainer.current_epoch + epoch) / self.recipe.train.epochs
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        run = {"lm_recipe": to_plain(self.recipe), "tokenizer": self.tokenizer.to_plain()}
+        checkpoint["asrattn"] = json.dumps({**run, "history": self.history})
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.history = [schedule.Judged(*each) for each in json.loads(checkpoint["asrattn"])["history"]]
