@@ -1,8 +1,7 @@
-"""Language models. The n-grams here need numpy alone; `scorers` and `lookahead` join a beam search and load torch.
+"""Language models and hotwords. The n-grams here need numpy alone; `neural`, `hotwords`, `scorers` load torch.
 
 A model joins the search as a Scorer (see asrattn.search.scorer): `start(n)` is the state of n empty hypotheses,
-`score(state, tokens)` the log-probabilities (N, V) of every next token, and the next state. What a neural model needs
-is the same.
+`score(state, tokens)` the log-probabilities (N, V) of every next token, and the next state.
 """
 
 from asrattn.lm.counts import Stream, count, encode
