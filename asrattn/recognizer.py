@@ -190,23 +190,32 @@ class Recognizer:
         self, waves: Sequence[Wave], texts: Sequence[Sequence[int]], by: Witness = "ctc"
     ) -> list[list[Word]]:
         """The words of each text's tokens with the times at which they are said in its (S,) wave; `words.listen`."""
-        return [
-            [replace(word, confidence=round(self._sure(about), 4)) for word, about in pairs]
-            for pairs in self.witness(waves, texts, by)
-        ]
+        return self._timed(self.witness(waves, *self.encode(waves), texts, by))
 
     def witness(
-        self, waves: Sequence[Wave], texts: Sequence[Sequence[int]], by: Witness = "ctc"
+        self,
+        waves: Sequence[Wave],
+        enc: Encoded,
+        log_probs: Tensor,
+        texts: Sequence[Sequence[int]],
+        by: Witness = "ctc",
     ) -> list[list[tuple[Word, Evidence]]]:
-        """As `align`, with what the confidence is judged by instead of it."""
+        """As `align` of what `encode` gave, with what the confidence is judged by instead of it."""
+        tokens, _ = self._pad_texts(texts)
         found = []
         for wave, text, said in zip(
-            waves, texts, listen(self.model, *self._pad(waves), texts, by), strict=True
+            waves, texts, listen(self.model, enc, log_probs, tokens, texts, by), strict=True
         ):
             own = groups(text, self.tokenizer)
             timed = times(own, [token.span for token in said], self._frames, wave)
             found.append([(word, evidence(group, said)) for word, group in zip(timed, own, strict=True)])
         return found
+
+    def _timed(self, found: list[list[tuple[Word, Evidence]]]) -> list[list[Word]]:
+        return [
+            [replace(word, confidence=round(self._sure(about), 4)) for word, about in pairs]
+            for pairs in found
+        ]
 
     def examine(self, waves: Sequence[Wave], texts: Sequence[Sequence[int]], aligned: bool) -> Looks:
         """What attention does while the decoder writes each text's tokens for its (S,) wave, see `doctor.examine`."""
@@ -276,7 +285,9 @@ class Recognizer:
             guard.judge(best[b], log_probs[b, :count] if asked else None, waves[b], self.rate, self._doubts)
             for b, count in enumerate(enc.lens.tolist())
         ]
-        spoken = self.align(waves, [v.tokens for v in verdicts]) if words else [[] for _ in best]
+        spoken: list[list[Word]] = [[] for _ in best]
+        if words:
+            spoken = self._timed(self.witness(waves, enc, log_probs, [v.tokens for v in verdicts]))
         return [
             _Heard(verdict.tokens, hypothesis.score, verdict.flags, found)
             for verdict, hypothesis, found in zip(verdicts, best, spoken, strict=True)

@@ -99,7 +99,7 @@ class Stream:
     def _look(self) -> Iterator[Heard]:
         heard = levels(self._buffer, self._rate)
         loud = np.flatnonzero(heard >= threshold(heard))
-        if len(loud) * HOP < SPEECH or silent(self._buffer, self._rate):
+        if len(loud) * HOP < SPEECH or silent(heard):
             self._skip(len(self._buffer) - round(LEAD * self._rate))
         elif (len(heard) - 1 - loud[-1]) * HOP >= PAUSE:
             yield from self._end(len(self._buffer))

@@ -13,6 +13,7 @@ from torch import Tensor
 from asrattn import scoring
 from asrattn.audio.sound import Wave
 from asrattn.config import check
+from asrattn.encoders import Encoded
 from asrattn.manifest import Utterance
 from asrattn.recognizer import Recognizer, waves
 from asrattn.scoring import ErrorCounts, count_chars, count_words, total
@@ -171,12 +172,15 @@ def evidence(
 ) -> dict[str, list[tuple[Evidence, bool]]]:
     """What speaks for each word heard, and whether it is right; by speaker, or utterance where none is known."""
     found: dict[str, list[tuple[Evidence, bool]]] = {}
-    for utterance, wave, hypothesis in zip(cache.utterances, cache.waves, heard, strict=True):
-        (pairs,) = recognizer.witness([wave], [hypothesis.tokens])
-        said = scoring.align(utterance.text.split(), [word.text for word, _ in pairs])
-        right = [pair.kind == "equal" for pair in said if pair.kind != "delete"]
-        own = found.setdefault(utterance.speaker or utterance.id, [])
-        own += [(about, truth) for (_, about), truth in zip(pairs, right, strict=True)]
+    for numbers, enc, lens, ctc in cache.batches:
+        texts = [heard[i].tokens for i in numbers]
+        told = recognizer.witness([cache.waves[i] for i in numbers], Encoded(enc, lens, None), ctc, texts)
+        for i, pairs in zip(numbers, told, strict=True):
+            utterance = cache.utterances[i]
+            said = scoring.align(utterance.text.split(), [word.text for word, _ in pairs])
+            right = [pair.kind == "equal" for pair in said if pair.kind != "delete"]
+            own = found.setdefault(utterance.speaker or utterance.id, [])
+            own += [(about, truth) for (_, about), truth in zip(pairs, right, strict=True)]
     return found
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from asrattn.audio.sound import Wave
@@ -69,7 +70,9 @@ def judge(hypothesis: Hypothesis, log_probs: Tensor | None, wave: Wave, rate: in
         tokens = whole if looped else tokens
     if not tokens:
         return Verdict((), ())
-    if silent(wave, rate) or (log_probs is not None and said(log_probs, ()) > said(log_probs, tokens)):
+    if silent(levels(wave, rate)) or (
+        log_probs is not None and said(log_probs, ()) > said(log_probs, tokens)
+    ):
         return Verdict((), ("silence",))
     found = doubts(hypothesis._replace(tokens=tokens), log_probs)
     flags = {
@@ -90,10 +93,9 @@ def doubts(hypothesis: Hypothesis, log_probs: Tensor | None) -> Doubts:
     return Doubts(decoder, min((best - said(log_probs, hypothesis.tokens)) / max(count, 1), 1e6))
 
 
-def silent(wave: Wave, rate: int) -> bool:
-    """Whether there is nothing but silence, or noise that does not change."""
-    found = levels(wave, rate)
-    return bool(found.max() < SILENT or found.max() - np.percentile(found, 10) < EVEN)
+def silent(heard: NDArray[np.float64]) -> bool:
+    """Whether these levels are of nothing but silence, or of noise that does not change."""
+    return bool(heard.max() < SILENT or heard.max() - np.percentile(heard, 10) < EVEN)
 
 
 def said(log_probs: Tensor, tokens: Sequence[int]) -> float:

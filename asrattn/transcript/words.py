@@ -7,12 +7,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from asrattn import align
 from asrattn.align import Span
 from asrattn.audio.sound import Wave
+from asrattn.encoders import Encoded
 from asrattn.model import SpeechModel
 from asrattn.scoring.confidence import Evidence
 from asrattn.text import BLANK, EOS, RESERVED, UNKNOWN, Tokenizer, clean
@@ -64,25 +66,27 @@ class Said(NamedTuple):
 
 @torch.inference_mode()
 def listen(
-    model: SpeechModel, wave: Tensor, wave_lens: Tensor, texts: Sequence[Sequence[int]], by: Witness = "ctc"
+    model: SpeechModel,
+    enc: Encoded,
+    log_probs: Tensor,
+    tokens: Tensor,
+    texts: Sequence[Sequence[int]],
+    by: Witness = "ctc",
 ) -> list[list[Said]]:
-    """Where each token of the texts was said, in encoder frames: wave (B, S), wave_lens (B,).
+    """Where each token of the texts was said, in encoder frames.
+
+    log_probs (B, T, V) of CTC; tokens (B, U), the texts side by side
 
     by   ctc: the best path of the CTC head; attention: the frame that the decoder looks at most while it writes the
          token. A text that does not fit into its frames is told by attention in any case.
     """
-    enc = model.encode(wave, wave_lens)
-    tokens = torch.zeros(len(texts), max(map(len, texts)) + 1, dtype=torch.int64, device=wave.device)
-    tokens[:, 0] = EOS
-    for row, text in zip(tokens, texts, strict=True):
-        row[1 : len(text) + 1] = torch.tensor(text, dtype=torch.int64)
-    decoded = model.decoder(tokens, enc.output, enc.lens)
-    said = decoded.logits[:, :-1].float().log_softmax(-1).gather(2, tokens[:, 1:, None])[..., 0].tolist()
+    decoded = model.decoder(F.pad(tokens, (1, 0), value=EOS), enc.output, enc.lens)
+    said = decoded.logits[:, :-1].float().log_softmax(-1).gather(2, tokens[..., None])[..., 0].tolist()
     found = _attended(decoded.look.float(), texts)
     fitting = [b for b, text in enumerate(texts) if by == "ctc" and align.shortest(text) <= int(enc.lens[b])]
     if fitting:
-        log_probs, own = model.ctc_log_probs(enc.output[fitting]), [texts[b] for b in fitting]
-        for b, spans in zip(fitting, align.spans(log_probs, enc.lens[fitting], own), strict=True):
+        own = align.spans(log_probs[fitting], enc.lens[fitting], [texts[b] for b in fitting])
+        for b, spans in zip(fitting, own, strict=True):
             found[b] = spans
     return [
         [Said(*each) for each in zip(spans, row, strict=False)]

@@ -15,7 +15,7 @@ from asrattn.align import Span
 from asrattn.recognizer import Recognizer
 from asrattn.text import EOS, UNKNOWN, BpeTokenizer, CharTokenizer, clean
 from asrattn.transcript import Transcript
-from asrattn.transcript.words import Frames, Said, Word, groups, listen, times
+from asrattn.transcript.words import Frames, Said, Witness, Word, groups, listen, times
 
 RATE = 16000
 FRAMES = Frames(width=1360, stride=640, rate=RATE)  # 85 and 40 ms
@@ -123,8 +123,7 @@ class TestTimes:
 class TestListen:
     def test_attention_looks_where_its_weight_is(self, recognizer: Recognizer) -> None:
         wave, tokens = tiny.wave(1.0), recognizer.tokenizer.encode("the dog")
-        batch = torch.from_numpy(wave)[None], torch.tensor([len(wave)])
-        (found,) = listen(recognizer.model, *batch, [tokens], "attention")
+        (found,) = heard(recognizer, [wave], [tokens], "attention")
         weights = recognizer.explain(wave, tokens).weights
         assert [s.span.token for s in found] == tokens
         assert [s.span.start for s in found] == weights[: len(tokens)].argmax(1).tolist()
@@ -136,7 +135,7 @@ class TestListen:
             enc = recognizer.model.encode(*batch)
             logits = recognizer.model.decoder(torch.tensor([[EOS, *tokens]]), enc.output, enc.lens).logits[0]
         for by in ("ctc", "attention"):
-            (found,) = listen(recognizer.model, *batch, [tokens], by)
+            (found,) = heard(recognizer, [wave], [tokens], by)
             for u, token in enumerate(tokens):
                 assert found[u].decoder == pytest.approx(logits[u].log_softmax(-1)[token].item(), abs=1e-5)
 
@@ -145,11 +144,16 @@ class TestListen:
     ) -> None:
         waves = [tiny.wave(1.0), tiny.wave(0.2, 1)]
         texts = [recognizer.tokenizer.encode(text) for text in ("fox", "the quick brown fox")]
-        batch = recognizer._pad(waves)
-        alone = torch.from_numpy(waves[0])[None], torch.tensor([len(waves[0])])
-        first, second = (places(said) for said in listen(recognizer.model, *batch, texts))
-        assert first == places(listen(recognizer.model, *alone, texts[:1])[0])
-        assert second == places(listen(recognizer.model, *batch, texts, "attention")[1])
+        first, second = (places(said) for said in heard(recognizer, waves, texts))
+        assert first == places(heard(recognizer, waves[:1], texts[:1])[0])
+        assert second == places(heard(recognizer, waves, texts, "attention")[1])
+
+
+def heard(
+    recognizer: Recognizer, waves: list[np.ndarray], texts: list[list[int]], by: Witness = "ctc"
+) -> list[list[Said]]:
+    tokens, _ = recognizer._pad_texts(texts)
+    return listen(recognizer.model, *recognizer.encode(waves), tokens, texts, by)
 
 
 def places(said: Sequence[Said]) -> list[tuple[int, ...]]:
