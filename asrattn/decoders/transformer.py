@@ -1,16 +1,23 @@
 """Transformer decoder with cached keys."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from asrattn.attention import Memory, MultiHead, MultiHeadConfig
 from asrattn.config import check
 from asrattn.decoders.decoded import Decoded
-from asrattn.layers import Cache, Dropout, FeedForward, Linear, Positions, SelfAttention, sinusoids
+from asrattn.layers import (
+    Cache,
+    Dropout,
+    FeedForward,
+    Linear,
+    Positions,
+    SelfAttention,
+    TokenEmbedding,
+    causal,
+)
 from asrattn.lengths import mask
 
 
@@ -53,12 +60,10 @@ class TransformerDecoder(nn.Module):
     def __init__(self, config: TransformerDecoderConfig, values: int, vocabulary: int):
         super().__init__()
         self.config = config
-        self.embed = nn.Embedding(vocabulary, config.dim)
-        nn.init.normal_(self.embed.weight, std=config.dim**-0.5)
+        self.embed = TokenEmbedding(vocabulary, config.dim, config.positions, config.dropout)
         self.layers = nn.ModuleList(DecoderLayer(config, values) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.dim)
         self.out = Linear(config.dim, vocabulary)
-        self.dropout = Dropout(config.dropout)
 
     def _stack(self) -> list["DecoderLayer"]:
         return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]
@@ -75,7 +80,7 @@ class TransformerDecoder(nn.Module):
     def step(
         self, tokens: Tensor, state: TransformerState, memory: TransformerMemory
     ) -> tuple[Tensor, TransformerState]:
-        x = self._embed(tokens[:, None], start=state.layers[0].keys.shape[2])[:, 0]
+        x = self.embed(tokens[:, None], start=state.layers[0].keys.shape[2])[:, 0]
         caches = []
         for layer, cache, prepared in zip(self._stack(), state.layers, memory.layers, strict=True):
             x, cache = layer.step(x, cache, prepared)
@@ -84,21 +89,13 @@ class TransformerDecoder(nn.Module):
 
     def forward(self, tokens: Tensor, enc: Tensor, lens: Tensor) -> Decoded:
         memory = self.prepare(enc, lens)
-        x = self._embed(tokens, start=0)
-        U = tokens.shape[1]
-        past = torch.ones(U, U, dtype=torch.bool, device=x.device).tril()[None]
+        x = self.embed(tokens)
+        past = causal(tokens.shape[1], x.device)
         weights = []
         for layer, prepared in zip(self._stack(), memory.layers, strict=True):
             x, looks = layer(x, past, prepared)
             weights.append(looks)
         return Decoded(self.out(self.norm(x)), tuple(weights))
-
-    def _embed(self, tokens: Tensor, start: int) -> Tensor:
-        x: Tensor = self.embed(tokens) * math.sqrt(self.config.dim)
-        if self.config.positions == "sinusoidal":
-            x = x + sinusoids(tokens.shape[1], self.config.dim, start, x.device).to(x.dtype)
-        dropped: Tensor = self.dropout(x)
-        return dropped
 
 
 class DecoderLayer(nn.Module):

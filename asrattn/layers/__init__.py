@@ -2,6 +2,7 @@
 
 from asrattn.layers.convolution import Convolution, Depthwise
 from asrattn.layers.dropout import Dropout, rows
+from asrattn.layers.embedding import TokenEmbedding, causal
 from asrattn.layers.feed_forward import FeedForward
 from asrattn.layers.linear import Linear
 from asrattn.layers.norm import BatchNorm, Norm, PerFrame, norm, normalized
@@ -27,6 +28,8 @@ __all__ = [
     "Reach",
     "SelfAttention",
     "SparseConfig",
+    "TokenEmbedding",
+    "causal",
     "norm",
     "normalized",
     "rotate",

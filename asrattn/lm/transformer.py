@@ -1,15 +1,13 @@
 """Transformer language model with cached keys."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asrattn.config import check
-from asrattn.layers import Cache, Dropout, FeedForward, Positions, SelfAttention, sinusoids
+from asrattn.layers import Cache, Dropout, FeedForward, Positions, SelfAttention, TokenEmbedding, causal
 
 
 @dataclass(frozen=True)
@@ -42,12 +40,10 @@ class TransformerLM(nn.Module):
     def __init__(self, config: TransformerLMConfig, vocabulary: int):
         super().__init__()
         self.config = config
-        self.embed = nn.Embedding(vocabulary, config.dim)
-        nn.init.normal_(self.embed.weight, std=config.dim**-0.5)
+        self.embed = TokenEmbedding(vocabulary, config.dim, config.positions, config.dropout)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.dim)
         self.bias = nn.Parameter(self.embed.weight.new_zeros(vocabulary))
-        self.dropout = Dropout(config.dropout)
 
     def start(self, n: int) -> TransformerLMState:
         heads = self.config.heads
@@ -55,7 +51,7 @@ class TransformerLM(nn.Module):
         return TransformerLMState(tuple(Cache(empty, empty) for _ in self.layers))
 
     def step(self, tokens: Tensor, state: TransformerLMState) -> tuple[Tensor, TransformerLMState]:
-        x = self._embed(tokens[:, None], start=state.layers[0].keys.shape[2])[:, 0]
+        x = self.embed(tokens[:, None], start=state.layers[0].keys.shape[2])[:, 0]
         caches = []
         for layer, cache in zip(self.layers, state.layers, strict=True):
             assert isinstance(layer, Layer)
@@ -64,19 +60,11 @@ class TransformerLM(nn.Module):
         return self._logits(x), TransformerLMState(tuple(caches))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        U = tokens.shape[1]
-        x = self._embed(tokens, start=0)
-        past = torch.ones(U, U, dtype=torch.bool, device=x.device).tril()[None]
+        x = self.embed(tokens)
+        past = causal(tokens.shape[1], x.device)
         for layer in self.layers:
             x = layer(x, past)
         return self._logits(x)
-
-    def _embed(self, tokens: Tensor, start: int) -> Tensor:
-        x: Tensor = self.embed(tokens) * math.sqrt(self.config.dim)
-        if self.config.positions == "sinusoidal":
-            x = x + sinusoids(tokens.shape[1], self.config.dim, start, x.device).to(x.dtype)
-        dropped: Tensor = self.dropout(x)
-        return dropped
 
     def _logits(self, x: Tensor) -> Tensor:
         return F.linear(self.norm(x), self.embed.weight, self.bias)
