@@ -7,40 +7,18 @@ the loss.
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import median
-from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from asrattn.layers import Linear
 from benchmarks import products
+from benchmarks.peers.processes import Found, Run, measure, middle
 from benchmarks.peers.side import Architecture
 
 OURS = "asrattn"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One process: a side with one of its fronts, an architecture, a precision."""
-
-    name: str
-    module: str
-    architecture: Architecture
-    front: str = ""
-    bf16: bool = False
-
-    def command(self, python: str, args: argparse.Namespace) -> list[str]:
-        words = [python, "-m", f"benchmarks.peers.{self.module}", self.architecture]
-        words += ["--front", self.front, "--threads", str(args.threads), "--seconds", str(args.seconds)]
-        return words + (["--bf16"] if self.bf16 else [])
-
-
-Found = dict[Run, list[dict[str, Any]]]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -61,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     chosen = [run for run in chosen if precision(run) in args.precisions]
     found: Found = {run: [] for run in chosen}
     for run in tqdm(chosen * args.rounds, disable=None, unit="run"):
-        measured = measure(run.command(pythons[run.module], args))
+        measured = measure(run.command(pythons[run.module], args.threads, args.seconds))
         found[run].append(measured)
         tqdm.write(f"{run.architecture} {run.name} {precision(run)} {json.dumps(measured)}", file=sys.stderr)
     print(table(found))
@@ -86,16 +64,6 @@ def runs(architectures: Sequence[Architecture]) -> list[Run]:
             else:
                 found.append(Run("asrattn, ESPnet's front", "ours", letter, "256", bf16))
     return found
-
-
-def measure(command: Sequence[str]) -> dict[str, Any]:
-    """What a process prints of itself; nothing, with a word on stderr, if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
-        return {}
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
 
 
 def table(found: Found) -> str:
@@ -147,11 +115,6 @@ def limits(found: Found, seconds: float, threads: int) -> str:
             share = f"{work:.2f} | {done:.0f} | {100 * done / rates[run.bf16]:.0f} % of {rates[run.bf16]:.0f}"
             lines.append(f"| {run.architecture} | {run.name} | {precision(run)} | {share} |")
     return "\n".join(lines)
-
-
-def middle(measured: Sequence[dict[str, Any]], key: str) -> float:
-    """The median of those that ran, or no number."""
-    return float(median([m[key] for m in measured if m] or [float("nan")]))
 
 
 def precision(run: Run) -> str:

@@ -1,6 +1,7 @@
 """asrattn's side: python -m benchmarks.peers.ours T."""
 
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -8,13 +9,16 @@ from torch.optim import Optimizer
 from asrattn.attention import LocationConfig
 from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig, EncoderConfig, LSTMEncoderConfig, TransformerEncoderConfig
+from asrattn.layers import Linear
 from asrattn.model import LossConfig, ModelConfig, SpeechModel
+from asrattn.search import SearchConfig, beam_search
+from asrattn.text import EOS
 from asrattn.training import optimizers
 from asrattn.training.forecast import forecast
 from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import Recipe, TrainConfig
 from benchmarks.peers.batches import LENGTHS, VOCABULARY
-from benchmarks.peers.side import Architecture, run
+from benchmarks.peers.side import BEAM, CTC_SHARE, Architecture, run
 
 MODELS: dict[Architecture, tuple[EncoderConfig, DecoderConfig]] = {
     "T": (
@@ -43,26 +47,43 @@ class Step(nn.Module):
         feats, lens = self.model.frontend(wave, wave_lens)
         return self.model.loss(feats, lens, tokens, token_lens, LossConfig(ctc=0.3)).total
 
+    def end(self) -> Tensor:
+        decoder: Any = self.model.decoder
+        out = decoder.out
+        bias: Tensor = (out if isinstance(out, Linear) else out[-1]).bias
+        return bias[EOS]
 
-def build(architecture: Architecture, front: str) -> tuple[nn.Module, Optimizer]:
+    def search(self, wave: Tensor, wave_lens: Tensor, count: int) -> list[int]:
+        encoded = self.model.encode(wave, wave_lens)
+        ctc = self.model.ctc_log_probs(encoded.output)
+        limit = (count + 0.5) / encoded.output.shape[1]
+        config = SearchConfig(BEAM, ctc=CTC_SHARE, min_length=count, max_length=limit)
+        found = beam_search(self.model.decoder, encoded.output, encoded.lens, ctc, config)
+        return [len(best.tokens) for best, *_ in found]
+
+
+def build(architecture: Architecture, front: str, vocabulary: int) -> tuple[nn.Module, Optimizer]:
     """front: the number of channels of the convolutions."""
-    model = SpeechModel(_config(architecture, front))
+    model = SpeechModel(_config(architecture, front, vocabulary))
     return Step(model), optimizers.build(AdamWConfig(), model, fused=True)
 
 
 def operations(architecture: Architecture, front: str, bf16: bool, seconds: float) -> float:
     """Of a second of audio in such batches, forward and backward: products and convolutions."""
-    config, train = _config(architecture, front), TrainConfig(precision="bf16" if bf16 else "fp32")
+    config, train = (
+        _config(architecture, front, VOCABULARY),
+        TrainConfig(precision="bf16" if bf16 else "fp32"),
+    )
     recipe = Recipe(architecture, config, loss=LossConfig(ctc=0.3), train=train)
     found = forecast(recipe, SpeechModel(config)).flops
     return sum(found(seconds, length) for length in LENGTHS) / (len(LENGTHS) * seconds)
 
 
-def _config(architecture: Architecture, front: str) -> ModelConfig:
+def _config(architecture: Architecture, front: str, vocabulary: int) -> ModelConfig:
     encoder, decoder = MODELS[architecture]
     if front:
         encoder = replace(encoder, channels=int(front))
-    return ModelConfig(encoder=encoder, decoder=decoder, vocabulary=VOCABULARY)
+    return ModelConfig(encoder=encoder, decoder=decoder, vocabulary=vocabulary)
 
 
 if __name__ == "__main__":

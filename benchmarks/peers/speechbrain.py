@@ -1,22 +1,25 @@
 """SpeechBrain's side, run by its own environment: python -m benchmarks.peers.speechbrain T."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
+from speechbrain.decoders.scorer import CTCScorer, ScorerBuilder
+from speechbrain.decoders.seq2seq import S2SRNNBeamSearcher, S2STransformerBeamSearcher
 from speechbrain.lobes.features import Fbank
 from speechbrain.lobes.models.convolution import ConvolutionFrontEnd
 from speechbrain.lobes.models.CRDNN import CRDNN
 from speechbrain.lobes.models.transformer.TransformerASR import TransformerASR
+from speechbrain.nnet.linear import Linear
 from speechbrain.nnet.losses import ctc_loss, kldiv_loss, nll_loss
 from speechbrain.nnet.RNN import LSTM, AttentionalRNNDecoder
 from speechbrain.processing.features import InputNormalization
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from benchmarks.peers.batches import RATE, VOCABULARY
-from benchmarks.peers.side import Architecture, run
+from benchmarks.peers.batches import RATE
+from benchmarks.peers.side import BEAM, CTC_SHARE, Architecture, run
 
 BLANK, BOS, EOS = 0, 1, 2
 
@@ -25,17 +28,17 @@ class Step(nn.Module):
     """Features and losses of one batch, as the LibriSpeech recipes put them together."""
 
     criterion: ClassVar[Callable[..., Tensor]]
+    out: Linear
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, vocabulary: int) -> None:
         super().__init__()
         self.features = Fbank(sample_rate=RATE, n_fft=512, n_mels=80)
         self.normalize = InputNormalization(norm_type="sentence")
-        self.ctc = nn.Linear(dim, VOCABULARY)
+        self.ctc = Linear(vocabulary, input_size=dim)
 
     def forward(self, wave: Tensor, wave_lens: Tensor, tokens: Tensor, token_lens: Tensor) -> Tensor:
-        relative, token_relative = wave_lens / wave_lens.max(), token_lens / token_lens.max()
-        with torch.autocast("cpu", enabled=False):
-            feats = self.normalize(self.features(wave), relative)
+        token_relative = token_lens / token_lens.max()
+        feats, relative = self.hear(wave, wave_lens)
         inputs = F.pad(tokens, (1, 0), value=BOS)
         targets = F.pad(tokens, (0, 1)).scatter(1, token_lens[:, None], EOS)
         encoded, logits = self.model(feats, inputs, relative)
@@ -49,19 +52,44 @@ class Step(nn.Module):
         loss: Tensor = 0.7 * attention + 0.3 * ctc
         return loss
 
+    def hear(self, wave: Tensor, wave_lens: Tensor) -> tuple[Tensor, Tensor]:
+        """Features, and the lengths as shares of the longest."""
+        relative = wave_lens / wave_lens.max()
+        with torch.autocast("cpu", enabled=False):
+            return self.normalize(self.features(wave), relative), relative
+
+    def end(self) -> Tensor:
+        bias: Tensor = self.out.w.bias
+        return bias[EOS]
+
+    def search(self, wave: Tensor, wave_lens: Tensor, count: int) -> list[int]:
+        feats, relative = self.hear(wave, wave_lens)
+        encoded = self.encode(feats, relative)
+        scorer = ScorerBuilder(full_scorers=[CTCScorer(self.ctc, BLANK, EOS)], weights={"ctc": CTC_SHARE})
+        ratio = (count + 1.5) / encoded.shape[1]  # the end is a step too
+        settings = {"bos_index": BOS, "eos_index": EOS, "beam_size": BEAM, "scorer": scorer}
+        settings |= {"min_decode_ratio": ratio, "max_decode_ratio": ratio, "using_eos_threshold": False}
+        return [len(best) for best in self.searcher(settings)(encoded, relative)[0]]
+
     def model(self, feats: Tensor, inputs: Tensor, relative: Tensor) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
+
+    def encode(self, feats: Tensor, relative: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def searcher(self, settings: dict[str, Any]) -> nn.Module:
         raise NotImplementedError
 
 
 class Transformer(Step):
     criterion = staticmethod(kldiv_loss)
 
-    def __init__(self, architecture: Architecture) -> None:
-        super().__init__(256)
+    def __init__(self, architecture: Architecture, vocabulary: int) -> None:
+        super().__init__(256, vocabulary)
         self.front = convolutions()
         conformer = architecture == "C"
         self.network = TransformerASR(
-            VOCABULARY,
+            vocabulary,
             input_size=640,
             d_model=256,
             nhead=4,
@@ -75,20 +103,28 @@ class Transformer(Step):
             encoder_module="conformer" if conformer else "transformer",
             attention_type="RelPosMHAXL" if conformer else "regularMHA",
         )
-        self.out = nn.Linear(256, VOCABULARY)
+        self.out = Linear(vocabulary, input_size=256)
 
     def model(self, feats: Tensor, inputs: Tensor, relative: Tensor) -> tuple[Tensor, Tensor]:
         encoded, decoded = self.network(self.front(feats), inputs, relative, pad_idx=BLANK)
         return encoded, self.out(decoded)
 
+    def encode(self, feats: Tensor, relative: Tensor) -> Tensor:
+        encoded: Tensor = self.network.encode(self.front(feats), relative)
+        return encoded
+
+    def searcher(self, settings: dict[str, Any]) -> nn.Module:
+        searcher: nn.Module = S2STransformerBeamSearcher(modules=[self.network, self.out], **settings)
+        return searcher
+
 
 class Recurrent(Step):
     criterion = staticmethod(nll_loss)
 
-    def __init__(self, front: str) -> None:
-        super().__init__(640 if front else 320)
+    def __init__(self, front: str, vocabulary: int) -> None:
+        super().__init__(640 if front else 320, vocabulary)
         self.encoder = convolved() if front else crdnn()
-        self.embed = nn.Embedding(VOCABULARY, 320)
+        self.embed = nn.Embedding(vocabulary, 320)
         self.decoder = AttentionalRNNDecoder(
             rnn_type="lstm",
             attn_type="location",
@@ -101,11 +137,19 @@ class Recurrent(Step):
             kernel_size=100,
             dropout=0.2,
         )
-        self.out = nn.Linear(320, VOCABULARY)
+        self.out = Linear(vocabulary, input_size=320)
 
     def model(self, feats: Tensor, inputs: Tensor, relative: Tensor) -> tuple[Tensor, Tensor]:
         encoded = self.encoder(feats)
         return encoded, self.out(self.decoder(self.embed(inputs), encoded, relative)[0])
+
+    def encode(self, feats: Tensor, relative: Tensor) -> Tensor:
+        encoded: Tensor = self.encoder(feats)
+        return encoded
+
+    def searcher(self, settings: dict[str, Any]) -> nn.Module:
+        searcher: nn.Module = S2SRNNBeamSearcher(self.embed, self.decoder, self.out, **settings)
+        return searcher
 
 
 def crdnn() -> nn.Module:
@@ -155,9 +199,9 @@ def convolutions() -> nn.Module:
     return front
 
 
-def build(architecture: Architecture, front: str) -> tuple[nn.Module, Optimizer]:
+def build(architecture: Architecture, front: str, vocabulary: int) -> tuple[nn.Module, Optimizer]:
     """front: `conv` puts the light front of T and C before R, in place of CRDNN's own."""
-    step = Recurrent(front) if architecture == "R" else Transformer(architecture)
+    step = Recurrent(front, vocabulary) if architecture == "R" else Transformer(architecture, vocabulary)
     return step, torch.optim.Adam(step.parameters(), lr=1e-3)
 
 
