@@ -85,6 +85,14 @@ def _mean(values: list[Tensor]) -> Tensor:
     return torch.stack([v.double() for v in values]).mean(0).to(values[-1].dtype)
 
 
+def _completed(model: Any) -> Any:
+    """Files from before recurrent encoders had norms do not speak of one: theirs have none."""
+    encoder = model.get("encoder") if isinstance(model, dict) else None
+    if not isinstance(encoder, dict) or encoder.get("kind") not in ("rnn", "gru", "lstm"):
+        return model
+    return model | {"encoder": {"norm": "none"} | encoder}
+
+
 def _assemble(path: Path, plain: dict[str, Any]) -> Saved:
     """Model with untrained weights, tokenizer, card and search of the JSON."""
     if "lm" in plain:
@@ -97,7 +105,7 @@ def _assemble(path: Path, plain: dict[str, Any]) -> Saved:
             f"{path}: its configuration lacks {', '.join(sorted(missing)) or 'a card'}; {RETRAIN}"
         )
     try:
-        config = from_plain(ModelConfig, plain["model"], "model")
+        config = from_plain(ModelConfig, _completed(plain["model"]), "model")
         tokenizer = text.from_plain(plain["tokenizer"])
         search = from_plain(SearchConfig, plain["search"], "search")
         with torch.random.fork_rng(devices=[]):  # loading draws nothing from the caller's random numbers

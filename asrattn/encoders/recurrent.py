@@ -11,7 +11,9 @@ from asrattn import lengths
 from asrattn.config import check
 from asrattn.encoders.encoded import Encoded
 from asrattn.encoders.subsampling import front, stack_pairs
-from asrattn.layers import Dropout
+from asrattn.layers import Dropout, Norm, norm, normalized
+
+RecurrentNorm = Literal["none", Norm]
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class RecurrentConfig:
                   pyramid: pairs of frames are joined before each of the first layers (Chan et al. 2016)
     factor        frames in for a frame out: 2, 4 or 8
     channels      of the convolutions
+    norm          of what the front and each layer give: layer, rms, batch (Amodei et al. 2016) or none. With one the
+                  alignment is found several times as soon
     """
 
     kind: str = ""
@@ -31,6 +35,7 @@ class RecurrentConfig:
     subsampling: Literal["conv", "vgg", "pyramid"] = "conv"
     factor: int = 4
     channels: int = 32
+    norm: RecurrentNorm = "layer"
     dropout: float = 0.2
 
     def __post_init__(self) -> None:
@@ -75,17 +80,19 @@ class RecurrentEncoder(nn.Module):
         self.dim = config.dim * (2 if config.bidirectional else 1)
         self.pyramid = 0
         self.front = None
+        self.norm: nn.Module = nn.Identity()
         inputs = features
         if config.subsampling == "pyramid":
             self.pyramid = config.factor.bit_length() - 1
         else:
             self.front = front(config.subsampling, features, config.dim, config.channels, config.factor)
+            self.norm = _norm(config.norm, config.dim)
             inputs = config.dim
         sizes = [inputs] + [self.dim] * (config.layers - 1)
         sizes = [2 * size if layer < self.pyramid else size for layer, size in enumerate(sizes)]
         cell = CELLS[config.kind]
         self.layers = nn.ModuleList(
-            RecurrentLayer(cell, size, config.dim, config.bidirectional) for size in sizes
+            RecurrentLayer(cell, size, config.dim, config.bidirectional, config.norm) for size in sizes
         )
         self.dropout = Dropout(config.dropout)
 
@@ -100,6 +107,7 @@ class RecurrentEncoder(nn.Module):
         x, middle = feats, None
         if self.front is not None:
             x, lens = self.front(x, lens)
+            x = normalized(self.norm, x, lengths.mask(lens, x.shape[1]))
         for number, layer in enumerate(self.layers):
             if number < self.pyramid:
                 x, lens = stack_pairs(x, lens)
@@ -110,21 +118,26 @@ class RecurrentEncoder(nn.Module):
 
 
 class RecurrentLayer(nn.Module):
-    """One layer, (B, T, I) -> (B, T, dim or 2·dim), zero on padding.
+    """One layer and its norm, (B, T, I) -> (B, T, dim or 2·dim), zero on padding.
 
     The backward direction is a forward one over each sequence turned around within its length. That is
     exact, and keeps the fused kernel of the LSTM on CPUs, which packed sequences lose.
     """
 
-    def __init__(self, cell: Cell, inputs: int, dim: int, bidirectional: bool):
+    def __init__(self, cell: Cell, inputs: int, dim: int, bidirectional: bool, norm: RecurrentNorm = "none"):
         super().__init__()
         directions = 2 if bidirectional else 1
         self.directions = nn.ModuleList(cell(inputs, dim) for _ in range(directions))
+        self.norm = _norm(norm, dim * directions)
 
     def forward(self, x: Tensor, lens: Tensor) -> Tensor:
         x = x.transpose(0, 1)  # time first, as the kernel wants it; between two layers it costs no copy
         outputs = [self.directions[0](x)[0]]
         if len(self.directions) == 2:
             outputs.append(lengths.reverse(self.directions[1](lengths.reverse(x, lens))[0], lens))
-        real = lengths.mask(lens, len(x)).t()[..., None]
-        return (torch.cat(outputs, dim=-1) * real).transpose(0, 1)
+        real = lengths.mask(lens, len(x)).t()
+        return (normalized(self.norm, torch.cat(outputs, dim=-1), real) * real[..., None]).transpose(0, 1)
+
+
+def _norm(kind: RecurrentNorm, dim: int) -> nn.Module:
+    return nn.Identity() if kind == "none" else norm(kind, dim)

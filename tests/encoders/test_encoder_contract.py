@@ -44,6 +44,11 @@ VARIANTS += [
     for member, factor in ((LSTMEncoderConfig, 4), (TransformerEncoderConfig, 2), (CNNEncoderConfig, 8))
 ]
 VARIANTS += [small(TransformerEncoderConfig, norm="rms"), small(EBranchformerConfig, norm="rms")]
+VARIANTS += [
+    small(LSTMEncoderConfig, norm=norm, subsampling=subsampling)
+    for norm in ("none", "rms", "batch")
+    for subsampling in ("conv", "pyramid")
+]
 VARIANTS += [small(ConformerConfig, convolution_norm=norm) for norm in ("batch", "rms")]
 VARIANTS += [small(CNNEncoderConfig, norm=norm) for norm in ("batch", "rms")]
 VARIANTS += [
