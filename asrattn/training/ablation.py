@@ -4,6 +4,7 @@ import itertools
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ class Run(NamedTuple):
 
 def variants(texts: Sequence[str], recipe: Recipe) -> tuple[Variant, ...]:
     """`decoder.attention=dot,location+heads=4`: one setting's values, a kind where it is a set of settings, to which +
-    adds others below it. Of several texts, every combination.
+    adds others below it, lists in brackets: encoder=lstm,conformer+rates=[1,2,1]. Of several texts, every combination.
 
     Raises ConfigError for what the recipe does not take.
     """
@@ -83,7 +84,7 @@ def _axis(text: str, recipe: Recipe) -> list[Variant]:
     check(bool(path and equals and values), f"--over {text}: write it as NAME=A,B,C")
     place, value = _find(path, to_plain(recipe))
     found = []
-    for name in (each.strip() for each in values.split(",")):
+    for name in (each.strip() for each in re.split(r",(?![^\[]*\])", values)):  # none within [1,2]
         first, *more = name.split("+")
         below = f"{place}.kind" if isinstance(value, Mapping) else place
         found.append(Variant(name, (f"{below}={first}", *(f"{place}.{each}" for each in more))))

@@ -36,6 +36,12 @@ def test_kinds_with_settings_of_their_own() -> None:
     assert decoder.attention.kernel == 5
 
 
+def test_a_list_in_brackets_is_one_value() -> None:
+    found = ablation.variants(["encoder=lstm,conformer+rates=[1,2,1]+layers=3"], RECIPE)
+    assert [v.name for v in found] == ["lstm", "conformer+rates=[1,2,1]+layers=3"]
+    assert override(RECIPE, found[1].settings).model.encoder.rates == (1, 2, 1)
+
+
 def test_plain_settings_and_combinations() -> None:
     found = ablation.variants(["train.ema=0,0.9", "model.encoder.dim=4,8"], RECIPE)
     assert [v.name for v in found] == ["0 4", "0 8", "0.9 4", "0.9 8"]
