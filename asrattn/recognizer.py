@@ -28,7 +28,7 @@ from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search
 from asrattn.segments import Stretch
 from asrattn.streaming import Stream
 from asrattn.text import EOS, clean
-from asrattn.transcript import Evaluation, Explanation, Failure, Outcome, Transcript, guard
+from asrattn.transcript import Evaluation, Explanation, Failure, Outcome, Piece, Reading, Transcript, guard
 from asrattn.transcript.guard import Doubts
 from asrattn.transcript.words import Frames, Witness, Word, evidence, groups, listen, times
 
@@ -38,15 +38,15 @@ _PIECES = 1000  # at most, so that a long row of broken files is told soon
 
 
 class _Heard(NamedTuple):
-    """What was heard in a piece, and its words where they are asked for."""
+    """What was heard in a piece, what the search found there, and the words where they are asked for."""
 
     tokens: tuple[int, ...]
-    score: float
     flags: tuple[str, ...]
+    found: list[Hypothesis]
     words: list[Word]
 
 
-class _Piece(NamedTuple):
+class _Part(NamedTuple):
     """A part of a stretch. Without a wave it is the stretch's end, a bad one where there is a message."""
 
     stretch: Stretch
@@ -104,16 +104,14 @@ class Recognizer:
         pieces = self._pieces(map(_stretch, sources))
         search = search or self.search
         batch_seconds = batch_seconds or BATCH_SECONDS[self.device.type]
-        done: list[_Heard] = []  # of the stretch at hand
+        done: list[tuple[float, _Heard]] = []  # of the stretch at hand, with the seconds at which they begin
         samples = 0
         while window := _take(pieces, round(_BATCHES * batch_seconds * self.rate)):
             read = [p.wave for p in window if p.wave is not None]
             decoded = self._decode_sorted(read, search, batch_seconds, words)
             for stretch, wave, message in window:
                 if wave is not None:
-                    heard = next(decoded)
-                    late = [word.later(samples / self.rate) for word in heard.words]
-                    done.append(heard._replace(words=late))
+                    done.append((samples / self.rate, next(decoded)))
                     samples += len(wave)
                     continue
                 yield self._outcome(stretch, message, done, samples / self.rate)
@@ -233,26 +231,36 @@ class Recognizer:
         found: list[float] = ((nats * counted).sum(1) / (counts + 1)).tolist()
         return found
 
-    def _outcome(self, stretch: Stretch, message: str, done: list[_Heard], seconds: float) -> Outcome:
+    def _outcome(
+        self, stretch: Stretch, message: str, done: list[tuple[float, _Heard]], seconds: float
+    ) -> Outcome:
         if message:
             return Failure(stretch.id, stretch.path, message)
-        text = clean(self._joint.join(self.tokenizer.decode(heard.tokens) for heard in done))
-        words = tuple(word for heard in done for word in heard.words)
-        flags = tuple(dict.fromkeys(flag for heard in done for flag in heard.flags))
-        score = sum(heard.score for heard in done)
-        return Transcript(stretch.id, stretch.path, text, score, seconds, words, flags)
+        text = clean(self._joint.join(self.tokenizer.decode(heard.tokens) for _, heard in done))
+        score = sum(heard.found[0].score for _, heard in done)
+        words = tuple(word.later(start) for start, heard in done for word in heard.words)
+        flags = tuple(dict.fromkeys(flag for _, heard in done for flag in heard.flags))
+        ends = [*(start for start, _ in done[1:]), seconds]
+        pieces = tuple(
+            Piece(start, end, tuple(map(self._reading, heard.found)))
+            for (start, heard), end in zip(done, ends, strict=True)
+        )
+        return Transcript(stretch.id, stretch.path, text, score, seconds, words, flags, pieces)
 
-    def _pieces(self, stretches: Iterable[Stretch]) -> Iterator[_Piece]:
+    def _reading(self, found: Hypothesis) -> Reading:
+        return Reading(clean(self.tokenizer.decode(found.tokens)), found.score, found.parts)
+
+    def _pieces(self, stretches: Iterable[Stretch]) -> Iterator[_Part]:
         for stretch in stretches:
             message = ""
             try:
                 for wave in segments.read(stretch, self.rate):
                     if trouble := self.trouble(wave):
                         raise AudioError(f"{stretch.path}: {trouble}")
-                    yield _Piece(stretch, wave)
+                    yield _Part(stretch, wave)
             except AudioError as error:
                 message = str(error)
-            yield _Piece(stretch, None, message)
+            yield _Part(stretch, None, message)
 
     def _decode_sorted(
         self, waves: list[Wave], search: SearchConfig, batch_seconds: float, words: bool
@@ -279,18 +287,20 @@ class Recognizer:
 
     def _hear(self, waves: list[Wave], search: SearchConfig, words: bool) -> list[_Heard]:
         enc, log_probs = self.encode(waves)
-        best = [hypotheses[0] for hypotheses in self._search(enc, log_probs, search)]
+        found = self._search(enc, log_probs, search)
         asked = search.ctc > 0
         verdicts = [
-            guard.judge(best[b], log_probs[b, :count] if asked else None, waves[b], self.rate, self._doubts)
+            guard.judge(
+                found[b][0], log_probs[b, :count] if asked else None, waves[b], self.rate, self._doubts
+            )
             for b, count in enumerate(enc.lens.tolist())
         ]
-        spoken: list[list[Word]] = [[] for _ in best]
+        spoken: list[list[Word]] = [[] for _ in found]
         if words:
             spoken = self._timed(self.witness(waves, enc, log_probs, [v.tokens for v in verdicts]))
         return [
-            _Heard(verdict.tokens, hypothesis.score, verdict.flags, found)
-            for verdict, hypothesis, found in zip(verdicts, best, spoken, strict=True)
+            _Heard(verdict.tokens, verdict.flags, hypotheses, timed)
+            for verdict, hypotheses, timed in zip(verdicts, found, spoken, strict=True)
         ]
 
     def trouble(self, wave: Wave) -> str:
@@ -338,9 +348,9 @@ def _stretch(source: Path | Utterance) -> Stretch:
     return Stretch(str(source), Path(source))
 
 
-def _take(pieces: Iterator[_Piece], samples: int) -> list[_Piece]:
+def _take(pieces: Iterator[_Part], samples: int) -> list[_Part]:
     """The next pieces, until they hold so many samples."""
-    window: list[_Piece] = []
+    window: list[_Part] = []
     for piece in itertools.islice(pieces, _PIECES):
         window.append(piece)
         samples -= 0 if piece.wave is None else len(piece.wave)

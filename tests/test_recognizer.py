@@ -135,12 +135,19 @@ class TestLongFiles:
         path = tiny.sound(tmp_path / "long.wav", 70.0)
         cut = list(recognizer_module.waves(path, tiny.RATE))
         assert len(cut) >= 3
-        search = SearchConfig(beam=2, max_length=0.05)
+        search = SearchConfig(beam=2, nbest=2, max_length=0.05)
         (found,) = transcripts(recognizer.transcribe([path], search, batch_seconds=20.0))
-        best = [recognizer.recognize([wave], search)[0][0] for wave in cut]
+        each = [recognizer.recognize([wave], search)[0] for wave in cut]
+        best = [hypotheses[0] for hypotheses in each]
         texts = [recognizer.tokenizer.decode(hypothesis.tokens) for hypothesis in best]
         assert found.text == " ".join(" ".join(texts).split())
         assert found.seconds == pytest.approx(70.0)
+        ends = np.cumsum([len(wave) / tiny.RATE for wave in cut])
+        assert [piece.end for piece in found.pieces] == pytest.approx(ends)
+        assert [piece.start for piece in found.pieces] == pytest.approx([0.0, *ends[:-1]])
+        for piece, hypotheses in zip(found.pieces, each, strict=True):
+            assert [r.score for r in piece.readings] == pytest.approx([h.score for h in hypotheses], rel=1e-4)
+            assert [set(r.parts) for r in piece.readings] == [{"attention", "ctc"}] * 2
 
     def test_memory_stays_bounded(
         self, recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,22 @@ from numpy.typing import NDArray
 from asrattn.transcript.words import Word
 
 
+class Reading(NamedTuple):
+    """One way to hear a piece: its text, the search's score, and the log-probabilities that each part of it gives."""
+
+    text: str
+    score: float
+    parts: dict[str, float]
+
+
+class Piece(NamedTuple):
+    """What the search found between two times, in seconds: its readings, best first, before `guard` doubts them."""
+
+    start: float
+    end: float
+    readings: tuple[Reading, ...]
+
+
 @dataclass(frozen=True)
 class Transcript:
     """What was said in one file or utterance.
@@ -19,6 +35,7 @@ class Transcript:
     seconds   length of the audio
     words     of the text, with their times, where they were asked for
     flags     what is to be said of it: silence, repeated, skipped, doubtful; see `guard`
+    pieces    into which it was cut; one, unless it is longer than 30 s
     """
 
     id: str
@@ -28,6 +45,7 @@ class Transcript:
     seconds: float
     words: tuple[Word, ...] = ()
     flags: tuple[str, ...] = ()
+    pieces: tuple[Piece, ...] = ()
 
 
 @dataclass(frozen=True)

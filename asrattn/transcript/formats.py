@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 
-from asrattn.transcript import Transcript
+from asrattn.transcript import Reading, Transcript
 from asrattn.transcript.words import Word
 
 Format = Literal["txt", "json", "srt", "vtt", "ctm", "textgrid"]
@@ -41,12 +41,11 @@ def write(transcript: Transcript, form: Format) -> str:
 
 def plain(transcript: Transcript) -> dict[str, object]:
     """What JSON can hold. Times in seconds."""
-    score = round(transcript.score, 4) if math.isfinite(transcript.score) else None
     found: dict[str, object] = {
         "id": _name(transcript),
         "path": str(transcript.path),
         "text": transcript.text,
-        "score": score,
+        "score": _number(transcript.score),
         "seconds": round(transcript.seconds, 3),
     }
     if transcript.flags:
@@ -56,7 +55,21 @@ def plain(transcript: Transcript) -> dict[str, object]:
         | ({} if w.confidence is None else {"confidence": round(w.confidence, 4)})
         for w in transcript.words
     ]
+    if transcript.pieces:
+        found["pieces"] = [
+            {"start": round(p.start, 3), "end": round(p.end, 3), "nbest": list(map(_reading, p.readings))}
+            for p in transcript.pieces
+        ]
     return found
+
+
+def _reading(reading: Reading) -> dict[str, object]:
+    parts = {name: _number(value) for name, value in reading.parts.items()}
+    return {"text": reading.text, "score": _number(reading.score), "parts": parts}
+
+
+def _number(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None
 
 
 def _name(transcript: Transcript) -> str:

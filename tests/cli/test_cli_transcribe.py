@@ -96,9 +96,18 @@ class TestWhatComesOut:
         assert [line["path"] for line in lines][1] == str(folder / "b.wav")
         assert [line["seconds"] for line in lines] == pytest.approx([0.7, 1.0, 1.3], abs=0.02)
         assert all(line["score"] < 0 for line in lines)
+        assert [len(line["pieces"][0]["nbest"]) for line in lines] == [1] * 3
         assert [line["text"] for line in lines] == [
             line.split("\t")[1] for line in run(capsys, model, folder)[1]
         ]
+
+    def test_several_readings(self, capsys, model: Path, folder: Path) -> None:
+        for line in run(capsys, model, folder, "--format", "json", "--nbest", "3")[1]:
+            told = json.loads(line)
+            scores = [reading["score"] for reading in told["pieces"][0]["nbest"]]
+            assert len(scores) == 3
+            assert scores == sorted(scores, reverse=True)
+            assert scores[0] == told["score"]
 
     @pytest.mark.parametrize("form", ["txt", "json"])
     def test_a_file_for_each_sound(

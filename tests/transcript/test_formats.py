@@ -1,7 +1,9 @@
 """Transcripts as others read them."""
 
 import json
+import math
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn.cli import spoken
-from asrattn.transcript import Transcript, formats
+from asrattn.transcript import Piece, Reading, Transcript, formats
 from asrattn.transcript.formats import FORMATS, LINE, LINES, LONGEST, PAUSE, subtitles, write
 from asrattn.transcript.words import Word
 
@@ -36,6 +38,18 @@ def test_json() -> None:
             {"word": "<you>", "start": 3.0, "end": 3.4},
         ],
     }
+
+
+def test_what_the_search_found_stands_in_the_json() -> None:
+    readings = (
+        Reading("good day", -1.23456, {"attention": -1.0, "ctc": -math.inf}),
+        Reading("good bay", -2.0, {"attention": -2.0, "ctc": -1.5}),
+    )
+    told = json.loads(write(replace(NOTHING, pieces=(Piece(0.0, 2.0, readings),)), "json"))
+    best, second = told["pieces"][0].pop("nbest")
+    assert told["pieces"] == [{"start": 0.0, "end": 2.0}]
+    assert best == {"text": "good day", "score": -1.2346, "parts": {"attention": -1.0, "ctc": None}}
+    assert second["text"] == "good bay"
 
 
 def test_an_utterance_goes_by_its_id() -> None:
