@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,10 +51,13 @@ def run(args: argparse.Namespace) -> int:
     cache = tuning.encode(recognizer, bar)
     if len(cache.utterances) < len(utterances):
         _log.warning("%d long utterances were left out", len(utterances) - len(cache.utterances))
-    chosen, beams = tuning.tune(recognizer, cache, args.rtf, lambda trial: print(line(trial), flush=True))
+    names = [fusion.name for fusion in recognizer.scorers]
+    chosen, beams = tuning.tune(
+        recognizer, cache, args.rtf, lambda trial: print(line(trial, names), flush=True)
+    )
     if args.rtf and chosen.rtf > args.rtf:
         _log.warning("no beam keeps to --rtf %g; the cheapest is taken", args.rtf)
-    print(f"chosen  {line(chosen)}")
+    print(f"chosen  {line(chosen, names)}")
     target = args.out or args.model
     card = recognizer.card | {"tuned": told(chosen, recognizer, args.dev)}
     card["doubts"] = tuning.doubts(cache, chosen).to_plain()
@@ -68,9 +72,10 @@ def run(args: argparse.Namespace) -> int:
 CHOSEN = ("beam", "ctc", "length_bonus", "normalize")
 
 
-def line(trial: "Trial") -> str:
+def line(trial: "Trial", names: Sequence[str]) -> str:
+    """names: of the fused scorers."""
     settings = "  ".join(f"{name} {getattr(trial.search, name):g}" for name in CHOSEN)
-    fused = "".join(f"  lm {weight:g}" for weight in trial.weights)
+    fused = "".join(f"  {name} {weight:g}" for name, weight in zip(names, trial.weights, strict=True))
     rates = (
         f"WER {100 * trial.words.rate:.2f} %  CER {100 * trial.characters.rate:.2f} %  RTF {trial.rtf:.4f}"
     )

@@ -53,19 +53,23 @@ class Step(nn.Module):
         bias: Tensor = (out if isinstance(out, Linear) else out[-1]).bias
         return bias[EOS]
 
-    def search(self, wave: Tensor, wave_lens: Tensor, count: int) -> list[int]:
+    def search(self, wave: Tensor, wave_lens: Tensor, count: int, beam: int = BEAM) -> list[int]:
         encoded = self.model.encode(wave, wave_lens)
         ctc = self.model.ctc_log_probs(encoded.output)
         limit = (count + 0.5) / encoded.output.shape[1]
-        config = SearchConfig(BEAM, ctc=CTC_SHARE, min_length=count, max_length=limit)
+        config = SearchConfig(beam, ctc=CTC_SHARE, min_length=count, max_length=limit)
         found = beam_search(self.model.decoder, encoded.output, encoded.lens, ctc, config)
         return [len(best.tokens) for best, *_ in found]
 
 
 def build(architecture: Architecture, front: str, vocabulary: int) -> tuple[nn.Module, Optimizer]:
+    model = step(architecture, front, vocabulary)
+    return model, optimizers.build(AdamWConfig(), model, fused=True)
+
+
+def step(architecture: Architecture, front: str, vocabulary: int) -> Step:
     """front: the number of channels of the convolutions."""
-    model = SpeechModel(_config(architecture, front, vocabulary))
-    return Step(model), optimizers.build(AdamWConfig(), model, fused=True)
+    return Step(SpeechModel(_config(architecture, front, vocabulary)))
 
 
 def operations(architecture: Architecture, front: str, bf16: bool, seconds: float) -> float:
