@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +14,10 @@ from torch import Tensor
 
 from asrattn import checkpoint, doctor, segments
 from asrattn.audio.sound import Wave
+from asrattn.audio.speech import Finder, by_level
 from asrattn.card import Meter
 from asrattn.checkpoint import Saved
+from asrattn.config import Plain
 from asrattn.doctor import Looks
 from asrattn.encoders import Encoded
 from asrattn.errors import AudioError, ConfigError
@@ -25,7 +27,7 @@ from asrattn.lm.scorers import Model
 from asrattn.manifest import Utterance
 from asrattn.scoring.confidence import Calibration, Evidence, raw
 from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search
-from asrattn.segments import Stretch
+from asrattn.segments import LONGEST, Stretch
 from asrattn.streaming import Stream
 from asrattn.text import EOS, clean
 from asrattn.transcript import Evaluation, Explanation, Failure, Outcome, Piece, Reading, Transcript, guard
@@ -34,6 +36,7 @@ from asrattn.transcript.words import Frames, Witness, Word, evidence, groups, li
 
 BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}  # a CPU's caches like small batches, a GPU is idle with them
 _BATCHES = 8  # read ahead and sorted by length: little padding, bounded memory
+SHORT = 3.0  # seconds that any model can read
 _PIECES = 1000  # at most, so that a long row of broken files is told soon
 
 
@@ -46,11 +49,19 @@ class _Heard(NamedTuple):
     words: list[Word]
 
 
+class _Placed(NamedTuple):
+    """And where in the stretch, in seconds."""
+
+    start: float
+    end: float
+    heard: _Heard
+
+
 class _Part(NamedTuple):
-    """A part of a stretch. Without a wave it is the stretch's end, a bad one where there is a message."""
+    """A piece of a stretch. Without one it is the stretch's end, a bad one where there is a message."""
 
     stretch: Stretch
-    wave: Wave | None
+    piece: segments.Piece | None
     message: str = ""
 
 
@@ -61,6 +72,8 @@ class Recognizer:
         self.model, self.tokenizer, self.card, self.search = saved
         self.device = device
         self.scorers: tuple[Fusion, ...] = ()
+        self.find: Finder = by_level  # speech, in what is longer than can be read at once
+        self.longest = _longest(self.card)
         self.rate: int = self.model.config.frontend.rate
         lens = self._encoder_lens(torch.arange(self.rate))
         self._shortest = int((lens < 1).sum())  # samples that make an encoder frame
@@ -95,8 +108,8 @@ class Recognizer:
     ) -> Iterator[Outcome]:
         """Transcripts of files, or of a manifest's utterances, in their order; read as they are needed.
 
-        Any length and rate; what is longer than 30 s is cut at pauses and joined again. What cannot be transcribed
-        gives a Failure and never stops the others.
+        Any length and rate; what is longer than `longest` is cut at pauses and joined again, and where nobody speaks
+        for long it is not listened to. What cannot be transcribed gives a Failure and never stops the others.
 
         batch_seconds   padded audio decoded at once; none for what suits the device
         words           whether the words are wanted with their times
@@ -104,15 +117,16 @@ class Recognizer:
         pieces = self._pieces(map(_stretch, sources))
         search = search or self.search
         batch_seconds = batch_seconds or BATCH_SECONDS[self.device.type]
-        done: list[tuple[float, _Heard]] = []  # of the stretch at hand, with the seconds at which they begin
+        done: list[_Placed] = []  # of the stretch at hand
         samples = 0
         while window := _take(pieces, round(_BATCHES * batch_seconds * self.rate)):
-            read = [p.wave for p in window if p.wave is not None]
-            decoded = self._decode_sorted(read, search, batch_seconds, words)
-            for stretch, wave, message in window:
-                if wave is not None:
-                    done.append((samples / self.rate, next(decoded)))
-                    samples += len(wave)
+            spoken = [p.piece.wave for p in window if p.piece and p.piece.spoken]
+            decoded = self._decode_sorted(spoken, search, batch_seconds, words)
+            for stretch, piece, message in window:
+                if piece:
+                    start, samples = samples, samples + len(piece.wave)
+                    if piece.spoken:
+                        done.append(_Placed(start / self.rate, samples / self.rate, next(decoded)))
                     continue
                 yield self._outcome(stretch, message, done, samples / self.rate)
                 done, samples = [], 0
@@ -231,20 +245,14 @@ class Recognizer:
         found: list[float] = ((nats * counted).sum(1) / (counts + 1)).tolist()
         return found
 
-    def _outcome(
-        self, stretch: Stretch, message: str, done: list[tuple[float, _Heard]], seconds: float
-    ) -> Outcome:
+    def _outcome(self, stretch: Stretch, message: str, done: list[_Placed], seconds: float) -> Outcome:
         if message:
             return Failure(stretch.id, stretch.path, message)
-        text = clean(self._joint.join(self.tokenizer.decode(heard.tokens) for _, heard in done))
-        score = sum(heard.found[0].score for _, heard in done)
-        words = tuple(word.later(start) for start, heard in done for word in heard.words)
-        flags = tuple(dict.fromkeys(flag for _, heard in done for flag in heard.flags))
-        ends = [*(start for start, _ in done[1:]), seconds]
-        pieces = tuple(
-            Piece(start, end, tuple(map(self._reading, heard.found)))
-            for (start, heard), end in zip(done, ends, strict=True)
-        )
+        text = clean(self._joint.join(self.tokenizer.decode(p.heard.tokens) for p in done))
+        score = sum(p.heard.found[0].score for p in done)
+        words = tuple(word.later(p.start) for p in done for word in p.heard.words)
+        flags = tuple(dict.fromkeys(flag for p in done for flag in p.heard.flags)) if done else ("silence",)
+        pieces = tuple(Piece(p.start, p.end, tuple(map(self._reading, p.heard.found))) for p in done)
         return Transcript(stretch.id, stretch.path, text, score, seconds, words, flags, pieces)
 
     def _reading(self, found: Hypothesis) -> Reading:
@@ -254,10 +262,10 @@ class Recognizer:
         for stretch in stretches:
             message = ""
             try:
-                for wave in segments.read(stretch, self.rate):
-                    if trouble := self.trouble(wave):
+                for piece in segments.read(stretch, self.rate, self.longest, self.find):
+                    if trouble := self.trouble(piece.wave):
                         raise AudioError(f"{stretch.path}: {trouble}")
-                    yield _Part(stretch, wave)
+                    yield _Part(stretch, piece)
             except AudioError as error:
                 message = str(error)
             yield _Part(stretch, None, message)
@@ -335,9 +343,15 @@ class Recognizer:
         return tokens, counts
 
 
+def _longest(card: Mapping[str, Plain]) -> float:
+    """Seconds that a model can read at once: it was trained on hardly anything longer."""
+    known = card.get("longest_seconds")
+    return min(max(known, SHORT), LONGEST) if isinstance(known, float) else LONGEST
+
+
 def waves(source: Path | Utterance, rate: int) -> Iterator[Wave]:
     """What a file or utterance holds, in the pieces in which it is recognised. Raises AudioError."""
-    return segments.read(_stretch(source), rate)
+    return (piece.wave for piece in segments.read(_stretch(source), rate))
 
 
 def _stretch(source: Path | Utterance) -> Stretch:
@@ -353,7 +367,7 @@ def _take(pieces: Iterator[_Part], samples: int) -> list[_Part]:
     window: list[_Part] = []
     for piece in itertools.islice(pieces, _PIECES):
         window.append(piece)
-        samples -= 0 if piece.wave is None else len(piece.wave)
+        samples -= len(piece.piece.wave) if piece.piece else 0
         if samples <= 0:
             break
     return window

@@ -12,9 +12,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from asrattn.audio.sound import Wave
-from asrattn.segments import LONGEST, quietest
-from asrattn.transcript.guard import silent
-from asrattn.transcript.words import HOP, Word, levels, threshold
+from asrattn.audio.speech import HOP, levels, silent, threshold
+from asrattn.segments import quietest
+from asrattn.transcript.words import Word
 
 STEP = 0.32  # seconds of new sound between two readings
 HOLD = 0.08  # seconds at the end that are not read yet: the word in them may just be beginning
@@ -44,6 +44,7 @@ class Reader(Protocol):
     """The side of a recognizer that a stream sees."""
 
     rate: int
+    longest: float  # seconds that are read at once
 
     def glance(self, wave: Wave, beam: int) -> str: ...
 
@@ -103,8 +104,8 @@ class Stream:
             self._skip(len(self._buffer) - round(LEAD * self._rate))
         elif (len(heard) - 1 - loud[-1]) * HOP >= PAUSE:
             yield from self._end(len(self._buffer))
-        elif len(self._buffer) >= LONGEST * self._rate:
-            yield from self._end(quietest(self._buffer, self._rate, LONGEST / 2, LONGEST))
+        elif len(self._buffer) >= (longest := self._reader.longest) * self._rate:
+            yield from self._end(quietest(self._buffer, self._rate, longest / 2, longest))
         else:
             yield from self._partly()
 

@@ -12,8 +12,9 @@ import soundfile
 import tiny
 import torch
 
+from asrattn import audio, segments
 from asrattn import recognizer as recognizer_module
-from asrattn import segments
+from asrattn.checkpoint import Saved
 from asrattn.errors import AudioError, CheckpointError, ConfigError
 from asrattn.manifest import Utterance
 from asrattn.recognizer import Recognizer
@@ -209,8 +210,8 @@ class TestBadFiles:
     def test_a_long_file_that_breaks_in_its_middle(
         self, recognizer: Recognizer, sounds: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def broken(stretch: segments.Stretch, rate: int) -> Iterator[np.ndarray]:
-            yield tiny.wave(1.0)
+        def broken(stretch: segments.Stretch, *rest: object) -> Iterator[segments.Piece]:
+            yield segments.Piece(tiny.wave(1.0))
             if stretch.path == sounds[1]:
                 raise AudioError(f"{stretch.path}: is cut short")
 
@@ -221,6 +222,28 @@ class TestBadFiles:
         assert isinstance(third, Transcript)
         assert first.text == third.text
         assert first.seconds == third.seconds == 1.0
+
+    def test_where_nobody_speaks_it_does_not_listen(
+        self, recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(recognizer, "longest", 5.0)
+        quiet = 1e-3 * np.random.default_rng(0).standard_normal(12 * tiny.RATE).astype(np.float32)
+        said = tiny.wave(3.0)
+        for name, wave in (("quiet", quiet), ("late", np.concatenate([quiet, said]))):
+            audio.write(tmp_path / f"{name}.wav", wave, tiny.RATE)
+        paths = [tmp_path / "quiet.wav", tmp_path / "late.wav"]
+        nothing, late = transcripts(recognizer.transcribe(paths, words=True))
+        assert (nothing.text, nothing.flags, nothing.pieces) == ("", ("silence",), ())
+        assert nothing.seconds == pytest.approx(12.0)
+        assert late.seconds == pytest.approx(15.0)
+        assert late.text
+        assert 9.0 <= late.pieces[0].start <= 12.0
+        assert all(late.pieces[0].start <= w.start <= w.end <= 15.0 for w in late.words)
+
+    def test_a_model_reads_what_it_was_trained_on_at_once(self) -> None:
+        for known, longest in ((6.1, 6.1), (0.8, recognizer_module.SHORT), (90.0, segments.LONGEST)):
+            saved = Saved(tiny.model(), tiny.TOKENIZER, tiny.card() | {"longest_seconds": known}, tiny.SEARCH)
+            assert Recognizer(saved, torch.device("cpu")).longest == longest
 
     @pytest.mark.parametrize("samples", [0, 1, 199])
     def test_waves_that_are_too_short(self, recognizer: Recognizer, samples: int) -> None:

@@ -14,7 +14,7 @@ from asrattn.segments import Stretch
 
 
 def pieces(path: Path, *where: float, rate: int = tiny.RATE, longest: float = 3.0) -> list[np.ndarray]:
-    return list(segments.read(Stretch("x", path, *where), rate, longest))
+    return [piece.wave for piece in segments.read(Stretch("x", path, *where), rate, longest)]
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +60,30 @@ def test_at_another_rate_nothing_is_lost_either(long: Path, rate: int) -> None:
 
 
 def test_cuts_lie_in_the_pauses(tmp_path: Path) -> None:
-    wave = 0.3 * np.random.default_rng(0).standard_normal(20 * tiny.RATE).clip(-1, 1)
+    loud = 0.2 + 0.15 * np.sin(np.arange(20 * tiny.RATE) / 800)  # what never changes would be taken for noise
+    wave = loud * np.random.default_rng(0).standard_normal(20 * tiny.RATE).clip(-1, 1)
     pauses = [2.3, 4.6, 6.7, 8.9, 11.2, 13.5, 15.8, 17.9]
     for pause in pauses:
         wave[round((pause - 0.15) * tiny.RATE) : round((pause + 0.15) * tiny.RATE)] *= 0.01
     audio.write(tmp_path / "a.wav", wave.astype(np.float32), tiny.RATE)
     cuts = np.cumsum([len(piece) for piece in pieces(tmp_path / "a.wav")])[:-1] / tiny.RATE
     np.testing.assert_allclose(cuts, pauses, atol=0.1)
+
+
+@pytest.mark.parametrize(("before", "silence", "after"), [(4.0, 6.0, 1.0), (0.0, 9.0, 2.0), (2.5, 20.0, 0.0)])
+def test_long_silence_is_a_piece_of_its_own(
+    tmp_path: Path, before: float, silence: float, after: float
+) -> None:
+    quiet = 1e-3 * np.random.default_rng(0).standard_normal(round(silence * tiny.RATE)).astype(np.float32)
+    said = [tiny.wave(seconds, seed=7) + 0.05 for seconds in (before, after)]
+    whole = np.concatenate([said[0], quiet, said[1]])
+    audio.write(tmp_path / "a.wav", whole, tiny.RATE)
+    found = list(segments.read(Stretch("x", tmp_path / "a.wav"), tiny.RATE, 5.0))
+    joined = np.concatenate([piece.wave for piece in found])
+    np.testing.assert_allclose(joined, whole, atol=1e-4)
+    spoken = sum(len(piece.wave) for piece in found if piece.spoken) / tiny.RATE
+    assert before + after <= spoken + 0.01 <= before + after + segments.SILENCE + 2 * segments.EDGE
+    assert any(not piece.spoken for piece in found)
 
 
 def test_bad_files_are_told(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_stable_words_stay_until_the_end(recognizer: Recognizer) -> None:
 
 
 def test_without_pauses_memory_stays_flat(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "LONGEST", 4.0)
+    monkeypatch.setattr(recognizer, "longest", 4.0)
     stream = recognizer.stream()
     longest, finals = 0, []
     for i in range(0, 20 * tiny.RATE, 4000):

@@ -50,7 +50,7 @@ def _file(path: Path, rate: int) -> Iterator["Wave"]:
     from asrattn.segments import Stretch
 
     size = round(CHUNK * rate)
-    for wave in segments.read(Stretch(str(path), path), rate):
+    for wave, _ in segments.read(Stretch(str(path), path), rate):
         yield from (wave[i : i + size] for i in range(0, len(wave), size))
 
 

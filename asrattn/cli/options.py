@@ -23,6 +23,7 @@ T = TypeVar("T")
 LM_WEIGHT = 0.3
 HOTWORD_WEIGHT = 0.5
 LM_UNITS = ("word", "char", "token")
+VADS = ("level", "silero", "off")
 FEW = 20  # no bar for so few
 
 
@@ -77,6 +78,12 @@ def add_recognition(parser: "argparse._ActionsContainer") -> None:
         metavar="W",
         help=f"earned by each token of a hotword, in nats (default: {HOTWORD_WEIGHT:g})",
     )
+    parser.add_argument(
+        "--vad",
+        choices=VADS,
+        default=VADS[0],
+        help="what finds speech in long files: level (default), silero (pip install asrattn[vad]), or off",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     add_threads(parser)
 
@@ -123,6 +130,7 @@ def add_threads(parser: "argparse._ActionsContainer") -> None:
 
 def recognizer(args: argparse.Namespace) -> tuple["Recognizer", "SearchConfig"]:
     """The model a command names, and its search with the command's changes."""
+    from asrattn.audio import speech
     from asrattn.lm.hotwords import Hotwords
     from asrattn.recognizer import Recognizer
 
@@ -131,6 +139,7 @@ def recognizer(args: argparse.Namespace) -> tuple["Recognizer", "SearchConfig"]:
     for path, weight in _weighted(args):
         oov = None if args.lm_oov is None else -args.lm_oov
         loaded.fuse(language_model(path, args.lm_units), weight, path.name, oov)
+    loaded.find = speech.finder(args.vad)
     if args.hotwords:
         loaded.fuse(Hotwords.read(args.hotwords), args.hotword_weight, "hotwords")
     names = ("beam", "ctc", "length_bonus")

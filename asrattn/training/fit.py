@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
@@ -33,6 +34,7 @@ from asrattn.training.validation import Validation
 
 log = logging.getLogger(__name__)
 
+LONG = 0.99  # share of the utterances trained on that a model is taken to know the length of
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 TRACES = (storage.LAST, storage.EARLIER, MODEL, "metrics.csv")  # what shows that a folder holds a run
 
@@ -91,7 +93,7 @@ def fit(
         nodes,
         accelerator,
         parallel.strategy(sharing, devices * nodes, recipe.loss),
-        [*_callbacks(recipe, out, module, served, _known(recipe, data, init, command)), *callbacks],
+        [*_callbacks(recipe, out, module, served, _known(recipe, data, served, init, command)), *callbacks],
     )
     _run(trainer, module, served, last)
     return out / MODEL
@@ -111,11 +113,14 @@ def _build(recipe: Recipe, vocabulary: int, seed: int) -> SpeechModel:
     return SpeechModel(replace(recipe.model, vocabulary=vocabulary))
 
 
-def _known(recipe: Recipe, data: Path, init: Path | None, command: Sequence[str]) -> dict[str, Plain]:
+def _known(
+    recipe: Recipe, data: Path, served: SpeechData, init: Path | None, command: Sequence[str]
+) -> dict[str, Plain]:
     """What the card says of a run from its start; taken now, since the files may change while it goes on."""
     if not corpora.first_process():
         return {}  # it writes no card
     known: dict[str, Plain] = {"commit": card.commit(), "recipe": to_plain(recipe)}
+    known["longest_seconds"] = round(float(np.quantile(served.seconds, LONG)), 1)
     if init:
         known["init"] = {"file": str(init), "fingerprint": fingerprint.of_file(init)}
     return known | {"data": corpora.fingerprints(data), "command": list(command), "versions": card.versions()}

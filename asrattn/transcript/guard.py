@@ -12,18 +12,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from asrattn.audio.sound import Wave
+from asrattn.audio.speech import levels, silent
 from asrattn.config import Plain
 from asrattn.errors import CheckpointError
 from asrattn.search import Hypothesis
 from asrattn.text import BLANK
-from asrattn.transcript.words import levels
 
-SILENT = -80.0  # decibels of full scale: nobody speaks below
-EVEN = 5.0  # decibels between the quiet and the loudest places, which speech always has, and steady noise has not
 TIMES = 4  # so often must a phrase be there, one after the other, to be a loop
 PHRASE = 40  # tokens of it at most
 RARE = 0.01  # share of dev whose doubts are not yet worth a word
@@ -91,11 +88,6 @@ def doubts(hypothesis: Hypothesis, log_probs: Tensor | None) -> Doubts:
         return Doubts(decoder, 0.0)
     best = float(log_probs.amax(-1).sum())
     return Doubts(decoder, min((best - said(log_probs, hypothesis.tokens)) / max(count, 1), 1e6))
-
-
-def silent(heard: NDArray[np.float64]) -> bool:
-    """Whether these levels are of nothing but silence, or of noise that does not change."""
-    return bool(heard.max() < SILENT or heard.max() - np.percentile(heard, 10) < EVEN)
 
 
 def said(log_probs: Tensor, tokens: Sequence[int]) -> float:

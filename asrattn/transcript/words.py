@@ -14,19 +14,15 @@ from torch import Tensor
 from asrattn import align
 from asrattn.align import Span
 from asrattn.audio.sound import Wave
+from asrattn.audio.speech import HOP, levels, runs, threshold
 from asrattn.encoders import Encoded
 from asrattn.model import SpeechModel
 from asrattn.scoring.confidence import Evidence
 from asrattn.text import BLANK, EOS, RESERVED, UNKNOWN, Tokenizer, clean
 from asrattn.text.tokens import UNKNOWN_SIGN
 
-HOP = 0.010  # seconds that a level is measured over
 PAUSE = 0.06  # seconds of quiet that make a pause: longer than the closure of most plosives
 SILENCE = 0.12  # seconds of quiet, longer than any closure: a token that peaks there is not said there
-QUIET = 0.25  # of the way from the quietest sound to the loudest, in decibels: what lies below may be a pause
-DEPTH = 15.0  # decibels that a pause lies below the loudest sound at least
-
-
 TINY = 1e-9
 Witness = Literal["ctc", "attention"]
 Side = Literal["before", "behind", "nearer"]
@@ -146,7 +142,7 @@ def times(found: Sequence[Group], spans: Sequence[Span], frames: Frames, wave: W
     if not found:
         return []
     heard = levels(wave, frames.rate)
-    runs = _runs(heard < threshold(heard))
+    quiet = runs(heard < threshold(heard))
     ends = len(wave) / frames.rate
     peaks = [0.0]
     for group in found:
@@ -154,10 +150,10 @@ def times(found: Sequence[Group], spans: Sequence[Span], frames: Frames, wave: W
         last = frames.seconds(spans[group.last].end - 0.5)
         sides: tuple[Side, Side] = ("nearer", "nearer") if group.first == group.last else ("behind", "before")
         peaks += [
-            _sounding(at, runs, len(heard), side) for at, side in zip((first, last), sides, strict=True)
+            _sounding(at, quiet, len(heard), side) for at, side in zip((first, last), sides, strict=True)
         ]
     peaks.append(ends)
-    borders = np.array([_border(heard, runs, *gap) for gap in zip(peaks[::2], peaks[1::2], strict=True)])
+    borders = np.array([_border(heard, quiet, *gap) for gap in zip(peaks[::2], peaks[1::2], strict=True)])
     # No pause at the edge: what CTC tells is better than the quietest place.
     if borders[0, 0] == borders[0, 1]:
         borders[0, 1] = frames.seconds(spans[found[0].first].start)
@@ -167,33 +163,13 @@ def times(found: Sequence[Group], spans: Sequence[Span], frames: Frames, wave: W
     return [Word(group.text, *edge) for group, edge in zip(found, edges.tolist(), strict=True)]
 
 
-def levels(wave: Wave, rate: int) -> NDArray[np.float64]:
-    """Decibels (L,) of each HOP, smoothed over three of them."""
-    hop = round(HOP * rate)
-    padded = np.pad(wave.astype(np.float64), (0, -len(wave) % hop))
-    power = np.pad(np.square(padded).reshape(-1, hop).mean(1), 1, mode="edge")
-    smooth: NDArray[np.float64] = 10 * np.log10((power[:-2] + power[1:-1] + power[2:]) / 3 + 1e-10)
-    return smooth
-
-
-def threshold(heard: NDArray[np.float64]) -> float:
-    """Decibels below which there is quiet, by what is heard."""
-    low, high = np.percentile(heard, [5, 95])
-    return float(min(low + QUIET * (high - low), high - DEPTH))
-
-
-def _runs(quiet: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Where each run of quiet begins and ends (R, 2)."""
-    return np.flatnonzero(np.diff(np.pad(quiet.astype(np.int8), 1))).reshape(-1, 2)
-
-
-def _sounding(place: float, runs: NDArray[np.int64], count: int, side: Side) -> float:
+def _sounding(place: float, quiet: NDArray[np.int64], count: int, side: Side) -> float:
     """Where a token is said that peaks at this time: if that is in silence, on the given side of it, or the nearer one.
 
     What lies before the first sound, and behind the last one, has one side only.
     """
     hop = round(place / HOP)
-    for start, end in runs[(runs[:, 1] - runs[:, 0]) * HOP >= SILENCE]:
+    for start, end in quiet[(quiet[:, 1] - quiet[:, 0]) * HOP >= SILENCE]:
         if start <= hop < end:
             back = start > 0 and (
                 side == "before" or end == count or (side == "nearer" and hop - start < end - hop)
@@ -203,13 +179,13 @@ def _sounding(place: float, runs: NDArray[np.int64], count: int, side: Side) -> 
 
 
 def _border(
-    heard: NDArray[np.float64], runs: NDArray[np.int64], before: float, after: float
+    heard: NDArray[np.float64], quiet: NDArray[np.int64], before: float, after: float
 ) -> tuple[float, float]:
     """Where one word ends and the next begins between two times: the edges of a pause, or one place twice."""
     first = min(round(before / HOP), len(heard) - 1)
     last = max(first + 1, min(round(after / HOP), len(heard)))
-    runs = np.clip(runs, first, last)
-    start, end = runs[(runs[:, 1] - runs[:, 0]).argmax()] if len(runs) else (first, first)
+    quiet = np.clip(quiet, first, last)
+    start, end = quiet[(quiet[:, 1] - quiet[:, 0]).argmax()] if len(quiet) else (first, first)
     if (end - start) * HOP >= PAUSE:
         return float(start) * HOP, float(end) * HOP
     place = (first + float(heard[first:last].argmin()) + 0.5) * HOP
