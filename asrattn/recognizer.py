@@ -1,6 +1,7 @@
 """Using a model: sound files in, transcripts out."""
 
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -37,6 +38,7 @@ from asrattn.transcript.words import Frames, Witness, Word, evidence, groups, li
 BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}  # a CPU's caches like small batches, a GPU is idle with them
 _BATCHES = 8  # read ahead and sorted by length: little padding, bounded memory
 SHORT = 3.0  # seconds that any model can read
+_KERNELS = "32"  # kept by oneDNN, unless told otherwise: nearly every batch has shapes that do not come again
 _PIECES = 1000  # at most, so that a long row of broken files is told soon
 
 
@@ -92,6 +94,7 @@ class Recognizer:
         Raises CheckpointError for a bad file, ConfigError for a device that is not there.
         """
         chosen = _device(device)
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _KERNELS)
         return cls(checkpoint.load(path, chosen), chosen)
 
     def fuse(self, model: Model, weight: float, name: str = "lm", oov: float | None = None) -> None:
