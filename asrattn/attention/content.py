@@ -61,7 +61,11 @@ class GeneralConfig:
 
 
 class General(nn.Module):
-    """e_t = sᵀ W h_t (Luong et al. 2015); of head i: s_iᵀ W_i h_t, with s_i its share of s."""
+    """e_t = sᵀ W h_t (Luong et al. 2015); of head i: s_iᵀ W_i h_t, with s_i its share of s.
+
+    W = K / √Q, with K what is learnt and Q the size of a head's s: so Adam, whose steps know no size, does not drive
+    the scores to where softmax is flat.
+    """
 
     def __init__(self, config: GeneralConfig, query: int, values: int):
         super().__init__()
@@ -69,9 +73,10 @@ class General(nn.Module):
         self.dim = values
         self.heads = Heads(values, config.heads)
         self.key = nn.Linear(values, query, bias=False)
+        self.scale = 1 / math.sqrt(query / config.heads)
 
     def prepare(self, values: Tensor, mask: Tensor) -> Memory:
-        return self.heads.prepare(self.key(values), values, mask)
+        return self.heads.prepare(self.key(values) * self.scale, values, mask)
 
     def start(self, memory: Memory) -> Stateless:
         return ()

@@ -57,7 +57,7 @@ def test_dot_is_its_formula(scaled: bool) -> None:
 @pytest.mark.parametrize("heads", [1, 2])
 def test_general_is_its_formula(heads: int) -> None:
     a = make(GeneralConfig(heads=heads))
-    check(a, lambda s, h, t, past, i: s[i] @ (a.key.weight[i] @ h[t]), heads, dim=6)
+    check(a, lambda s, h, t, past, i: s[i] @ (a.key.weight[i] @ h[t]) / len(s[i]) ** 0.5, heads, dim=6)
 
 
 @pytest.mark.parametrize("heads", [1, 2])
