@@ -42,6 +42,10 @@ class Line:
             *self.entry.facts.values(),
         ]
 
+    @property
+    def differs(self) -> bool:
+        return self.verdict is not None and self.verdict.different
+
     def _against(self) -> list[str]:
         if self.verdict is None:
             return ["", ""]
@@ -83,9 +87,9 @@ def _table(found: Sequence[Line]) -> str:
     columns = [Column(name), Column(wer, "num"), Column("", "bar"), *(Column(head, "num") for head in others)]
     rows = []
     for line in found:
-        name_, wer_, difference, *cells = map(escape, line.cells())
+        name_, wer_, difference, word, *cells = map(escape, line.cells())
         shown = bar(line.counts.rate, line.ends, top)
-        rows.append([name_, _value(wer_), shown, _value(difference), *cells])
+        rows.append([name_, _value(wer_), shown, _value(difference), word if line.differs else "", *cells])
     return document.table(columns, rows, wide=True)
 
 

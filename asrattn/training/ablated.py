@@ -55,8 +55,9 @@ def leave(what: Ablation) -> list[list[str]]:
     (what.out / TABLE).write_text(text, encoding="utf-8")
     about = (
         f"{what.recipe.name}, {what.recipe.train.epochs} epochs, seeds 0 to {what.seeds - 1}; {what.judged.name}, "
-        f"{len(utterances)} utterances. Each against {entries[0].system.name}. Focus, diagonality and agreement with "
-        "CTC lie between 0 and 1. Pictures: the first seed reads the true text of one utterance."
+        f"{len(utterances)} utterances. Each against {entries[0].system.name}; better or worse where the paired tests "
+        "say so. Focus, diagonality and agreement with CTC lie between 0 and 1. Pictures: the first seed reads the "
+        "true text of one utterance."
     )
     variants.write_page(what.out / PAGE, f"Variants of {what.recipe.name}", about, lines)
     return table

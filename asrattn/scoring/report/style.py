@@ -37,6 +37,7 @@ th button { font: inherit; color: inherit; background: none; border: 0; padding:
   text-decoration: underline dotted; text-underline-offset: 3px; }
 .num { text-align: right; white-space: nowrap; }
 .wide .num { white-space: normal; } .num .soft { white-space: nowrap; }
+.wide th, .wide td { padding-right: .6rem; }
 td.name { overflow-wrap: anywhere; }
 td.bar { width: 22%; min-width: 5rem; } .wide td.bar { width: 12%; }
 div.bar { position: relative; width: 100%; height: 1rem; }
@@ -122,7 +123,7 @@ for (const table of document.querySelectorAll('table:not(.wide)')) {
     };
   });
 }
-const articles = [...document.querySelectorAll('article')];
+const articles = [...document.querySelectorAll('article:not(.columns *)')];
 if (articles.length > 3) {
   const label = document.createElement('label'), field = document.createElement('input');
   label.className = 'filter';
