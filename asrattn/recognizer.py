@@ -117,12 +117,12 @@ class Recognizer:
         batch_seconds   padded audio decoded at once; none for what suits the device
         words           whether the words are wanted with their times
         """
-        pieces = self._pieces(map(_stretch, sources))
+        parts = self._parts(map(_stretch, sources))
         search = search or self.search
         batch_seconds = batch_seconds or BATCH_SECONDS[self.device.type]
         done: list[_Placed] = []  # of the stretch at hand
         samples = 0
-        while window := _take(pieces, round(_BATCHES * batch_seconds * self.rate)):
+        while window := _take(parts, round(_BATCHES * batch_seconds * self.rate)):
             spoken = [p.piece.wave for p in window if p.piece and p.piece.spoken]
             decoded = self._decode_sorted(spoken, search, batch_seconds, words)
             for stretch, piece, message in window:
@@ -261,7 +261,7 @@ class Recognizer:
     def _reading(self, found: Hypothesis) -> Reading:
         return Reading(clean(self.tokenizer.decode(found.tokens)), found.score, found.parts)
 
-    def _pieces(self, stretches: Iterable[Stretch]) -> Iterator[_Part]:
+    def _parts(self, stretches: Iterable[Stretch]) -> Iterator[_Part]:
         for stretch in stretches:
             message = ""
             try:
@@ -365,12 +365,12 @@ def _stretch(source: Path | Utterance) -> Stretch:
     return Stretch(str(source), Path(source))
 
 
-def _take(pieces: Iterator[_Part], samples: int) -> list[_Part]:
+def _take(parts: Iterator[_Part], samples: int) -> list[_Part]:
     """The next pieces, until they hold so many samples."""
     window: list[_Part] = []
-    for piece in itertools.islice(pieces, _PIECES):
-        window.append(piece)
-        samples -= len(piece.piece.wave) if piece.piece else 0
+    for part in itertools.islice(parts, _PIECES):
+        window.append(part)
+        samples -= len(part.piece.wave) if part.piece else 0
         if samples <= 0:
             break
     return window

@@ -8,7 +8,6 @@ import argparse
 import tempfile
 import time
 from collections.abc import Sequence
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +22,7 @@ from asrattn.manifest import Utterance
 from asrattn.recognizer import Recognizer
 from asrattn.scoring import ErrorCounts, score, total
 from asrattn.transcript import Transcript
+from benchmarks.apart import apart, resident
 
 
 class Heard(NamedTuple):
@@ -53,13 +53,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                 print(line(f"{minutes:g} min, {vad}", apart(together, args, path, text, vad)), flush=True)
 
 
-def apart(work, *given) -> Heard:  # type: ignore[no-untyped-def]
-    """In a fresh process, so that its memory is its own."""
-    with get_context("spawn").Pool(1) as pool:
-        found: Heard = pool.apply(work, given)
-        return found
-
-
 def alone(args: argparse.Namespace) -> Heard:
     torch.set_num_threads(args.threads)
     recognizer = Recognizer.load(args.model, "cpu")
@@ -68,7 +61,7 @@ def alone(args: argparse.Namespace) -> Heard:
     texts = [getattr(outcome, "text", "") for outcome in found.outcomes]
     words = total([score(u.id, u.text, text).words for u, text in zip(utterances, texts, strict=True)])
     flags = tuple(sorted({flag for outcome in found.outcomes for flag in getattr(outcome, "flags", ())}))
-    return Heard(words, flags, found.cpu_seconds / found.audio_seconds, peak())
+    return Heard(words, flags, found.cpu_seconds / found.audio_seconds, resident())
 
 
 def together(args: argparse.Namespace, path: Path, text: str, vad: Kind) -> Heard:
@@ -78,7 +71,7 @@ def together(args: argparse.Namespace, path: Path, text: str, vad: Kind) -> Hear
     started = time.process_time()
     (outcome,) = recognizer.transcribe([path], words=True)
     cpu = time.process_time() - started
-    held = peak()  # scoring hours as one utterance needs more
+    held = resident()  # scoring hours as one utterance needs more
     assert isinstance(outcome, Transcript)
     return Heard(score("", text, outcome.text).words, outcome.flags, cpu / outcome.seconds, held)
 
@@ -104,12 +97,6 @@ def line(name: str, heard: Heard) -> str:
         f"I {words.insertions} of {words.words}   {heard.cpu:.4f} CPU-s/audio-s   "
         f"peak {heard.peak / 1e9:.3f} GB   {', '.join(heard.flags)}"
     )
-
-
-def peak() -> float:
-    """Bytes that this process has held at most; getrusage would count what its parent held when it was begun."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return 1024 * next(float(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ Each measurement is a process of its own, so that its memory is too: bfloat16, 2
 """
 
 import argparse
-import multiprocessing
-import resource
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 
 from asrattn.layers import FullConfig, LocalConfig, Reach, SelfAttention, SparseConfig
+from benchmarks.apart import apart, resident
 
 DIM, HEADS, DROPOUT, FRAMES = 256, 4, 0.1, 25
 SECONDS = (10, 20, 40, 80, 160, 320, 640, 1200)
@@ -45,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             for reach in REACHES:
                 row = found.setdefault((work, reach.kind), {})
                 if fits(work, reach, seconds, args.memory):
-                    row[seconds] = apart(work, reach, seconds, args.repeats, args.threads)
+                    row[seconds] = apart(measure, work, reach, seconds, args.repeats, args.threads)
                 cells.append(cell(row.get(seconds)))
             print(f"{seconds:7}" + "".join(f"   {text:>18}" for text in cells), flush=True)
         print("   grows with length to the power of, by the two longest: ")
@@ -59,12 +58,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 def fits(work: Work, reach: Reach, seconds: int, most: float) -> bool:
     """Whether all pairs of frames go into so many GB; the restricted forms always do."""
     return reach.kind != "full" or MATRICES[work] * 2 * HEADS * (FRAMES * seconds) ** 2 <= most * 1e9
-
-
-def apart(work: Work, reach: Reach, seconds: int, repeats: int, threads: int) -> Cost:
-    """`measure` in a fresh process."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(measure, (work, reach, seconds, repeats, threads))
 
 
 def measure(work: Work, reach: Reach, seconds: int, repeats: int, threads: int) -> Cost:
@@ -90,11 +83,6 @@ def step(layer: SelfAttention, work: Work, T: int) -> None:
         y = layer(x, mask)
     if work == "training":
         y.sum().backward()
-
-
-def resident() -> float:
-    """Bytes: the most that this process has held so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def cell(cost: Cost | None) -> str:

@@ -26,7 +26,11 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "--out", type=Path, metavar="DIR", help="a file for each sound and format, instead of stdout"
     )
     parser.add_argument(
-        "--nbest", type=options.positive, metavar="N", help="readings of each piece in the JSON (default: 1)"
+        "--nbest",
+        type=options.positive,
+        default=1,
+        metavar="N",
+        help="readings of each piece in the JSON (default: 1)",
     )
     options.add_shard(parser, "every N-th file only, from the I-th on")
     parser.set_defaults(run=run)
@@ -42,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     targets = spoken.targets([(str(path), path.stem) for path in paths], args.out, args.format)
     paths = list(args.shard.of(paths))
     recognizer, search = options.recognizer(args)
-    search = replace(search, nbest=args.nbest or 1)
+    search = replace(search, nbest=args.nbest)
     words = not TIMED.isdisjoint(args.format)
     for outcome in options.bar(recognizer.transcribe(paths, search, words=words), len(paths), "file"):
         if isinstance(outcome, Failure):

@@ -124,7 +124,7 @@ class RecurrentLayer(nn.Module):
     exact, and keeps the fused kernel of the LSTM on CPUs, which packed sequences lose.
     """
 
-    def __init__(self, cell: Cell, inputs: int, dim: int, bidirectional: bool, norm: RecurrentNorm = "none"):
+    def __init__(self, cell: Cell, inputs: int, dim: int, bidirectional: bool, norm: RecurrentNorm):
         super().__init__()
         directions = 2 if bidirectional else 1
         self.directions = nn.ModuleList(cell(inputs, dim) for _ in range(directions))

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import resource
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from benchmarks.apart import resident
 from benchmarks.peers.batches import CHARACTERS, RATE, VOCABULARY, Batch, batches, equals
 
 Architecture = Literal["T", "C", "R"]
@@ -107,8 +107,3 @@ def search(build: Build, args: argparse.Namespace) -> dict[str, Any]:
         "peak": resident() / 1e9,
         "tokens": found,
     }
-
-
-def resident() -> int:
-    """Bytes: the most that this process has held so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,5 +1,6 @@
 """SpeechBrain's side, run by its own environment: python -m benchmarks.peers.speechbrain T."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -24,7 +25,7 @@ from benchmarks.peers.side import BEAM, CTC_SHARE, Architecture, run
 BLANK, BOS, EOS = 0, 1, 2
 
 
-class Step(nn.Module):
+class Step(nn.Module, ABC):
     """Features and losses of one batch, as the LibriSpeech recipes put them together."""
 
     criterion: ClassVar[Callable[..., Tensor]]
@@ -71,14 +72,17 @@ class Step(nn.Module):
         settings |= {"min_decode_ratio": ratio, "max_decode_ratio": ratio, "using_eos_threshold": False}
         return [len(best) for best in self.searcher(settings)(encoded, relative)[0]]
 
+    @abstractmethod
     def model(self, feats: Tensor, inputs: Tensor, relative: Tensor) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError
+        """Frames, and the logits of the decoder."""
 
+    @abstractmethod
     def encode(self, feats: Tensor, relative: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The frames alone."""
 
+    @abstractmethod
     def searcher(self, settings: dict[str, Any]) -> nn.Module:
-        raise NotImplementedError
+        """Its beam search."""
 
 
 class Transformer(Step):
