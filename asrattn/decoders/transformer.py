@@ -13,6 +13,7 @@ from asrattn.layers import (
     Dropout,
     FeedForward,
     Linear,
+    Nodes,
     Positions,
     SelfAttention,
     TokenEmbedding,
@@ -45,12 +46,6 @@ class TransformerMemory(NamedTuple):
     layers: tuple[Memory, ...]
 
 
-class TransformerState(NamedTuple):
-    """Keys and values of the tokens so far, one cache for each layer."""
-
-    layers: tuple[Cache, ...]
-
-
 class TransformerDecoder(nn.Module):
     """Pre-norm layers (Vaswani et al. 2017).
 
@@ -72,20 +67,17 @@ class TransformerDecoder(nn.Module):
         real = mask(lens, enc.shape[1])
         return TransformerMemory(tuple(layer.attention.prepare(enc, real) for layer in self._stack()))
 
-    def start(self, memory: TransformerMemory) -> TransformerState:
-        keys = memory.layers[0].keys
-        empty = keys.new_zeros(len(keys), self.config.heads, 0, self.config.dim // self.config.heads)
-        return TransformerState(tuple(Cache(empty, empty) for _ in self.layers))
+    def start(self, memory: TransformerMemory) -> Cache:
+        keys, heads = memory.layers[0].keys, self.config.heads
+        return Cache.empty(keys, len(keys), self.config.layers, heads, self.config.dim // heads)
 
-    def step(
-        self, tokens: Tensor, state: TransformerState, memory: TransformerMemory
-    ) -> tuple[Tensor, TransformerState]:
-        x = self.embed(tokens[:, None], start=state.layers[0].keys.shape[2])[:, 0]
-        caches = []
-        for layer, cache, prepared in zip(self._stack(), state.layers, memory.layers, strict=True):
-            x, cache = layer.step(x, cache, prepared)
-            caches.append(cache)
-        return self.out(self.norm(x)), TransformerState(tuple(caches))
+    def step(self, tokens: Tensor, state: Cache, memory: TransformerMemory) -> tuple[Tensor, Cache]:
+        x = self.embed(tokens[:, None], start=state.length)[:, 0]
+        paths, grown = state.next(), []
+        for layer, nodes, prepared in zip(self._stack(), state.layers, memory.layers, strict=True):
+            x, nodes = layer.step(x, nodes, paths, state.length, prepared)
+            grown.append(nodes)
+        return self.out(self.norm(x)), Cache(tuple(grown), paths, state.length + 1, state.room)
 
     def forward(self, tokens: Tensor, enc: Tensor, lens: Tensor) -> Decoded:
         memory = self.prepare(enc, lens)
@@ -117,10 +109,12 @@ class DecoderLayer(nn.Module):
         looked, weights = self._look(x.flatten(0, 1), memory)
         return self._feed(looked).view(B, U, -1), weights.view(B, U, *weights.shape[1:]).transpose(1, 2)
 
-    def step(self, x: Tensor, cache: Cache, memory: Memory) -> tuple[Tensor, Cache]:
-        """The next position alone: x (N, D) -> (N, D) and the longer cache."""
-        attended, cache = self.self_attention.step(self.norms[0](x), cache)
-        return self._feed(self._look(x + attended, memory)[0]), cache
+    def step(
+        self, x: Tensor, nodes: Nodes, paths: Tensor, place: int, memory: Memory
+    ) -> tuple[Tensor, Nodes]:
+        """The next position alone: x (N, D) -> (N, D), and the nodes with the new ones."""
+        attended, nodes = self.self_attention.step(self.norms[0](x), nodes, paths, place)
+        return self._feed(self._look(x + attended, memory)[0]), nodes
 
     def _look(self, x: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         context, weights, _ = self.attention(self.norms[1](x), memory, ())

@@ -1,5 +1,6 @@
 """Layers shared by encoders and decoders: one file for each kind."""
 
+from asrattn.layers.cache import Cache, Nodes
 from asrattn.layers.convolution import Convolution, Depthwise
 from asrattn.layers.dropout import Dropout, rows
 from asrattn.layers.embedding import TokenEmbedding, causal
@@ -8,7 +9,7 @@ from asrattn.layers.linear import Linear
 from asrattn.layers.norm import BatchNorm, Norm, PerFrame, norm, normalized
 from asrattn.layers.positions import AddedPositions, FramePositions, Positions, rotate, sinusoids
 from asrattn.layers.reach import FullConfig, LocalConfig, Reach, SparseConfig
-from asrattn.layers.self_attention import Cache, SelfAttention
+from asrattn.layers.self_attention import SelfAttention
 
 __all__ = [
     "AddedPositions",
@@ -22,6 +23,7 @@ __all__ = [
     "FullConfig",
     "Linear",
     "LocalConfig",
+    "Nodes",
     "Norm",
     "PerFrame",
     "Positions",

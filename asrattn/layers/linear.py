@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-WORTH = 2**21  # multiplications, below which calling oneDNN takes longer than what it saves
+WORTH = 2**20  # multiplications, below which calling oneDNN takes longer than what it saves
 
 
 class Linear(nn.Linear):

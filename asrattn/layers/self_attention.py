@@ -1,24 +1,17 @@
 """Self-attention."""
 
 import math
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asrattn.config import check
+from asrattn.layers.cache import Nodes
 from asrattn.layers.dropout import Dropout
 from asrattn.layers.linear import Linear
 from asrattn.layers.positions import RelativePositions, rotate
 from asrattn.layers.reach import FullConfig, LocalConfig, Reach, SparseConfig, local, sparse
-
-
-class Cache(NamedTuple):
-    """Keys and values of the positions already seen: (N, H, U, D/H) each."""
-
-    keys: Tensor
-    values: Tensor
 
 
 class SelfAttention(nn.Module):
@@ -26,6 +19,7 @@ class SelfAttention(nn.Module):
 
     rotary, relative   positions that it sees to itself, beside what was added to x
     reach              which frames one sees; only the full one has steps, and masks with a row for each query
+                       (there are no steps with relative positions either)
     """
 
     def __init__(
@@ -61,13 +55,19 @@ class SelfAttention(nn.Module):
                 out = sparse(self._attend, query, keys, values, mask[:, 0], self.reach)
         return self._merge(out)
 
-    def step(self, x: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
-        """The next position x (N, D) after those of the cache; -> (N, D) and the longer cache."""
-        start = cache.keys.shape[2]
-        query, key, value = self._project(x[:, None], start)
-        cache = Cache(torch.cat((cache.keys, key), dim=2), torch.cat((cache.values, value), dim=2))
-        out = self._attend(query, cache.keys, cache.values, None, start, start + 1)
-        return self._merge(out)[:, 0], cache
+    def step(self, x: Tensor, nodes: Nodes, paths: Tensor, place: int) -> tuple[Tensor, Nodes]:
+        """The next token of each hypothesis: x (N, D) at `place` after the S nodes, N = B·K; paths (B, K, S + K).
+
+        -> (N, D), and the nodes with the K new ones.
+        """
+        B, K, _ = paths.shape
+        assert self.relative is None  # the distances in a tree are not those of its nodes
+        query, keys, values = (
+            each.view(B, K, self.heads, -1).transpose(1, 2) for each in self._project(x[:, None], place)
+        )
+        nodes = Nodes(torch.cat((nodes.keys, keys), dim=2), torch.cat((nodes.values, values), dim=2))
+        out = self._attend(query, nodes.keys, nodes.values, paths[:, None], place, nodes.keys.shape[2])
+        return self._merge(out).flatten(0, 1), nodes
 
     def _project(self, x: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
         B, L, D = x.shape

@@ -1,13 +1,22 @@
 """Transformer language model with cached keys."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asrattn.config import check
-from asrattn.layers import Cache, Dropout, FeedForward, Positions, SelfAttention, TokenEmbedding, causal
+from asrattn.layers import (
+    Cache,
+    Dropout,
+    FeedForward,
+    Nodes,
+    Positions,
+    SelfAttention,
+    TokenEmbedding,
+    causal,
+)
 
 
 @dataclass(frozen=True)
@@ -28,12 +37,6 @@ class TransformerLMConfig:
         check(self.dim % self.heads == 0, f"dim {self.dim} is no multiple of heads {self.heads}")
 
 
-class TransformerLMState(NamedTuple):
-    """Keys and values of the tokens so far, one cache for each layer."""
-
-    layers: tuple[Cache, ...]
-
-
 class TransformerLM(nn.Module):
     """Pre-norm layers (Vaswani et al. 2017); what embeds the tokens gives the logits too (Press & Wolf 2017)."""
 
@@ -45,19 +48,18 @@ class TransformerLM(nn.Module):
         self.norm = nn.LayerNorm(config.dim)
         self.bias = nn.Parameter(self.embed.weight.new_zeros(vocabulary))
 
-    def start(self, n: int) -> TransformerLMState:
+    def start(self, n: int) -> Cache:
         heads = self.config.heads
-        empty = self.embed.weight.new_zeros(n, heads, 0, self.config.dim // heads)
-        return TransformerLMState(tuple(Cache(empty, empty) for _ in self.layers))
+        return Cache.empty(self.embed.weight, n, self.config.layers, heads, self.config.dim // heads)
 
-    def step(self, tokens: Tensor, state: TransformerLMState) -> tuple[Tensor, TransformerLMState]:
-        x = self.embed(tokens[:, None], start=state.layers[0].keys.shape[2])[:, 0]
-        caches = []
-        for layer, cache in zip(self.layers, state.layers, strict=True):
+    def step(self, tokens: Tensor, state: Cache) -> tuple[Tensor, Cache]:
+        x = self.embed(tokens[:, None], start=state.length)[:, 0]
+        paths, grown = state.next(), []
+        for layer, nodes in zip(self.layers, state.layers, strict=True):
             assert isinstance(layer, Layer)
-            x, cache = layer.step(x, cache)
-            caches.append(cache)
-        return self._logits(x), TransformerLMState(tuple(caches))
+            x, nodes = layer.step(x, nodes, paths, state.length)
+            grown.append(nodes)
+        return self._logits(x), Cache(tuple(grown), paths, state.length + 1, state.room)
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.embed(tokens)
@@ -84,10 +86,10 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, past: Tensor) -> Tensor:
         return self._feed(self.dropout.add(x, self.self_attention(self.norms[0](x), past)))
 
-    def step(self, x: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
-        """The next position alone: x (N, D) -> (N, D) and the longer cache."""
-        attended, cache = self.self_attention.step(self.norms[0](x), cache)
-        return self._feed(x + attended), cache
+    def step(self, x: Tensor, nodes: Nodes, paths: Tensor, place: int) -> tuple[Tensor, Nodes]:
+        """The next position alone: x (N, D) -> (N, D), and the nodes with the new ones."""
+        attended, nodes = self.self_attention.step(self.norms[0](x), nodes, paths, place)
+        return self._feed(x + attended), nodes
 
     def _feed(self, x: Tensor) -> Tensor:
         return self.dropout.add(x, self.feed_forward(self.norms[1](x)))

@@ -118,7 +118,7 @@ def _search(
             bound.keep(rows)
         elif len(running) < len(members):
             front.totals[[row for row in range(len(members)) if row not in running]] = -torch.inf
-        state = select(state, torch.add(front.parents, rows[:, None], alpha=K).flatten())
+        state = select(state, torch.add(front.parents, rows[:, None], alpha=K))
     return steps
 
 

@@ -1,6 +1,6 @@
 """The protocols that a search knows, and how their states follow the hypotheses."""
 
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
@@ -55,14 +55,24 @@ class Fusion(NamedTuple):
         return max(self.weight * (self.ceiling if self.weight > 0 else self.floor), 0.0)
 
 
+@runtime_checkable
+class Shared(Protocol):
+    """A state whose tensors do not have the hypotheses first; see asrattn.layers.Cache."""
+
+    def follow(self, rows: Tensor) -> Any: ...
+
+
 def select(tree: S, rows: Tensor) -> S:
-    """Rows (n,) of every tensor in a nested tuple of tensors; None stays None."""
+    """Rows of every tensor in a nested tuple of tensors: (n,), or (B, K) with those of an utterance in a line, the
+    utterances in their order. None stays None; a state that hypotheses share follows them in its own way."""
     return _select(tree, rows)  # type: ignore[no-any-return]
 
 
 def _select(tree: Any, rows: Tensor) -> Any:
     if isinstance(tree, Tensor):
-        return tree.index_select(0, rows)
+        return tree.index_select(0, rows.flatten())
+    if isinstance(tree, Shared):
+        return tree.follow(rows)
     if tree is None:
         return None
     chosen = [_select(leaf, rows) for leaf in tree]

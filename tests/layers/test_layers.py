@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from asrattn.errors import ConfigError
-from asrattn.layers import Cache, Convolution, Dropout, Linear, SelfAttention, linear, rotate, sinusoids
+from asrattn.layers import Convolution, Dropout, Linear, Nodes, SelfAttention, linear, rotate, sinusoids
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -86,9 +86,9 @@ def test_self_attention_steps_as_it_runs_and_as_it_is_written(rotary):
     x = torch.randn(3, 5, 8)
     past = torch.ones(5, 5, dtype=torch.bool).tril()[None]
     whole = layer(x, past)
-    cache = Cache(*[torch.zeros(3, 2, 0, 4)] * 2)
+    nodes = Nodes(*[torch.zeros(3, 2, 0, 4)] * 2)
     for u in range(5):
-        step, cache = layer.step(x[:, u], cache)
+        step, nodes = layer.step(x[:, u], nodes, torch.ones(3, 1, u + 1, dtype=torch.bool), u)
         torch.testing.assert_close(step, whole[:, u], atol=1e-5, rtol=1e-4)
     q, k, v = layer.qkv(x).view(3, 5, 3, 2, 4).permute(2, 0, 3, 1, 4)
     if rotary:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from asrattn.errors import DataError
-from asrattn.layers import AddedPositions, Cache, SelfAttention, sinusoids
+from asrattn.layers import AddedPositions, SelfAttention, sinusoids
 from asrattn.layers.positions import LONGEST
 
 
@@ -51,14 +51,6 @@ def test_relative_positions_with_dropout_are_the_same_scores(relative):
     torch.testing.assert_close(
         relative(x, torch.ones(1, 1, 7, dtype=torch.bool))[0], written(relative, x), atol=1e-4, rtol=1e-4
     )
-
-
-def test_relative_positions_step_as_they_run(relative):
-    x, past = torch.randn(3, 5, 8), torch.ones(5, 5, dtype=torch.bool).tril()[None]
-    whole, cache = relative(x, past), Cache(*[torch.zeros(3, 2, 0, 4)] * 2)
-    for u in range(5):
-        step, cache = relative.step(x[:, u], cache)
-        torch.testing.assert_close(step, whole[:, u], atol=1e-5, rtol=1e-4)
 
 
 def test_added_positions_are_what_they_say():
