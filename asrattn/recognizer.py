@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ from asrattn.transcript import Evaluation, Explanation, Failure, Outcome, Piece,
 from asrattn.transcript.guard import Doubts
 from asrattn.transcript.words import Frames, Witness, Word, evidence, groups, listen, times
 
+Precision = Literal["fp32", "bf16"]
 BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}  # a CPU's caches like small batches, a GPU is idle with them
 _BATCHES = 8  # read ahead and sorted by length: little padding, bounded memory
 SHORT = 3.0  # seconds that any model can read
@@ -70,9 +71,9 @@ class _Part(NamedTuple):
 class Recognizer:
     """A trained model, its tokenizer and the search it was judged with, on one device; and what is fused with it."""
 
-    def __init__(self, saved: Saved, device: torch.device) -> None:
+    def __init__(self, saved: Saved, device: torch.device, precision: Precision = "fp32") -> None:
         self.model, self.tokenizer, self.card, self.search = saved
-        self.device = device
+        self.device, self.precision = device, precision
         self.scorers: tuple[Fusion, ...] = ()
         self.find: Finder = by_level  # speech, in what is longer than can be read at once
         self.longest = _longest(self.card)
@@ -88,14 +89,15 @@ class Recognizer:
         self._joint = " " if " " in spaced else ""  # scripts without spaces are joined without
 
     @classmethod
-    def load(cls, path: Path, device: str = "auto") -> "Recognizer":
+    def load(cls, path: Path, device: str = "auto", precision: Precision = "fp32") -> "Recognizer":
         """Read a model file. device: auto (an accelerator where there is one), cpu, cuda or cuda:N.
 
+        precision: of the products of matrices in encoder and search; sums and probabilities are always in fp32.
         Raises CheckpointError for a bad file, ConfigError for a device that is not there.
         """
         chosen = _device(device)
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _KERNELS)
-        return cls(checkpoint.load(path, chosen), chosen)
+        return cls(checkpoint.load(path, chosen), chosen, precision)
 
     def fuse(self, model: Model, weight: float, name: str = "lm", oov: float | None = None) -> None:
         """Let it join every search from now on; see `scorers.of`. Raises LMError where it does not suit."""
@@ -158,11 +160,16 @@ class Recognizer:
 
         Raises AudioError for a wave which is too short for the model or holds what is no number.
         """
-        return self._search(*self.encode(waves), search or self.search)
+        return self.decode(*self.encode(waves), search or self.search)
 
-    def _search(self, enc: Encoded, log_probs: Tensor, search: SearchConfig) -> list[list[Hypothesis]]:
+    def decode(
+        self, enc: Encoded, log_probs: Tensor, search: SearchConfig, scorers: Sequence[Fusion] | None = None
+    ) -> list[list[Hypothesis]]:
+        """The search in what `encode` gave, with the fused scorers or with others."""
         ctc = log_probs if search.ctc > 0 else None
-        return beam_search(self.model.decoder, enc.output, enc.lens, ctc, search, self.scorers)
+        scorers = self.scorers if scorers is None else scorers
+        with self._products():
+            return beam_search(self.model.decoder, enc.output, enc.lens, ctc, search, scorers)
 
     @torch.inference_mode()
     def encode(self, waves: Sequence[Wave]) -> tuple[Encoded, Tensor]:
@@ -170,8 +177,13 @@ class Recognizer:
 
         Raises AudioError as `recognize`.
         """
-        enc = self.model.encode(*self._pad(waves))
-        return enc, self.model.ctc_log_probs(enc.output)
+        with self._products():
+            enc = self.model.encode(*self._pad(waves))
+            log_probs = self.model.ctc_log_probs(enc.output)
+        return enc._replace(output=enc.output.float()), log_probs
+
+    def _products(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def stream(self) -> Stream:
         """Speech while it comes in, see `streaming`."""
@@ -298,7 +310,7 @@ class Recognizer:
 
     def _hear(self, waves: list[Wave], search: SearchConfig, words: bool) -> list[_Heard]:
         enc, log_probs = self.encode(waves)
-        found = self._search(enc, log_probs, search)
+        found = self.decode(enc, log_probs, search)
         asked = search.ctc > 0
         verdicts = [
             guard.judge(

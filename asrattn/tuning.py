@@ -18,7 +18,7 @@ from asrattn.manifest import Utterance
 from asrattn.recognizer import Recognizer, waves
 from asrattn.scoring import ErrorCounts, count_chars, count_words, total
 from asrattn.scoring.confidence import Evidence
-from asrattn.search import Hypothesis, SearchConfig, beam_search
+from asrattn.search import Hypothesis, SearchConfig
 from asrattn.transcript import guard
 from asrattn.transcript.guard import Doubts
 
@@ -32,11 +32,10 @@ BATCH_SECONDS = 60.0
 
 
 class Batch(NamedTuple):
-    """Utterances that are decoded at once: their numbers, frames (B, T, D), lengths (B,), CTC log-probabilities."""
+    """Utterances that are decoded at once: their numbers, frames, and what CTC says of them (B, T, V)."""
 
     numbers: list[int]
-    enc: Tensor
-    lens: Tensor
+    enc: Encoded
     ctc: Tensor
 
 
@@ -87,7 +86,7 @@ def encode(recognizer: Recognizer, utterances: Iterable[Utterance]) -> Cache:
         size = max(1, int(BATCH_SECONDS * recognizer.rate / len(heard[order[0]])))
         numbers, order = order[:size], order[size:]
         enc, ctc = recognizer.encode([heard[i] for i in numbers])
-        batches.append(Batch(numbers, enc.output, enc.lens, ctc))
+        batches.append(Batch(numbers, enc._replace(middle=None), ctc))
     return Cache(own, heard, batches, time.process_time() - started)
 
 
@@ -152,10 +151,8 @@ def try_out(recognizer: Recognizer, cache: Cache, search: SearchConfig, weights:
     scorers = [f._replace(weight=w) for f, w in zip(recognizer.scorers, weights, strict=True)]
     started = time.process_time()
     best: dict[int, Hypothesis] = {}
-    for numbers, enc, lens, ctc in cache.batches:
-        found = beam_search(
-            recognizer.model.decoder, enc, lens, ctc if search.ctc > 0 else None, search, scorers
-        )
+    for numbers, enc, ctc in cache.batches:
+        found = recognizer.decode(enc, ctc, search, scorers)
         best.update(zip(numbers, (hypotheses[0] for hypotheses in found), strict=True))
     spent = time.process_time() - started + cache.cpu
     heard = tuple(best[i] for i in range(len(cache.utterances)))
@@ -172,9 +169,9 @@ def evidence(
 ) -> dict[str, list[tuple[Evidence, bool]]]:
     """What speaks for each word heard, and whether it is right; by speaker, or utterance where none is known."""
     found: dict[str, list[tuple[Evidence, bool]]] = {}
-    for numbers, enc, lens, ctc in cache.batches:
+    for numbers, enc, ctc in cache.batches:
         texts = [heard[i].tokens for i in numbers]
-        told = recognizer.witness([cache.waves[i] for i in numbers], Encoded(enc, lens, None), ctc, texts)
+        told = recognizer.witness([cache.waves[i] for i in numbers], enc, ctc, texts)
         for i, pairs in zip(numbers, told, strict=True):
             utterance = cache.utterances[i]
             said = scoring.align(utterance.text.split(), [word.text for word, _ in pairs])
@@ -187,8 +184,8 @@ def evidence(
 def doubts(cache: Cache, chosen: Trial) -> Doubts:
     """Where doubt begins, by what there is to doubt in dev."""
     found = [
-        guard.doubts(chosen.heard[i], ctc[row, : int(lens[row])] if chosen.search.ctc > 0 else None)
-        for numbers, _, lens, ctc in cache.batches
+        guard.doubts(chosen.heard[i], ctc[row, : int(enc.lens[row])] if chosen.search.ctc > 0 else None)
+        for numbers, enc, ctc in cache.batches
         for row, i in enumerate(numbers)
     ]
     return Doubts.beyond(found)

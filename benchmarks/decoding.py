@@ -8,11 +8,12 @@ import resource
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import torch
 
 from asrattn import manifest
-from asrattn.recognizer import Recognizer
+from asrattn.recognizer import Precision, Recognizer
 from asrattn.scoring import score, summarize
 from asrattn.transcript import Transcript
 
@@ -27,9 +28,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--batch", type=float, default=60.0, help="seconds of audio decoded at once; 1 is one by one"
     )
+    parser.add_argument("--precision", choices=get_args(Precision), default="fp32")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    recognizer = Recognizer.load(args.model, device="cpu")
+    recognizer = Recognizer.load(args.model, "cpu", args.precision)
     utterances = manifest.read(args.manifest)
     recognizer.evaluate(
         utterances[:8], batch_seconds=args.batch

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from asrattn import recognizer as recognizer_module
 from asrattn.checkpoint import Saved
 from asrattn.errors import AudioError, CheckpointError, ConfigError
 from asrattn.manifest import Utterance
-from asrattn.recognizer import Recognizer
+from asrattn.recognizer import Precision, Recognizer
 from asrattn.search import SearchConfig
 from asrattn.text import EOS
 from asrattn.transcript import Failure, Transcript
@@ -51,6 +52,20 @@ class TestTranscribe:
         assert len({t.text for t in found}) > 1, (
             "the model does not listen: the other tests would prove little"
         )
+        assert all(np.isfinite(t.score) for t in found)
+
+    def test_half_precision_is_of_the_products_alone(self, sounds: list[Path], tmp_path: Path) -> None:
+        model = tiny.model_file(tmp_path)
+        full, rough = (Recognizer.load(model, "cpu", precision) for precision in get_args(Precision))
+        waves = [wave for path in sounds for wave in recognizer_module.waves(path, full.rate)]
+        (enc, ctc), (other, rough_ctc) = full.encode(waves), rough.encode(waves)
+        assert other.output.dtype == rough_ctc.dtype == torch.float32
+        assert not torch.equal(other.output, enc.output)
+        torch.testing.assert_close(rough_ctc, ctc, atol=0.1, rtol=0.05)
+        tokens = full.recognize(waves)[0][0].tokens
+        said = (full.losses(waves[:1], [tokens]), rough.losses(waves[:1], [tokens]))
+        assert said[1] == pytest.approx(said[0]), "what is said of known texts does not depend on it"
+        found = transcripts(rough.transcribe(sounds, words=True))
         assert all(np.isfinite(t.score) for t in found)
 
     @pytest.mark.parametrize("batch_seconds", [0.1, 2.0, 5.0, 1000.0])
@@ -311,7 +326,7 @@ class TestDevices:
         def never(*_: object) -> object:
             raise torch.OutOfMemoryError
 
-        monkeypatch.setattr(recognizer, "_search", never)
+        monkeypatch.setattr(recognizer, "decode", never)
         with pytest.raises(ConfigError, match="too little memory for a beam of 3"):
             list(recognizer.transcribe(sounds))
 
@@ -337,6 +352,8 @@ def test_using_a_model_needs_no_training_libraries(tmp_path: Path) -> None:
     program = f"""
 import sys
 from pathlib import Path
+from typing import get_args
+from typing import get_args
 from asrattn.recognizer import Recognizer
 outcomes = list(Recognizer.load(Path({str(model)!r}), "cpu").transcribe([Path({str(sound)!r})]))
 assert outcomes[0].seconds == 1.0

@@ -141,7 +141,7 @@ def _forecast(recipe: "Recipe", model: "SpeechModel", args: argparse.Namespace) 
         count = max(1, round(min(batch, _MEASURED) / each))
         rate = work * count * each / forecast.seconds_per_step(recipe, model, count, each)
         source = f"measured here, on {count * each:g} s of audio"
-    yield f"rate          {rate:.0f} GFLOP/s, {source}: {rate / work:.0f} seconds of audio a second"
+    yield f"rate          {rate:.1f} GFLOP/s, {source}: {rate / work:.0f} seconds of audio a second"
     if args.hours:
         hours, epochs = args.hours * work / rate, recipe.train.epochs
         yield f"epoch         {_duration(hours)} for {args.hours:g} h of speech"

@@ -23,6 +23,7 @@ T = TypeVar("T")
 LM_WEIGHT = 0.3
 HOTWORD_WEIGHT = 0.5
 LM_UNITS = ("word", "char", "token")
+PRECISIONS = ("fp32", "bf16")
 VADS = ("level", "silero", "off")
 FEW = 20  # no bar for so few
 
@@ -85,6 +86,12 @@ def add_recognition(parser: "argparse._ActionsContainer") -> None:
         help="what finds speech in long files: level (default), silero (pip install asrattn[vad]), or off",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=PRECISIONS[0],
+        help="of products of matrices: fp32 (default), or bf16, which is faster where processor or GPU know it",
+    )
     add_threads(parser)
 
 
@@ -135,7 +142,7 @@ def recognizer(args: argparse.Namespace) -> tuple["Recognizer", "SearchConfig"]:
     from asrattn.recognizer import Recognizer
 
     use_threads(args)
-    loaded = Recognizer.load(args.model, args.device)
+    loaded = Recognizer.load(args.model, args.device, args.precision)
     for path, weight in _weighted(args):
         oov = None if args.lm_oov is None else -args.lm_oov
         loaded.fuse(language_model(path, args.lm_units), weight, path.name, oov)
