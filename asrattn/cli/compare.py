@@ -31,10 +31,10 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "compare",
         help="is one system better than another? paired tests, and what changed",
         description="Each system against the first one on the same utterances: the difference of their word error "
-        "rates with its 95 %% interval (paired bootstrap over speakers where at least eight are known, else "
+        "rates with its 95 % interval (paired bootstrap over speakers where at least eight are known, else "
         "utterances), a randomisation test and the matched-pairs sentence-segment test (MAPSSWE), with Holm's "
         "correction where several are compared; and which words and speakers changed. Different means: both "
-        "tests say so at the 5 %% level.",
+        "tests say so at the 5 % level.",
     )
     parser.add_argument("reference", type=Path, help="a manifest (.jsonl); its audio is not needed")
     parser.add_argument(

@@ -6,6 +6,7 @@ from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import LSTMEncoderConfig
 from asrattn.model import LossConfig, ModelConfig
 from asrattn.search import SearchConfig
+from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
 from asrattn.training.schedule import CosineConfig
 
@@ -18,6 +19,12 @@ RECIPE = Recipe(
     data=DataConfig(batch_seconds=16, join=0.5),
     augment=AugmentConfig(time_fraction=0.3, ramp=0.2),
     loss=LossConfig(ctc=0.3, consistency=0.2, token_noise=0.1),
-    train=TrainConfig(epochs=60, schedule=CosineConfig(floor=0.1), ema=0.999, validate_every=5),
+    train=TrainConfig(
+        epochs=40,
+        optimizer=AdamWConfig(learning_rate=2e-3),
+        schedule=CosineConfig(floor=0.1),
+        ema=0.999,
+        validate_every=5,
+    ),
     search=SearchConfig(beam=10, ctc=0.3),
 )

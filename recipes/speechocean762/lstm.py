@@ -6,6 +6,7 @@ from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import LSTMEncoderConfig
 from asrattn.model import LossConfig, ModelConfig
 from asrattn.search import SearchConfig
+from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
 from asrattn.training.schedule import CosineConfig
 
@@ -19,7 +20,8 @@ RECIPE = Recipe(
     augment=AugmentConfig(time_fraction=0.3, ramp=0.2),
     loss=LossConfig(ctc=0.3, token_noise=0.1, consistency=0.2),
     train=TrainConfig(
-        epochs=40,
+        epochs=30,
+        optimizer=AdamWConfig(learning_rate=2e-3),
         schedule=CosineConfig(floor=0.05),
         ema=0.999,
         validate_every=5,

@@ -98,7 +98,7 @@ def _changes(a: System, b: System) -> list[Section]:
 
 def _balance(a: System, b: System) -> str:
     fixed, broken = len(changes.fixed_utterances(a, b)), len(changes.broken_utterances(a, b))
-    return f"{plural(fixed, 'utterance')} fixed, {broken} newly broken: all right in every run, or not."
+    return f"{plural(fixed, 'utterance')} fixed, {broken} newly broken. (Right is one without an error in any run.)"
 
 
 def _words(a: System, b: System) -> str:
