@@ -5,7 +5,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-KEPT = 16  # tokens a hypothesis grows by before dead branches are cut off
+KEPT = 8  # tokens a hypothesis grows by before dead branches are cut off
 
 
 class Nodes(NamedTuple):

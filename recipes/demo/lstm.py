@@ -16,6 +16,6 @@ RECIPE = Recipe(
     ),
     data=DataConfig(batch_seconds=20),
     loss=LossConfig(ctc=0.4),
-    train=TrainConfig(epochs=20, optimizer=AdamWConfig(learning_rate=2e-3), ema=0.99, validate_every=4),
+    train=TrainConfig(epochs=10, optimizer=AdamWConfig(learning_rate=2e-3), ema=0.99, validate_every=2),
     search=SearchConfig(beam=8, ctc=0.4),
 )
