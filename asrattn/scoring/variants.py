@@ -87,10 +87,17 @@ def _table(found: Sequence[Line]) -> str:
     columns = [Column(name), Column(wer, "num"), Column("", "bar"), *(Column(head, "num") for head in others)]
     rows = []
     for line in found:
-        name_, wer_, difference, word, *cells = map(escape, line.cells())
+        _, wer_, difference, word, *cells = map(escape, line.cells())
         shown = bar(line.counts.rate, line.ends, top)
-        rows.append([name_, _value(wer_), shown, _value(difference), word if line.differs else "", *cells])
+        rows.append(
+            [_name(line), _value(wer_), shown, _value(difference), word if line.differs else "", *cells]
+        )
     return document.table(columns, rows, wide=True)
+
+
+def _name(line: Line) -> str:
+    """It may be long; a line may end behind each change."""
+    return escape(line.entry.system.name).replace("+", "+<wbr>")
 
 
 def _value(text: str) -> str:
@@ -101,7 +108,7 @@ def _value(text: str) -> str:
 
 def _pictures(found: Sequence[Line]) -> str:
     shown = [
-        f"<article><header><h3>{escape(line.entry.system.name)}</h3></header>"
+        f"<article><header><h3>{_name(line)}</h3></header>"
         f'<img alt="{escape(f"Attention of {line.entry.system.name}")}" src="{as_url(line.entry.picture)}"></article>'
         for line in found
         if line.entry.picture

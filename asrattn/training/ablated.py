@@ -48,13 +48,14 @@ def leave(what: Ablation) -> list[list[str]]:
     """Write the table and the page of all runs that are done."""
     utterances = manifest.read(what.judged)
     found = ablation.results(what)
-    entries = [_entry(variant.name, utterances, done) for variant, done in found.items() if done]
+    entries = [_entry(variant.name, utterances, done, what.seeds) for variant, done in found.items() if done]
     lines: Sequence[Line] = variants.lines(entries)
     table = variants.table(lines)
     text = "".join("\t".join(row) + "\n" for row in table)
     (what.out / TABLE).write_text(text, encoding="utf-8")
+    seeds = f"seeds 0 to {what.seeds - 1}" if what.seeds > 1 else "seed 0"
     about = (
-        f"{what.recipe.name}, {what.recipe.train.epochs} epochs, seeds 0 to {what.seeds - 1}; {what.judged.name}, "
+        f"{what.recipe.name}, {what.recipe.train.epochs} epochs, {seeds}; {what.judged.name}, "
         f"{len(utterances)} utterances. Each against {entries[0].system.name}; better or worse where the paired tests "
         "say so. Focus, diagonality and agreement with CTC lie between 0 and 1. Pictures: the first seed reads the "
         "true text of one utterance."
@@ -63,11 +64,13 @@ def leave(what: Ablation) -> list[list[str]]:
     return table
 
 
-def _entry(name: str, utterances: Sequence[Utterance], done: Sequence[Done]) -> Entry:
+def _entry(name: str, utterances: Sequence[Utterance], done: Sequence[Done], seeds: int) -> Entry:
     runs = tuple(_rows(utterances, run.folder / HEARD) for run, _ in done)
     results = [result for _, result in done]
     picture = done[0][0].folder / PICTURE
-    return Entry(System(name, runs), _facts(results), picture.read_bytes() if picture.is_file() else None)
+    return Entry(
+        System(name, runs), _facts(results, seeds), picture.read_bytes() if picture.is_file() else None
+    )
 
 
 def _rows(utterances: Sequence[Utterance], path: Path) -> tuple[Any, ...]:
@@ -76,11 +79,11 @@ def _rows(utterances: Sequence[Utterance], path: Path) -> tuple[Any, ...]:
     return tuple(score(u.id, u.text, heard.get(u.id, ""), u.speaker) for u in utterances)
 
 
-def _facts(results: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Means over the runs."""
+def _facts(results: Sequence[Mapping[str, Any]], seeds: int) -> dict[str, str]:
+    """Means over the runs; how many there are where there may be several."""
     first = results[0]
-    facts = {
-        "runs": str(len(results)),
+    facts = {"runs": str(len(results))} if seeds > 1 else {}
+    facts |= {
         "M parameters": f"{first['parameters'] / 1e6:.2f}",
         "CPU min": f"{mean(r['cpu_seconds'] for r in results) / 60:.1f}",
     }
