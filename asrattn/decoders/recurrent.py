@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -11,8 +12,8 @@ from asrattn import attention
 from asrattn.attention import AttentionConfig, LocationConfig, Memory
 from asrattn.config import check
 from asrattn.decoders.decoded import Decoded
-from asrattn.decoders.unrolled import UnrolledCell
-from asrattn.layers import Dropout
+from asrattn.decoders.unrolled import UnrolledCell, lstm
+from asrattn.layers import Dropout, Linear
 from asrattn.lengths import mask
 
 Cell = Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]]
@@ -64,7 +65,7 @@ class RecurrentDecoder(nn.Module):
         self.embed = nn.Embedding(vocabulary, config.embedding)
         self.cells = nn.ModuleList(CELLS[config.kind](size, config.dim) for size in inputs)
         self.out = nn.Sequential(
-            nn.Linear(config.dim + context, config.dim),
+            Linear(config.dim + context, config.dim),
             nn.Tanh(),
             Dropout(config.dropout),
             nn.Linear(config.dim, vocabulary),
@@ -127,5 +128,5 @@ class RecurrentDecoder(nn.Module):
 
 
 def _single(cell: nn.Module) -> Cell:
-    """One step of a layer; only that of an LSTM takes and gives more than its hidden state."""
-    return cell if isinstance(cell, nn.LSTMCell) else lambda x, state: (cell(x, state[0]),)
+    """One step of a layer."""
+    return partial(lstm, cell) if isinstance(cell, nn.LSTMCell) else lambda x, state: (cell(x, state[0]),)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 WORTH = 2**20  # multiplications, below which calling oneDNN takes longer than what it saves
@@ -16,12 +17,17 @@ class Linear(nn.Linear):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if not _onednn(x, self.weight):
-            return super().forward(x)
-        if not torch.is_grad_enabled():
-            return _product(x, self.weight, self.bias)
-        out: Tensor = _Product.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
-        return out
+        return project(x, self.weight, self.bias)
+
+
+def project(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """x (..., I), weight (O, I), bias (O,) -> (..., O), as `Linear` says."""
+    if not _onednn(x, weight):
+        return F.linear(x, weight, bias)
+    if not torch.is_grad_enabled():
+        return _product(x, weight, bias)
+    out: Tensor = _Product.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+    return out
 
 
 class _Product(torch.autograd.Function):
