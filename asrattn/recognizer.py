@@ -22,6 +22,7 @@ from asrattn.config import Plain
 from asrattn.doctor import Looks
 from asrattn.encoders import Encoded
 from asrattn.errors import AudioError, ConfigError
+from asrattn.layers import lay_in_columns
 from asrattn.lengths import mask
 from asrattn.lm import scorers
 from asrattn.lm.scorers import Model
@@ -97,7 +98,10 @@ class Recognizer:
         """
         chosen = _device(device)
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _KERNELS)
-        return cls(checkpoint.load(path, chosen), chosen, precision)
+        saved = checkpoint.load(path, chosen)
+        if chosen.type == "cpu" and precision == "fp32":
+            lay_in_columns(saved.model)
+        return cls(saved, chosen, precision)
 
     def fuse(self, model: Model, weight: float, name: str = "lm", oov: float | None = None) -> None:
         """Let it join every search from now on; see `scorers.of`. Raises LMError where it does not suit."""

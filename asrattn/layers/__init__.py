@@ -5,7 +5,7 @@ from asrattn.layers.convolution import Convolution, Depthwise
 from asrattn.layers.dropout import Dropout, rows
 from asrattn.layers.embedding import TokenEmbedding, causal
 from asrattn.layers.feed_forward import FeedForward
-from asrattn.layers.linear import Linear, project
+from asrattn.layers.linear import Linear, lay_in_columns, project
 from asrattn.layers.norm import BatchNorm, Norm, PerFrame, norm, normalized
 from asrattn.layers.positions import AddedPositions, FramePositions, Positions, rotate, sinusoids
 from asrattn.layers.reach import FullConfig, LocalConfig, Reach, SparseConfig
@@ -32,6 +32,7 @@ __all__ = [
     "SparseConfig",
     "TokenEmbedding",
     "causal",
+    "lay_in_columns",
     "norm",
     "normalized",
     "project",

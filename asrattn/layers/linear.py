@@ -30,6 +30,14 @@ def project(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return out
 
 
+def lay_in_columns(model: nn.Module) -> None:
+    """Lay the weights out for float32 products without gradient: in columns, as oneDNN reads them, which takes a fifth
+    less time for the rows of a beam, and no longer for many. The numbers, shapes and names stay."""
+    for layer in model.modules():
+        if isinstance(layer, Linear):
+            layer.weight.data = layer.weight.data.t().contiguous().t()
+
+
 class _Product(torch.autograd.Function):
     """x (..., I), weight (O, I), bias (O,) -> (..., O)."""
 

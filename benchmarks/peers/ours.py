@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from asrattn.attention import LocationConfig
 from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig, EncoderConfig, LSTMEncoderConfig, TransformerEncoderConfig
-from asrattn.layers import Linear
+from asrattn.layers import Linear, lay_in_columns
 from asrattn.model import LossConfig, ModelConfig, SpeechModel
 from asrattn.search import SearchConfig, beam_search
 from asrattn.text import EOS
@@ -54,6 +54,7 @@ class Step(nn.Module):
         return bias[EOS]
 
     def search(self, wave: Tensor, wave_lens: Tensor, count: int, beam: int = BEAM) -> list[int]:
+        lay_in_columns(self.model)  # as a recogniser does when it is loaded
         encoded = self.model.encode(wave, wave_lens)
         ctc = self.model.ctc_log_probs(encoded.output)
         limit = (count + 0.5) / encoded.output.shape[1]

@@ -5,8 +5,19 @@ import math
 import pytest
 import torch
 
+from asrattn import weights
 from asrattn.errors import ConfigError
-from asrattn.layers import Convolution, Dropout, Linear, Nodes, SelfAttention, linear, rotate, sinusoids
+from asrattn.layers import (
+    Convolution,
+    Dropout,
+    Linear,
+    Nodes,
+    SelfAttention,
+    lay_in_columns,
+    linear,
+    rotate,
+    sinusoids,
+)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -34,6 +45,23 @@ def test_linear_is_its_formula_and_so_is_its_gradient(shape, bias, worth, monkey
         torch.testing.assert_close(ours, theirs.float())
     with torch.inference_mode():
         torch.testing.assert_close(layer(x), written.float())
+
+
+@pytest.mark.parametrize("worth", [1, 10**9])
+def test_weights_in_columns_are_the_same_weights(worth, monkeypatch, tmp_path):
+    monkeypatch.setattr(linear, "WORTH", worth)
+    torch.manual_seed(0)
+    layer, x = torch.nn.Sequential(Linear(5, 6)), torch.randn(7, 5)
+    with torch.inference_mode():
+        out = layer(x)
+    weights.save(tmp_path / "rows", layer, {})
+    lay_in_columns(layer)
+    assert layer[0].weight.stride() == (1, 6)
+    with torch.inference_mode():
+        torch.testing.assert_close(layer(x), out)
+    torch.testing.assert_close(layer(x), out)
+    weights.save(tmp_path / "columns", layer, {})
+    assert (tmp_path / "columns").read_bytes() == (tmp_path / "rows").read_bytes()
 
 
 def test_linear_of_nothing_is_nothing(monkeypatch):
