@@ -123,7 +123,7 @@ class Recognizer:
         batch_seconds   padded audio decoded at once; none for what suits the device
         words           whether the words are wanted with their times
         """
-        parts = self._parts(map(_stretch, sources))
+        parts = self._parts(map(Stretch.of, sources))
         search = search or self.search
         batch_seconds = batch_seconds or BATCH_SECONDS[self.device.type]
         done: list[_Placed] = []  # of the stretch at hand
@@ -366,19 +366,6 @@ def _longest(card: Mapping[str, Plain]) -> float:
     """Seconds that a model can read at once: it was trained on hardly anything longer."""
     known = card.get("longest_seconds")
     return min(max(known, SHORT), LONGEST) if isinstance(known, float) else LONGEST
-
-
-def waves(source: Path | Utterance, rate: int) -> Iterator[Wave]:
-    """What a file or utterance holds, in the pieces in which it is recognised. Raises AudioError."""
-    return (piece.wave for piece in segments.read(_stretch(source), rate))
-
-
-def _stretch(source: Path | Utterance) -> Stretch:
-    """An utterance without a start is its whole file."""
-    if isinstance(source, Utterance):
-        seconds = None if source.start is None else source.seconds
-        return Stretch(source.id, Path(source.audio), source.start, seconds)
-    return Stretch(str(source), Path(source))
 
 
 def _take(parts: Iterator[_Part], samples: int) -> list[_Part]:

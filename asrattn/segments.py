@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from asrattn import audio
 from asrattn.audio.sound import Wave
 from asrattn.audio.speech import Finder, Span, by_level
+from asrattn.manifest import Utterance
 
 LONGEST = 30.0
 PAUSE = 0.2  # seconds: what is quietest on the whole
@@ -24,6 +25,14 @@ class Stretch(NamedTuple):
     path: Path
     start: float | None = None
     seconds: float | None = None
+
+    @classmethod
+    def of(cls, source: Path | Utterance) -> Self:
+        """An utterance without a start is its whole file."""
+        if isinstance(source, Utterance):
+            seconds = None if source.start is None else source.seconds
+            return cls(source.id, Path(source.audio), source.start, seconds)
+        return cls(str(source), Path(source))
 
 
 class Piece(NamedTuple):
@@ -55,6 +64,11 @@ def read(stretch: Stretch, rate: int, longest: float = LONGEST, find: Finder = b
             return
         begin += cut / rate
         left -= cut / rate
+
+
+def waves(source: Path | Utterance, rate: int) -> Iterator[Wave]:
+    """What a file or utterance holds, in the pieces in which it is recognised. Raises AudioError."""
+    return (piece.wave for piece in read(Stretch.of(source), rate))
 
 
 def _cut(

@@ -57,7 +57,7 @@ class TestTranscribe:
     def test_half_precision_is_of_the_products_alone(self, sounds: list[Path], tmp_path: Path) -> None:
         model = tiny.model_file(tmp_path)
         full, rough = (Recognizer.load(model, "cpu", precision) for precision in get_args(Precision))
-        waves = [wave for path in sounds for wave in recognizer_module.waves(path, full.rate)]
+        waves = [wave for path in sounds for wave in segments.waves(path, full.rate)]
         (enc, ctc), (other, rough_ctc) = full.encode(waves), rough.encode(waves)
         assert other.output.dtype == rough_ctc.dtype == torch.float32
         assert not torch.equal(other.output, enc.output)
@@ -149,7 +149,7 @@ class TestUtterances:
 class TestLongFiles:
     def test_pieces_are_joined(self, recognizer: Recognizer, tmp_path: Path) -> None:
         path = tiny.sound(tmp_path / "long.wav", 70.0)
-        cut = list(recognizer_module.waves(path, tiny.RATE))
+        cut = list(segments.waves(path, tiny.RATE))
         assert len(cut) >= 3
         search = SearchConfig(beam=2, nbest=2, max_length=0.05)
         (found,) = transcripts(recognizer.transcribe([path], search, batch_seconds=20.0))

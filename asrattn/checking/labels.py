@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from asrattn.checking.finding import Case, Finding, Kind, Severity, of
-from asrattn.recognizer import BATCH_SECONDS, Recognizer, waves
+from asrattn.recognizer import BATCH_SECONDS, Recognizer
 from asrattn.scoring.counts import count_chars
 from asrattn.search import SearchConfig
-from asrattn.segments import LONGEST
+from asrattn.segments import LONGEST, waves
 from asrattn.text import clean
 from asrattn.text.tokens import quote
 from asrattn.transcript import Outcome, Transcript

@@ -34,9 +34,9 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    from asrattn.recognizer import waves
     from asrattn.scoring import pictures
     from asrattn.scoring.report import page
+    from asrattn.segments import waves
 
     recognizer, search = options.recognizer(args)
     wave, *more = waves(args.audio, recognizer.rate)

@@ -18,9 +18,9 @@ def gather(recognizer: "Recognizer", utterance: "Utterance", text: str) -> "Evid
     cannot be used, or is so long that it is recognised in pieces."""
     from asrattn import audio
     from asrattn.errors import AudioError
-    from asrattn.recognizer import waves
     from asrattn.scoring.pictures import Picture
     from asrattn.scoring.report import Evidence
+    from asrattn.segments import waves
 
     try:
         wave, *more = waves(utterance, recognizer.rate)
@@ -47,7 +47,7 @@ def with_snr(utterances: Sequence["Utterance"], rate: int) -> list["Utterance"]:
 def _snr(utterance: "Utterance", rate: int) -> float | None:
     from asrattn.audio import snr
     from asrattn.errors import AudioError
-    from asrattn.recognizer import waves
+    from asrattn.segments import waves
 
     try:
         return snr.estimate(waves(utterance, rate), rate)

@@ -42,6 +42,25 @@ def add_recognition(parser: "argparse._ActionsContainer") -> None:
         metavar="X",
         help="added for each token; language models like texts short",
     )
+    _add_fusion(parser)
+    parser.add_argument(
+        "--vad",
+        choices=VADS,
+        default=VADS[0],
+        help="what finds speech in long files: level (default), silero (pip install asrattn[vad]), or off",
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=PRECISIONS[0],
+        help="of products of matrices: fp32 (default), or bf16, which is faster where processor or GPU know it",
+    )
+    add_threads(parser)
+
+
+def _add_fusion(parser: "argparse._ActionsContainer") -> None:
+    """What joins the search."""
     parser.add_argument(
         "--lm",
         type=Path,
@@ -79,20 +98,6 @@ def add_recognition(parser: "argparse._ActionsContainer") -> None:
         metavar="W",
         help=f"earned by each token of a hotword, in nats (default: {HOTWORD_WEIGHT:g})",
     )
-    parser.add_argument(
-        "--vad",
-        choices=VADS,
-        default=VADS[0],
-        help="what finds speech in long files: level (default), silero (pip install asrattn[vad]), or off",
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
-    parser.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default=PRECISIONS[0],
-        help="of products of matrices: fp32 (default), or bf16, which is faster where processor or GPU know it",
-    )
-    add_threads(parser)
 
 
 def add_training(parser: argparse.ArgumentParser, what: str) -> None:

@@ -1,5 +1,6 @@
 """What encoders of self-attention have in common: a front, positions, a stack of layers, a U of frame rates."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -75,6 +76,9 @@ class Stack(nn.Module):
         super().__init__()
         D = self.dim = config.dim
         self.front = front(config.subsampling, features, D, config.channels, config.factor)
+        if config.positions == "sinusoidal":
+            # Embeddings are as much louder in Vaswani et al. 2017; as they are drawn, frames are lost beside PE.
+            self.front.out.weight.data.mul_(math.sqrt(D))
         self.positions = AddedPositions(config.positions, D)
         self.dropout = Dropout(config.dropout)
         self.layers = nn.ModuleList(layer() for _ in range(config.layers))

@@ -15,10 +15,11 @@ from asrattn.config import check, override, to_plain
 from asrattn.doctor import Looks
 from asrattn.errors import ConfigError
 from asrattn.manifest import Utterance
-from asrattn.recognizer import Recognizer, waves
+from asrattn.recognizer import Recognizer
 from asrattn.scoring import hypotheses
 from asrattn.scoring.hypotheses import HypothesisLine
 from asrattn.scoring.pictures import Picture, png
+from asrattn.segments import waves
 from asrattn.training import storage
 from asrattn.training.crew import Follower, hold
 from asrattn.training.fit import fit
