@@ -76,9 +76,8 @@ class Stack(nn.Module):
         super().__init__()
         D = self.dim = config.dim
         self.front = front(config.subsampling, features, D, config.channels, config.factor)
-        if config.positions in ("sinusoidal", "learned"):
-            # As embeddings in Vaswani et al. 2017: drawn as usual, frames are too faint beside what is added.
-            self.front.out.weight.data.mul_(math.sqrt(D))
+        # As embeddings in Vaswani et al. 2017: drawn as usual, frames are faint beside what positions and layers add.
+        self.front.out.weight.data.mul_(math.sqrt(D))
         self.positions = AddedPositions(config.positions, D)
         self.dropout = Dropout(config.dropout)
         self.layers = nn.ModuleList(layer() for _ in range(config.layers))
