@@ -76,7 +76,8 @@ class TestJudge:
     st.lists(st.sampled_from([A, B, C]), min_size=1, max_size=5),
     st.integers(1, 7),
 )
-@example([A, A], [A, A, B, A], 4)  # a shorter loop at the seam is cut first, and takes a part of the first phrase
+# A shorter loop at the seam is cut first, and takes a part of the first phrase.
+@example([A, A], [A, A, B, A], 4)
 def test_loops_are_what_is_there_four_times(before: list[int], phrase: list[int], times: int) -> None:
     found = without_loops((*before, *phrase * times))
     assert without_loops(found) == found
