@@ -352,8 +352,6 @@ def test_using_a_model_needs_no_training_libraries(tmp_path: Path) -> None:
     program = f"""
 import sys
 from pathlib import Path
-from typing import get_args
-from typing import get_args
 from asrattn.recognizer import Recognizer
 outcomes = list(Recognizer.load(Path({str(model)!r}), "cpu").transcribe([Path({str(sound)!r})]))
 assert outcomes[0].seconds == 1.0

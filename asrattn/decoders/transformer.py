@@ -77,7 +77,7 @@ class TransformerDecoder(nn.Module):
         for layer, nodes, prepared in zip(self._stack(), state.layers, memory.layers, strict=True):
             x, nodes = layer.step(x, nodes, paths, state.length, prepared)
             grown.append(nodes)
-        return self.out(self.norm(x)), Cache(tuple(grown), paths, state.length + 1, state.room)
+        return self.out(self.norm(x)), state.grown(grown, paths)
 
     def forward(self, tokens: Tensor, enc: Tensor, lens: Tensor) -> Decoded:
         memory = self.prepare(enc, lens)

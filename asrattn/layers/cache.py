@@ -1,5 +1,6 @@
 """What self-attention has read so far, kept as a tree."""
 
+from collections.abc import Iterable
 from typing import NamedTuple, Self
 
 import torch
@@ -44,6 +45,10 @@ class Cache(NamedTuple):
         B, K, _ = self.paths.shape
         own = torch.eye(K, dtype=torch.bool, device=self.paths.device).expand(B, -1, -1)
         return torch.cat((self.paths, own), 2)
+
+    def grown(self, layers: Iterable[Nodes], paths: Tensor) -> Self:
+        """With the new nodes of each layer, and the paths that `next` gave."""
+        return self._replace(layers=tuple(layers), paths=paths, length=self.length + 1)
 
     def follow(self, rows: Tensor) -> Self:
         """Go on with the hypotheses `rows`: (B', K') if each line is of one utterance, the utterances in their order

@@ -59,7 +59,7 @@ class TransformerLM(nn.Module):
             assert isinstance(layer, Layer)
             x, nodes = layer.step(x, nodes, paths, state.length)
             grown.append(nodes)
-        return self._logits(x), Cache(tuple(grown), paths, state.length + 1, state.room)
+        return self._logits(x), state.grown(grown, paths)
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.embed(tokens)

@@ -8,16 +8,15 @@ from hypothesis import strategies as st
 from asrattn.layers import Cache, Nodes, SelfAttention, cache
 
 D, H = 8, 2
-choices = st.lists(
-    st.integers(0, 2), min_size=6, max_size=6
-)  # whom each of two times three hypotheses goes on from
+# Whom each of two times three hypotheses goes on from.
+choices = st.lists(st.integers(0, 2), min_size=6, max_size=6)
 
 
 def grown(layer: SelfAttention, tree: Cache, x: torch.Tensor) -> tuple[torch.Tensor, Cache]:
     """x (N, D) is read after the tree."""
     paths = tree.next()
     out, nodes = layer.step(x, tree.layers[0], paths, tree.length)
-    return out, Cache((nodes,), paths, tree.length + 1, tree.room)
+    return out, tree.grown([nodes], paths)
 
 
 @pytest.mark.parametrize("rotary", [False, True])
