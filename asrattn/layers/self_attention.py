@@ -1,7 +1,5 @@
 """Self-attention."""
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,6 +10,7 @@ from asrattn.layers.dropout import Dropout
 from asrattn.layers.linear import Linear
 from asrattn.layers.positions import RelativePositions, rotate
 from asrattn.layers.reach import FullConfig, LocalConfig, Reach, SparseConfig, local, sparse
+from asrattn.layers.scaled_dot import scaled_dot
 
 
 class SelfAttention(nn.Module):
@@ -87,13 +86,9 @@ class SelfAttention(nn.Module):
         drops = self.training and self.dropout.p > 0
         if query.device.type == "cpu" and (drops or query.dtype == torch.bfloat16):
             # The fused kernel has no dropout there, and in bfloat16 two products and a softmax are a third faster.
-            scores = (query / math.sqrt(query.shape[-1])) @ keys.transpose(-1, -2)
-            if bias is not None:
-                scores = scores + bias
-            if mask is not None:
-                scores += _hidden(mask, scores.dtype)
-            weights: Tensor = self.dropout(scores.softmax(-1))
-            return weights @ values
+            hidden = None if mask is None else _hidden(mask, values.dtype)
+            added = hidden if bias is None else bias if hidden is None else bias + hidden
+            return scaled_dot(query, keys, values, added, self.dropout)
         if bias is not None:
             mask = bias if mask is None else bias + _hidden(mask, bias.dtype)
         p = self.dropout.p if self.training else 0.0

@@ -14,7 +14,6 @@ from asrattn.model import LossConfig, ModelConfig, SpeechModel
 from asrattn.search import SearchConfig, beam_search
 from asrattn.text import EOS
 from asrattn.training import optimizers
-from asrattn.training.forecast import forecast
 from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import Recipe, TrainConfig
 from benchmarks.peers.batches import LENGTHS, VOCABULARY
@@ -75,6 +74,9 @@ def step(architecture: Architecture, front: str, vocabulary: int) -> Step:
 
 def operations(architecture: Architecture, front: str, bf16: bool, seconds: float) -> float:
     """Of a second of audio in such batches, forward and backward: products and convolutions."""
+    # Not above: it brings in triton, 50 MB that a training does not have.
+    from asrattn.training.forecast import forecast
+
     config, train = (
         _config(architecture, front, VOCABULARY),
         TrainConfig(precision="bf16" if bf16 else "fp32"),

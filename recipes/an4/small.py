@@ -9,7 +9,7 @@ from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import LSTMEncoderConfig
 from asrattn.model import LossConfig, ModelConfig
 from asrattn.search import SearchConfig
-from asrattn.training.optimizers import AdamWConfig
+from asrattn.training.optimizers import MuonConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
 
 RECIPE = Recipe(
@@ -21,6 +21,6 @@ RECIPE = Recipe(
     data=DataConfig(batch_seconds=12),
     augment=AugmentConfig(noise=0, stretch=0.08, warp=0.08, equalizer=0, frequency_masks=0, time_masks=0),
     loss=LossConfig(ctc=0.5),
-    train=TrainConfig(epochs=8, optimizer=AdamWConfig(learning_rate=2e-3), ema=0.99, validate_every=4),
+    train=TrainConfig(epochs=8, optimizer=MuonConfig(learning_rate=2e-3), ema=0.99, validate_every=4),
     search=SearchConfig(beam=10, ctc=0.3),
 )
