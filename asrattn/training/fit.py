@@ -29,13 +29,13 @@ from asrattn.training.clock import Clock
 from asrattn.training.data import SpeechData
 from asrattn.training.journal import Journal, Progress
 from asrattn.training.module import Training
-from asrattn.training.recipe import Precision, Recipe
+from asrattn.training.precision import LIGHTNING, Precision, settle
+from asrattn.training.recipe import Recipe
 from asrattn.training.validation import Validation
 
 log = logging.getLogger(__name__)
 
 LONG = 0.99  # share of the utterances trained on that a model is taken to know the length of
-PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 TRACES = (storage.LAST, storage.EARLIER, MODEL, "metrics.csv")  # what shows that a folder holds a run
 
 
@@ -65,7 +65,8 @@ def fit(
     model; DataError for a corpus that cannot be trained on and for a loss that is no number; CheckpointError for a file
     that cannot be read or written; StoppedError on Ctrl-C; LostError where another process of the run is gone.
     """
-    recipe = _precise(recipe, precision, accelerator)
+    settled = settle(recipe.train.precision, precision, accelerator)
+    recipe = replace(recipe, train=replace(recipe.train, precision=settled))
     claim(out, resume)
     found = storage.latest(out) if resume else None
     earlier = _earlier(*found, recipe) if found else None
@@ -97,15 +98,6 @@ def fit(
     )
     _run(trainer, module, served, last)
     return out / MODEL
-
-
-def _precise(recipe: Recipe, precision: Precision | None, accelerator: str) -> Recipe:
-    """The recipe with what was asked for, if that can be had."""
-    if precision:
-        recipe = replace(recipe, train=replace(recipe.train, precision=precision))
-    if recipe.train.precision == "fp16" and (accelerator == "cpu" or not torch.cuda.is_available()):
-        raise ConfigError("--precision fp16: needs a GPU; use bf16, or fp32")
-    return recipe
 
 
 def _build(recipe: Recipe, vocabulary: int, seed: int) -> SpeechModel:
@@ -171,7 +163,7 @@ def _trainer(
             devices=devices,
             num_nodes=nodes,
             strategy=strategy,
-            precision=PRECISIONS[recipe.train.precision],  # type: ignore[arg-type]
+            precision=LIGHTNING[recipe.train.precision],  # type: ignore[arg-type]
             max_epochs=recipe.train.epochs,
             check_val_every_n_epoch=recipe.train.validate_every,
             reload_dataloaders_every_n_epochs=1,

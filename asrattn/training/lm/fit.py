@@ -24,10 +24,11 @@ from asrattn.lm.perplexity import TextPerplexity
 from asrattn.text import Tokenizer
 from asrattn.training import journal, schedule, storage
 from asrattn.training.batches import seed_of
-from asrattn.training.fit import PRECISIONS, claim, quieten
+from asrattn.training.fit import claim, quieten
 from asrattn.training.lm.data import Sentences, TextData
 from asrattn.training.lm.module import LMTraining
 from asrattn.training.lm.recipe import LMRecipe
+from asrattn.training.precision import LIGHTNING
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ def _run(
         trainer = L.Trainer(
             accelerator=accelerator,
             devices=1,
-            precision=PRECISIONS[recipe.train.precision],  # type: ignore[arg-type]
+            precision=LIGHTNING[recipe.train.precision],  # type: ignore[arg-type]
             max_epochs=recipe.train.epochs,
             gradient_clip_val=recipe.train.clip or None,
             reload_dataloaders_every_n_epochs=1,

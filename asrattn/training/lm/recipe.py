@@ -7,7 +7,7 @@ from asrattn.config import check
 from asrattn.lm.neural import LMConfig
 from asrattn.training import recipe
 from asrattn.training.optimizers import AdamWConfig, OptimizerConfig
-from asrattn.training.recipe import Precision
+from asrattn.training.precision import Precision
 from asrattn.training.schedule import CosineConfig, ScheduleConfig
 
 

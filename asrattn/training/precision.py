@@ -1,0 +1,35 @@
+"""In what numbers a run multiplies matrices."""
+
+import logging
+from typing import Literal
+
+import torch
+
+from asrattn.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+Precision = Literal["fp32", "bf16", "fp16"]
+LIGHTNING = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+def settle(wanted: Precision, asked: Precision | None, accelerator: str) -> Precision:
+    """What a recipe wants, if that can be had and pays, unless something else was asked for.
+
+    Raises ConfigError for fp16 without a GPU.
+    """
+    chosen = asked or wanted
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+    if chosen == "fp16" and (on_cpu or not torch.cuda.is_available()):
+        raise ConfigError("--precision fp16: needs a GPU; use bf16, or fp32")
+    if chosen == "bf16" and not asked and on_cpu and not multiplies_bf16():
+        log.info("this processor multiplies bf16 slowly: fp32 instead; --precision bf16 has it all the same")
+        return "fp32"
+    return chosen
+
+
+def multiplies_bf16() -> bool:
+    """Whether the processor does that in hardware. Where it does not, as in most laptops, a product in bf16 takes seven
+    times as long as in fp32."""
+    known = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return known and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
