@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from asrattn.config import check
+from asrattn.training.muon import Muon
 from asrattn.training.vocabulary import token_weights
 
 
@@ -66,19 +67,22 @@ class MuonConfig:
     rate and one decay serve both.
 
     momentum   of Muon, Nesterov's
+    steps      towards orthogonal ones, each as dear as the last
     betas      of AdamW
     """
 
     kind: Literal["muon"] = "muon"
-    learning_rate: float = 1.2e-3
+    learning_rate: float = 2e-3
     betas: tuple[float, float] = (0.9, 0.98)
     momentum: float = 0.95
+    steps: int = 3
     weight_decay: float = 0.02
 
     def __post_init__(self) -> None:
         _check_ranges(self)
         _check_betas(self.betas)
         check(0 <= self.momentum < 1, "optimizer.momentum must lie in [0, 1)")
+        check(self.steps > 0, "optimizer.steps must be positive")
 
 
 OptimizerConfig = AdamWConfig | AdamConfig | SGDConfig | MuonConfig
@@ -99,12 +103,12 @@ def build(config: OptimizerConfig, model: nn.Module, fused: bool) -> Optimizer:
             return torch.optim.Adam(groups, lr=rate, betas=betas, fused=fused)
         case SGDConfig(momentum=momentum, nesterov=nesterov):
             return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=fused)
-        case MuonConfig(betas=betas, momentum=momentum):
+        case MuonConfig(betas=betas, momentum=momentum, steps=steps):
             inner = _inner(model)
             matrices = [{"params": list(inner.values()), "weight_decay": decay}]
             rest = _groups(model, decay, inner)
             return Joined(
-                torch.optim.Muon(matrices, lr=rate, momentum=momentum, adjust_lr_fn="match_rms_adamw"),
+                Muon(matrices, rate, momentum, steps),
                 torch.optim.AdamW(rest, lr=rate, betas=betas, fused=fused),
             )
 

@@ -153,7 +153,7 @@ def test_muon_takes_the_inner_matrices_and_makes_them_orthogonal() -> None:
         ConformerConfig(dim=16, layers=1, heads=2, hidden=32, kernel=3, channels=4),
         TransformerDecoderConfig(dim=16, layers=1, heads=2, hidden=32),
     )
-    optimizer = optimizers.build(MuonConfig(learning_rate=1e-2, weight_decay=0.0), model, True)
+    optimizer = optimizers.build(MuonConfig(learning_rate=1e-2, steps=5, weight_decay=0.0), model, True)
     names = {id(p): name for name, p in model.named_parameters()}
     taken = {names[id(p)] for p in optimizer.param_groups[0]["params"]}
     assert {name.split(".")[0] for name in taken} == {"encoder", "decoder"}
@@ -197,6 +197,7 @@ def test_token_weights_are_those_with_a_row_for_each_token(decoder: object) -> N
         (SGDConfig, {"momentum": 1.0}, "optimizer.momentum must lie in"),
         (SGDConfig, {"momentum": 0.0}, "optimizer.nesterov needs a momentum above 0"),
         (MuonConfig, {"momentum": -0.1}, "optimizer.momentum must lie in"),
+        (MuonConfig, {"steps": 0}, "optimizer.steps must be positive"),
     ],
 )
 def test_ranges_are_checked(member: type, settings: dict[str, object], message: str) -> None:
