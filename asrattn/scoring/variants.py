@@ -34,10 +34,9 @@ class Line:
 
     def cells(self) -> list[str]:
         """As text: name, WER with interval, difference with interval, verdict, facts."""
-        low, high = (100 * end for end in self.ends)
         return [
             self.entry.system.name,
-            f"{100 * self.counts.rate:.1f} [{low:.1f}, {high:.1f}]",
+            _rate(self.counts, self.ends),
             *self._against(),
             *self.entry.facts.values(),
         ]
@@ -63,10 +62,23 @@ def lines(entries: Sequence[Entry]) -> list[Line]:
     verdicts = [None, *against(first, others)]
     found = []
     for entry, verdict in zip(entries, verdicts, strict=True):
-        counts = [total(row.words for row in rows) for rows in zip(*entry.system.runs, strict=True)]
-        speakers = [row.speaker for row in entry.system.runs[0]]
-        found.append(Line(entry, total(counts), interval(counts, speakers), verdict))
+        found.append(Line(entry, *_pooled(entry.system), verdict))
     return found
+
+
+def rate(system: System) -> str:
+    """Its WER over all of its runs, with interval, as text."""
+    return _rate(*_pooled(system))
+
+
+def _pooled(system: System) -> tuple[ErrorCounts, Interval]:
+    counts = [total(row.words for row in rows) for rows in zip(*system.runs, strict=True)]
+    return total(counts), interval(counts, [row.speaker for row in system.runs[0]])
+
+
+def _rate(counts: ErrorCounts, ends: Interval) -> str:
+    low, high = (100 * end for end in ends)
+    return f"{100 * counts.rate:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def table(found: Sequence[Line]) -> list[list[str]]:

@@ -15,7 +15,7 @@ from asrattn.scoring import hypotheses, score, variants
 from asrattn.scoring.compare import System
 from asrattn.scoring.variants import Entry, Line
 from asrattn.training import ablation
-from asrattn.training.ablation import HEARD, PICTURE, Ablation, Run
+from asrattn.training.ablation import ALONE, HEARD, PICTURE, Ablation, Run
 from asrattn.training.crew import crew
 
 TABLE, PAGE = "variants.tsv", "variants.html"
@@ -65,12 +65,17 @@ def leave(what: Ablation) -> list[list[str]]:
 
 
 def _entry(name: str, utterances: Sequence[Utterance], done: Sequence[Done], seeds: int) -> Entry:
-    runs = tuple(_rows(utterances, run.folder / HEARD) for run, _ in done)
-    results = [result for _, result in done]
-    picture = done[0][0].folder / PICTURE
-    return Entry(
-        System(name, runs), _facts(results, seeds), picture.read_bytes() if picture.is_file() else None
+    heard, alone = (
+        System(
+            name,
+            tuple(_rows(utterances, run.folder / file) for run, _ in done if (run.folder / file).is_file()),
+        )
+        for file in (HEARD, ALONE)
     )
+    facts = {"by attention alone": variants.rate(alone) if alone.runs else "–"}
+    facts |= _facts([result for _, result in done], seeds)
+    picture = done[0][0].folder / PICTURE
+    return Entry(heard, facts, picture.read_bytes() if picture.is_file() else None)
 
 
 def _rows(utterances: Sequence[Utterance], path: Path) -> tuple[Any, ...]:

@@ -5,8 +5,8 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,11 +25,11 @@ from asrattn.training.crew import Follower, hold
 from asrattn.training.fit import fit
 from asrattn.training.recipe import Recipe
 from asrattn.training.storage import LAST
-from asrattn.transcript import Transcript
+from asrattn.transcript import Outcome, Transcript
 
 log = logging.getLogger(__name__)
 
-HEARD, RESULT, PICTURE = "hypotheses.jsonl", "result.json", "attention.png"
+HEARD, ALONE, RESULT, PICTURE = "hypotheses.jsonl", "alone.jsonl", "result.json", "attention.png"
 EXAMINED = 24  # utterances in which attention is measured
 
 
@@ -145,10 +145,16 @@ def _do(what: Ablation, run: Run) -> None:
 
 
 def _judge(recognizer: Recognizer, utterances: list[Utterance], recipe: Recipe, folder: Path) -> None:
-    """Hypotheses, what attention does, a picture of it; the result last, since it says that all is there."""
+    """Hypotheses, what attention does, a picture of it; the result last, since it says that all is there.
+
+    Where the search has CTC beside it, there are hypotheses of attention alone too: with its help a decoder can be
+    nearly deaf and nobody notices.
+    """
     heard = recognizer.evaluate(utterances)
-    texts = [HypothesisLine(o.id, o.text) for o in heard.outcomes if isinstance(o, Transcript)]
-    hypotheses.write(folder / HEARD, texts)
+    _write(folder / HEARD, heard.outcomes)
+    if recognizer.search.ctc:
+        alone = replace(recognizer.search, beam=1, ctc=0.0)
+        _write(folder / ALONE, recognizer.transcribe(utterances, alone))
     looks = look(recognizer, utterances[:: max(1, len(utterances) // EXAMINED)], recipe.loss.ctc > 0)
     drawn = draw(recognizer, middle(utterances))
     if drawn:
@@ -163,6 +169,10 @@ def _judge(recognizer: Recognizer, utterances: list[Utterance], recipe: Recipe, 
     }
     plain["looks"] = looks.known()
     files.write_text(folder / RESULT, json.dumps(plain, indent=2) + "\n")
+
+
+def _write(path: Path, outcomes: Iterable[Outcome]) -> None:
+    hypotheses.write(path, [HypothesisLine(o.id, o.text) for o in outcomes if isinstance(o, Transcript)])
 
 
 def look(recognizer: Recognizer, utterances: Sequence[Utterance], aligned: bool) -> Looks:

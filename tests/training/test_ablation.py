@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,7 @@ def test_every_run_leaves_its_result(done: Ablation) -> None:
             assert result["parameters"] > 1000
             assert (run.folder / "attention.png").read_bytes().startswith(b"\x89PNG")
             assert len((run.folder / "hypotheses.jsonl").read_text().splitlines()) == 7
+            assert len((run.folder / "alone.jsonl").read_text().splitlines()) == 7
             assert not (run.folder / "last.ckpt").exists()
     seeds = [json.loads((run.folder / "recipe.json").read_text()) for run, _ in found[DOT]]
     assert seeds[0] == seeds[1]
@@ -116,6 +118,9 @@ def test_the_table_and_the_page(done: Ablation) -> None:
     first, second = (dict(zip(table[0], row, strict=True)) for row in table[1:])
     assert first["runs"] == second["runs"] == "2"
     assert first["against the first"] == ""
+    assert all(
+        re.fullmatch(r"[\d.]+ \[[\d.]+, [\d.]+\]", row["by attention alone"]) for row in (first, second)
+    )
     assert second["paired tests"] in ("no difference shown", "better", "worse")
     page = (done.out / "variants.html").read_text()
     assert page.count("data:image/png;base64,") == 2
