@@ -29,7 +29,10 @@ def settle(wanted: Precision, asked: Precision | None, accelerator: str) -> Prec
 
 
 def multiplies_bf16() -> bool:
-    """Whether the processor does that in hardware. Where it does not, as in most laptops, a product in bf16 takes seven
-    times as long as in fp32."""
+    """Whether the processor does that in hardware. Where it does not, as in most laptops, a product in bf16 takes up to
+    seven times as long as in fp32."""
+    able = torch.cpu.get_capabilities()  # avx512_bf16, amx_bf16, and the like of other makers
+    if not any(has for name, has in able.items() if name.endswith("bf16")):
+        return False
     known = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return known and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -43,6 +43,12 @@ def test_fp16_needs_a_gpu(accelerator):
         settle("bf16", "fp16", accelerator)
 
 
+def test_a_processor_that_only_emulates_it_does_not_know_it(monkeypatch):
+    """Such as those with AVX-512 of before 2020: oneDNN takes bf16 there, and is slower with it."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True, "avx512_bf16": False})
+    assert not precision.multiplies_bf16()
+
+
 @pytest.mark.skipif(not precision.multiplies_bf16(), reason="this processor knows no bf16")
 def test_an_older_processor_is_recognised():
     told = subprocess.run(
