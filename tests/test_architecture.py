@@ -241,3 +241,8 @@ def test_the_lower_floors_load_no_torch(name: str) -> None:
 
 def test_using_a_model_loads_no_training() -> None:
     assert loaded_after("import asrattn.recognizer", HEAVY) == {"torch"}
+
+
+def test_a_recipe_is_read_without_lightning() -> None:
+    """Which takes three times as long to load as torch."""
+    assert loaded_after("import asrattn.training.recipe", HEAVY) == {"torch"}

@@ -2,14 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from asrattn.training import parallel
 from asrattn.training.precision import multiplies_bf16
 
 _A, _B, _C = 3.4445, -4.7750, 2.0315  # of Jordan 2024: they raise small singular values fastest
@@ -50,9 +48,20 @@ class Muon(Optimizer):
                 if not state:
                     state["momentum_buffer"] = torch.zeros_like(weight)
                 kept = state["momentum_buffer"].lerp_(weight.grad, 1 - momentum)
-                way = parallel.of_all(weight.grad.lerp(kept, momentum), partial(orthogonal, steps=steps))
+                way = _orthogonal(weight.grad.lerp(kept, momentum), steps)
                 weight.mul_(1 - rate * group["weight_decay"])
                 weight.add_(way, alpha=-0.2 * rate * math.sqrt(max(weight.shape)))
+
+
+def _orthogonal(matrix: Tensor, steps: int) -> Tensor:
+    """Where each process holds a part of the matrix, all find the whole, and keep their part."""
+    if not hasattr(matrix, "full_tensor"):
+        return orthogonal(matrix, steps)
+    from torch.distributed.tensor import DTensor, Replicate  # not above: it takes seconds, and few need it
+
+    assert isinstance(matrix, DTensor)
+    found = DTensor.from_local(orthogonal(matrix.full_tensor(), steps), matrix.device_mesh, [Replicate()])
+    return found.redistribute(placements=matrix.placements)
 
 
 def orthogonal(matrix: Tensor, steps: int) -> Tensor:

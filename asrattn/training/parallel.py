@@ -4,7 +4,7 @@ All of it is the identity for a single process.
 """
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Literal, TypeVar
 
@@ -14,7 +14,7 @@ from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Str
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
-from torch.distributed.tensor import DTensor, Replicate
+from torch.distributed.tensor import DTensor
 
 from asrattn.model import LossConfig, SpeechModel
 
@@ -62,14 +62,6 @@ def whole(model: SpeechModel) -> SpeechModel:
     copied = SpeechModel(model.config)
     copied.load_state_dict(weights, assign=True)
     return copied.requires_grad_(False).eval().to(model.frontend.mel.device)
-
-
-def of_all(part: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
-    """function, of a matrix to one like it, where each process holds a part of it: all do the same, and keep theirs."""
-    if not isinstance(part, DTensor):
-        return function(part)
-    found = DTensor.from_local(function(part.full_tensor()), part.device_mesh, [Replicate()])
-    return found.redistribute(placements=part.placements)
 
 
 def exchange(model: nn.Module, last: bool) -> None:
