@@ -65,17 +65,13 @@ def leave(what: Ablation) -> list[list[str]]:
 
 
 def _entry(name: str, utterances: Sequence[Utterance], done: Sequence[Done], seeds: int) -> Entry:
-    heard, alone = (
-        System(
-            name,
-            tuple(_rows(utterances, run.folder / file) for run, _ in done if (run.folder / file).is_file()),
-        )
-        for file in (HEARD, ALONE)
-    )
-    facts = {"by attention alone": variants.rate(alone) if alone.runs else "–"}
+    folders = [run.folder for run, _ in done]
+    heard = tuple(_rows(utterances, folder / HEARD) for folder in folders)
+    alone = tuple(_rows(utterances, folder / ALONE) for folder in folders if (folder / ALONE).is_file())
+    facts = {"by attention alone": variants.rate(System(name, alone)) if alone else "–"}
     facts |= _facts([result for _, result in done], seeds)
-    picture = done[0][0].folder / PICTURE
-    return Entry(heard, facts, picture.read_bytes() if picture.is_file() else None)
+    picture = folders[0] / PICTURE
+    return Entry(System(name, heard), facts, picture.read_bytes() if picture.is_file() else None)
 
 
 def _rows(utterances: Sequence[Utterance], path: Path) -> tuple[Any, ...]:

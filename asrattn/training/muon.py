@@ -1,7 +1,7 @@
 """Muon: steps of equal size in all directions of a matrix."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ class Muon(Optimizer):
 
         M ← μ M + (1 - μ) G,   W ← (1 - η λ) W - 0.2 η √max(m, n) · O(μ M + (1 - μ) G)    for W (m, n)
 
-    O(U V') of a matrix with singular vectors U and V is about U Vᵀ. With 0.2 √max(m, n) a step is as large as AdamW's.
+    O of a matrix with the singular vectors U and V is about U Vᵀ. With 0.2 √max(m, n) a step is as large as AdamW's.
 
     steps   of Newton and Schulz towards O; torch's own Muon takes five. Three were as good for LSTMs, at three fifths
             of the cost
@@ -28,8 +28,8 @@ class Muon(Optimizer):
         self,
         params: Iterable[Any],
         learning_rate: float,
-        momentum: float = 0.95,
-        steps: int = 3,
+        momentum: float,
+        steps: int,
         weight_decay: float = 0.0,
     ):
         super().__init__(
@@ -38,7 +38,7 @@ class Muon(Optimizer):
         )
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             rate, momentum, steps = group["lr"], group["momentum"], group["steps"]
             for weight in group["params"]:

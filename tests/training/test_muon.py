@@ -41,7 +41,7 @@ def test_no_gradient_is_no_step_and_a_zero_one_no_trouble(fast):
     weights = [nn.Parameter(torch.randn(4, 3)) for _ in range(2)]
     before = [weight.detach().clone() for weight in weights]
     weights[1].grad = torch.zeros(4, 3)
-    Muon(weights, 0.1).step()
+    Muon(weights, 0.1, momentum=0.95, steps=3).step()
     for weight, old in zip(weights, before, strict=True):
         assert torch.equal(weight, old)
 
