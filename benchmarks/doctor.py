@@ -1,0 +1,107 @@
+"""What the attention doctor says of runs made to fail: python -m benchmarks.doctor RECIPE.py DATA OUT
+
+The recipe as it is (good), then with ten times its learning rate (hot); with the texts of train shuffled among its
+recordings (shuffled); and without CTC on recordings of four utterances each (long). DATA is kept as it is: the spoilt
+corpora and the runs go to OUT.
+"""
+
+import argparse
+import itertools
+import logging
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from asrattn import audio, manifest
+from asrattn.config import override
+from asrattn.manifest import Utterance
+from asrattn.recognizer import Recognizer
+from asrattn.segments import waves
+from asrattn.training.fit import fit
+from asrattn.training.recipe import Recipe
+
+RATE = 16_000  # of the long recordings, in Hz
+EACH = 4  # utterances in one of them
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="runs made to fail, and what the doctor says")
+    parser.add_argument("recipe", type=Path, metavar="RECIPE.py")
+    parser.add_argument("data", type=Path, metavar="DATA")
+    parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("--epochs", type=int, default=10, help="of each run; three times as many without CTC")
+    args = parser.parse_args(argv)
+    recipe = override(
+        Recipe.load(args.recipe), [f"train.epochs={args.epochs}", "train.validate_every=1", "train.samples=0"]
+    )
+    rate = 10 * recipe.train.optimizer.learning_rate
+    alone = ["loss.ctc=0", f"train.epochs={3 * args.epochs}"]
+    told = Told()
+    logging.getLogger("asrattn").addHandler(told)
+    tell("good", recipe, args.data, args.out, told)
+    hot = override(recipe, [f"train.optimizer.learning_rate={rate}"])
+    tell("hot", hot, args.data, args.out, told)
+    tell("shuffled", recipe, shuffled(args.data, args.out / "corpus-shuffled"), args.out, told)
+    tell("long", override(recipe, alone), long(args.data, args.out / "corpus-long"), args.out, told)
+
+
+class Told(logging.Handler):
+    """Keeps the warnings of a run."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+def tell(name: str, recipe: Recipe, data: Path, out: Path, told: Told) -> None:
+    told.texts.clear()
+    model = fit(recipe, data, out / name, seed=0)
+    wer = Recognizer.load(model).card["dev_wer"]
+    assert isinstance(wer, float)
+    warned = [text for text in told.texts if text.startswith("attention has not begun")]
+    print(f"{name}: best dev WER {wer:.1f} %, warned {len(warned)} times", flush=True)
+    if warned:
+        print(f"    first: {warned[0]}", flush=True)
+
+
+def shuffled(data: Path, to: Path) -> Path:
+    """The texts of train on other recordings, dev as it is."""
+    utterances = manifest.read(data / "train.jsonl")
+    texts = [u.text for u in utterances]
+    random.Random(0).shuffle(texts)
+    to.mkdir(parents=True, exist_ok=True)
+    wrong = [replace(u, text=text) for u, text in zip(utterances, texts, strict=True)]
+    manifest.write(to / "train.jsonl", wrong)
+    manifest.write(to / "dev.jsonl", manifest.read(data / "dev.jsonl"))
+    return to
+
+
+def long(data: Path, to: Path) -> Path:
+    """Recordings of EACH utterances of one speaker, one after the other; what is left over is left out."""
+    for split in ("train", "dev"):
+        utterances = sorted(manifest.read(data / f"{split}.jsonl"), key=lambda u: (u.speaker, u.id))
+        (to / split).mkdir(parents=True, exist_ok=True)
+        manifest.write(to / f"{split}.jsonl", _joined(utterances, to / split))
+    return to
+
+
+def _joined(utterances: Sequence[Utterance], to: Path) -> Iterator[Utterance]:
+    for speaker, own in itertools.groupby(utterances, lambda u: u.speaker):
+        items = list(own)
+        for at in range(0, len(items) - EACH + 1, EACH):
+            some = items[at : at + EACH]
+            wave = np.concatenate([piece for u in some for piece in waves(u, RATE)])
+            path = to / f"{some[0].id}.wav"
+            audio.write(path, wave, RATE)
+            text = " ".join(u.text for u in some)
+            yield Utterance(some[0].id, str(path.absolute()), text, len(wave) / RATE, speaker)
+
+
+if __name__ == "__main__":
+    main()
