@@ -96,14 +96,14 @@ def write_page(path: Path, title: str, about: str, found: Sequence[Line]) -> Non
 def _table(found: Sequence[Line]) -> str:
     top = max(max(line.ends[1], line.counts.rate) for line in found) or 1.0
     name, wer, *others = table(found)[0]
+    wer = wer.replace(" ", "\u00a0")
     columns = [Column(name), Column(wer, "num"), Column("", "bar"), *(Column(head, "num") for head in others)]
     rows = []
     for line in found:
         _, wer_, difference, word, *cells = map(escape, line.cells())
         shown = bar(line.counts.rate, line.ends, top)
-        rows.append(
-            [_name(line), _value(wer_), shown, _value(difference), word if line.differs else "", *cells]
-        )
+        told = word if line.differs else ""
+        rows.append([_name(line), _value(wer_), shown, _value(difference), told, *map(_value, cells)])
     return document.table(columns, rows, wide=True)
 
 
@@ -114,8 +114,8 @@ def _name(line: Line) -> str:
 
 def _value(text: str) -> str:
     """A value and its interval, which stay whole each where a line ends."""
-    value, _, ends = text.partition(" ")
-    return f'<b>{value}</b> <span class="soft">{ends}</span>' if text else ""
+    value, _, ends = text.partition(" [")
+    return f'<b>{value}</b> <span class="soft">[{ends}</span>' if ends else text
 
 
 def _pictures(found: Sequence[Line]) -> str:

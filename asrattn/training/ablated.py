@@ -57,8 +57,8 @@ def leave(what: Ablation) -> list[list[str]]:
     about = (
         f"{what.recipe.name}, {what.recipe.train.epochs} epochs, {seeds}; {what.judged.name}, "
         f"{len(utterances)} utterances. Each against {entries[0].system.name}; better or worse where the paired tests "
-        "say so. Focus, diagonality and agreement with CTC lie between 0 and 1. Pictures: the first seed reads the "
-        "true text of one utterance."
+        "say so. By attention alone: greedy, without CTC. Focus, diagonality and agreement with CTC lie between 0 and "
+        "1. Pictures: the first seed reads the true text of one utterance."
     )
     variants.write_page(what.out / PAGE, f"Variants of {what.recipe.name}", about, lines)
     return table
@@ -91,5 +91,5 @@ def _facts(results: Sequence[Mapping[str, Any]], seeds: int) -> dict[str, str]:
     for name in LOOKS:
         values: list[Plain] = [r["looks"][name] for r in results]
         numbers = [float(v) for v in values if isinstance(v, int | float)]
-        facts[name] = f"{mean(numbers):.2f}" if numbers else "–"
+        facts[name] = f"{round(mean(numbers), 2) + 0.0:.2f}" if numbers else "–"  # no -0.00
     return facts

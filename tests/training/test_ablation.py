@@ -125,6 +125,8 @@ def test_the_table_and_the_page(done: Ablation) -> None:
     page = (done.out / "variants.html").read_text()
     assert page.count("data:image/png;base64,") == 2
     assert "location+kernel=5" in page
+    rate, _, ends = first["by attention alone"].partition(" ")
+    assert f'<b>{rate}</b> <span class="soft">{ends}</span>' in page  # neither breaks off amid itself
 
 
 def test_another_recipe_does_not_get_into_the_same_folder(done: Ablation) -> None:
