@@ -5,36 +5,51 @@ DIR is what `asrattn ablate … --judge MANIFEST --out DIR` left. A table, and a
 
 import argparse
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from asrattn import manifest
-from asrattn.scoring import SetResult, score, summarize
+from asrattn.scoring import Row, SetResult, score, summarize
 from asrattn.scoring.hypotheses import read
+from asrattn.training.ablation import ALONE, HEARD
 
-Curve = dict[int, SetResult]  # by words in the utterance
+Curve = dict[str, SetResult]  # by words in the utterance
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="WER by the number of words in the utterance")
     parser.add_argument("ablation", type=Path, metavar="DIR")
     parser.add_argument("manifest", type=Path, metavar="MANIFEST")
+    parser.add_argument("--only", help="variants, with commas between them (default: all)")
+    parser.add_argument("--alone", action="store_true", help="what attention heard alone, without CTC")
+    parser.add_argument("--upto", help="groups of lengths: 2,4,7 is 1 to 2, 3 to 4 and 5 to 7 words")
     parser.add_argument("--figure", type=Path, help="an SVG to draw")
     args = parser.parse_args(argv)
     utterances = manifest.read(args.manifest)
+    heard = ALONE if args.alone else HEARD
+    found = sorted(path.parts[-3] for path in args.ablation.glob(f"*/seed-0/{heard}"))
     curves: dict[str, Curve] = {}
-    for path in sorted(args.ablation.glob("*/seed-0/hypotheses.jsonl")):
-        texts = {line.id: line.text for line in read(path)}
+    for name in args.only.split(",") if args.only else found:
+        texts = {line.id: line.text for line in read(args.ablation / name / "seed-0" / heard)}
         rows = [score(u.id, u.text, texts.get(u.id, ""), u.speaker) for u in utterances]
-        lengths = sorted({row.words.words for row in rows})
-        name = path.parts[-3]
-        curves[name] = {n: summarize(name, [r for r in rows if r.words.words == n]) for n in lengths}
-        for n, result in curves[name].items():
+        curves[name] = curve(name, rows, [int(n) for n in args.upto.split(",")] if args.upto else None)
+        for words, result in curves[name].items():
             low, high = result.wer_interval
             print(
-                f"{name:12} {n:3} words   WER {100 * result.wer:5.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+                f"{name:12} {words:>5} words   WER {100 * result.wer:5.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
             )
     if args.figure:
         draw(curves, args.figure)
+
+
+def curve(name: str, rows: Sequence[Row], upto: Sequence[int] | None) -> Curve:
+    """Each length for itself, or groups that end with these."""
+    ends = upto or sorted({row.words.words for row in rows})
+    found = {}
+    for low, high in pairwise([0, *ends]):
+        label = f"{low + 1}–{high}" if upto else str(high)
+        found[label] = summarize(name, [row for row in rows if low < row.words.words <= high])
+    return found
 
 
 def draw(curves: dict[str, Curve], path: Path) -> None:
@@ -44,14 +59,18 @@ def draw(curves: dict[str, Curve], path: Path) -> None:
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     FigureCanvasSVG(figure)
     axes = figure.subplots()
-    for name, curve in curves.items():
+    for number, (name, curve) in enumerate(curves.items()):
+        at = [
+            place + 0.04 * (number - len(curves) / 2) for place in range(len(curve))
+        ]  # bars beside each other
         rates = [100 * result.wer for result in curve.values()]
         below = [100 * (r.wer - r.wer_interval[0]) for r in curve.values()]
         above = [100 * (r.wer_interval[1] - r.wer) for r in curve.values()]
-        axes.errorbar(list(curve), rates, [below, above], marker="o", capsize=3, label=name)
+        axes.errorbar(at, rates, [below, above], marker="o", capsize=3, label=name)
     axes.set(xlabel="words in the utterance", ylabel="WER, %", ylim=(0, None))
-    axes.set_xticks(sorted({n for curve in curves.values() for n in curve}))
-    axes.legend(fontsize=8)
+    labels = list(next(iter(curves.values())))
+    axes.set_xticks(range(len(labels)), labels)
+    figure.legend(loc="outside right upper", fontsize=8)
     axes.grid(alpha=0.3)
     figure.savefig(path, format="svg", metadata={"Date": None})
 
