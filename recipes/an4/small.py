@@ -1,4 +1,4 @@
-"""AN4, a small model under a small budget, to compare variants with: `asrattn ablate`. Some four CPU-minutes.
+"""AN4, a small model under a small budget, to compare variants with: `asrattn ablate`. Some five CPU-minutes.
 
 Little is asked of the training set: no masks, no noise, one pass an utterance.
 """
