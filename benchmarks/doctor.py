@@ -24,6 +24,7 @@ from asrattn.training.fit import fit
 from asrattn.training.recipe import Recipe
 
 RATE = 16_000  # of the long recordings, in Hz
+RUNS = ("good", "hot", "shuffled", "long")
 EACH = 4  # utterances in one of them
 
 
@@ -33,19 +34,33 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--epochs", type=int, default=10, help="of each run; three times as many without CTC")
-    args = parser.parse_args(argv)
-    recipe = override(
-        Recipe.load(args.recipe), [f"train.epochs={args.epochs}", "train.validate_every=1", "train.samples=0"]
+    parser.add_argument(
+        "--set", action="append", default=[], dest="settings", help="changes a setting, for all"
     )
-    rate = 10 * recipe.train.optimizer.learning_rate
-    alone = ["loss.ctc=0", f"train.epochs={3 * args.epochs}"]
+    parser.add_argument("--only", choices=RUNS)
+    args = parser.parse_args(argv)
+    seen = [f"train.epochs={args.epochs}", "train.validate_every=1", "train.samples=0"]
+    recipe = override(Recipe.load(args.recipe), [*args.settings, *seen])
     told = Told()
     logging.getLogger("asrattn").addHandler(told)
-    tell("good", recipe, args.data, args.out, told)
-    hot = override(recipe, [f"train.optimizer.learning_rate={rate}"])
-    tell("hot", hot, args.data, args.out, told)
-    tell("shuffled", recipe, shuffled(args.data, args.out / "corpus-shuffled"), args.out, told)
-    tell("long", override(recipe, alone), long(args.data, args.out / "corpus-long"), args.out, told)
+    for name in (args.only,) if args.only else RUNS:
+        tell(name, *spoilt(name, recipe, args.data, args.out), args.out / name, told)
+
+
+def spoilt(name: str, recipe: Recipe, data: Path, out: Path) -> tuple[Recipe, Path]:
+    """The recipe and the corpus of a run."""
+    train = recipe.train
+    match name:
+        case "hot":
+            return override(
+                recipe, [f"train.optimizer.learning_rate={10 * train.optimizer.learning_rate}"]
+            ), data
+        case "shuffled":
+            return recipe, shuffled(data, out / "corpus-shuffled")
+        case "long":
+            alone = override(recipe, ["loss.ctc=0", f"train.epochs={3 * train.epochs}"])
+            return alone, long(data, out / "corpus-long")
+    return recipe, data
 
 
 class Told(logging.Handler):
@@ -61,7 +76,7 @@ class Told(logging.Handler):
 
 def tell(name: str, recipe: Recipe, data: Path, out: Path, told: Told) -> None:
     told.texts.clear()
-    model = fit(recipe, data, out / name, seed=0)
+    model = fit(recipe, data, out, seed=0)
     wer = Recognizer.load(model).card["dev_wer"]
     assert isinstance(wer, float)
     warned = [text for text in told.texts if text.startswith("attention has not begun")]
