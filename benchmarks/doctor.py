@@ -23,8 +23,8 @@ from asrattn.segments import waves
 from asrattn.training.fit import fit
 from asrattn.training.recipe import Recipe
 
-RATE = 16_000  # of the long recordings, in Hz
 RUNS = ("good", "hot", "shuffled", "long")
+RATE = 16_000  # of the long recordings, in Hz
 EACH = 4  # utterances in one of them
 
 
@@ -52,9 +52,8 @@ def spoilt(name: str, recipe: Recipe, data: Path, out: Path) -> tuple[Recipe, Pa
     train = recipe.train
     match name:
         case "hot":
-            return override(
-                recipe, [f"train.optimizer.learning_rate={10 * train.optimizer.learning_rate}"]
-            ), data
+            rate = 10 * train.optimizer.learning_rate
+            return override(recipe, [f"train.optimizer.learning_rate={rate}"]), data
         case "shuffled":
             return recipe, shuffled(data, out / "corpus-shuffled")
         case "long":

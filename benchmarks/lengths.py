@@ -22,7 +22,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("manifest", type=Path, metavar="MANIFEST")
     parser.add_argument("--only", help="variants, with commas between them (default: all)")
     parser.add_argument("--alone", action="store_true", help="what attention heard alone, without CTC")
-    parser.add_argument("--upto", help="groups of lengths: 2,4,7 is 1 to 2, 3 to 4 and 5 to 7 words")
+    parser.add_argument(
+        "--upto", type=_numbers, help="groups of lengths: 2,4,7 is 1 to 2, 3 to 4 and 5 to 7 words"
+    )
     parser.add_argument("--figure", type=Path, help="an SVG to draw")
     args = parser.parse_args(argv)
     utterances = manifest.read(args.manifest)
@@ -32,7 +34,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in args.only.split(",") if args.only else found:
         texts = {line.id: line.text for line in read(args.ablation / name / "seed-0" / heard)}
         rows = [score(u.id, u.text, texts.get(u.id, ""), u.speaker) for u in utterances]
-        curves[name] = curve(name, rows, [int(n) for n in args.upto.split(",")] if args.upto else None)
+        longest = max(row.words.words for row in rows)
+        if args.upto and longest > args.upto[-1]:
+            parser.error(f"--upto: some utterances have {longest} words; let the last group reach them")
+        curves[name] = by_length(name, rows, args.upto)
         for words, result in curves[name].items():
             low, high = result.wer_interval
             print(
@@ -42,11 +47,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         draw(curves, args.figure)
 
 
-def curve(name: str, rows: Sequence[Row], upto: Sequence[int] | None) -> Curve:
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def by_length(name: str, rows: Sequence[Row], upto: Sequence[int] | None) -> Curve:
     """Each length for itself, or groups that end with these."""
-    ends = upto or sorted({row.words.words for row in rows})
+    lengths = sorted({row.words.words for row in rows})
     found = {}
-    for low, high in pairwise([0, *ends]):
+    for low, high in pairwise([lengths[0] - 1, *(upto or lengths)]):
         label = f"{low + 1}–{high}" if upto else str(high)
         found[label] = summarize(name, [row for row in rows if low < row.words.words <= high])
     return found
@@ -60,9 +69,8 @@ def draw(curves: dict[str, Curve], path: Path) -> None:
     FigureCanvasSVG(figure)
     axes = figure.subplots()
     for number, (name, curve) in enumerate(curves.items()):
-        at = [
-            place + 0.04 * (number - len(curves) / 2) for place in range(len(curve))
-        ]  # bars beside each other
+        aside = 0.04 * (number - len(curves) / 2)  # so that no bar hides another
+        at = [place + aside for place in range(len(curve))]
         rates = [100 * result.wer for result in curve.values()]
         below = [100 * (r.wer - r.wer_interval[0]) for r in curve.values()]
         above = [100 * (r.wer_interval[1] - r.wer) for r in curve.values()]
