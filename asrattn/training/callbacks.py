@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import lightning as L
@@ -134,7 +135,6 @@ class Saver(Callback):
         self.seconds = 0.0  # spent on it in all
         self._saved = 0.0
         self._signal: signal.Signals | None = None
-        self._before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # From here on there is always something to resume. Not where weights are spread: there the optimizer's state
@@ -142,9 +142,7 @@ class Saver(Callback):
         if self.keeper.progress.epochs == 0 and not self.path.is_file() and not parallel.sharded(pl_module):
             self._save(trainer)
         self._saved = time.monotonic()
-        if threading.current_thread() is threading.main_thread():  # Python lets no other handle signals
-            told = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-            self._before = {s: signal.signal(s, self._tell) for s in told}
+        _handle(self._tell)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         assert isinstance(pl_module, Training)
@@ -167,29 +165,30 @@ class Saver(Callback):
         if parallel.any_of((self._signal is not None,), pl_module.device)[0]:
             self._stop(trainer)
 
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
-
     def _save(self, trainer: L.Trainer) -> None:
         before = time.monotonic()
         trainer.save_checkpoint(self.path)
         self._saved = time.monotonic()
         self.seconds += self._saved - before
 
-    def _tell(self, number: int, _: object) -> None:
+    def _tell(self, number: int, _: FrameType | None) -> None:
         again, self._signal = self._signal is not None, signal.Signals(number)
         if again:
             raise StoppedError(f"stopped by {self._signal.name} for the second time; resume with --resume")
 
     def _stop(self, trainer: L.Trainer) -> NoReturn:
-        for each in self._before:
-            signal.signal(each, signal.SIG_IGN)  # the way out is not to be disturbed
+        _handle(signal.SIG_IGN)  # the way out is not to be disturbed
         name = self._signal.name if self._signal else "a signal to another process"
         raise StoppedError(
             f"stopped by {name} in epoch {trainer.current_epoch + 1}; {self.path} is up to date: resume with --resume"
         )
+
+
+def _handle(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    """What happens on the signals that end a run; Lightning puts back what was there before it."""
+    if threading.current_thread() is threading.main_thread():  # Python lets no other handle signals
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, handler)
 
 
 class Bar(Callback):

@@ -1,18 +1,22 @@
 """Whole runs on a language of tones."""
 
 import csv
+import gc
 import json
 import math
 import os
 import signal
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import pytest
 import tones
 import torch
+from lightning.pytorch.callbacks import Callback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from asrattn import checkpoint, manifest
@@ -112,6 +116,20 @@ def test_a_run_stopped_in_its_first_epoch_can_be_resumed(
     fit(tones.recipe(), corpus, tmp_path / "parts", resume=True)
     fit(tones.recipe(), corpus, tmp_path / "whole")
     assert rows(tmp_path / "parts") == rows(tmp_path / "whole")
+
+
+def test_a_run_that_is_over_leaves_nothing_in_the_process(corpus: Path, tmp_path: Path) -> None:
+    seen: list[weakref.ReferenceType[Any]] = []
+
+    class Witness(Callback):
+        def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+            seen.extend((weakref.ref(trainer), weakref.ref(pl_module)))
+
+    before = [signal.getsignal(each) for each in signal.valid_signals()]
+    fit(tones.recipe(epochs=1), corpus, tmp_path, callbacks=(Witness(),))
+    assert [signal.getsignal(each) for each in signal.valid_signals()] == before
+    gc.collect()
+    assert [each() for each in seen] == [None, None]
 
 
 def test_a_loss_that_is_no_number_names_its_utterances(

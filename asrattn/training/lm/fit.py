@@ -147,7 +147,6 @@ class Keeper(Callback):
     def __init__(self, out: Path, dev: Sequence[str], known: dict[str, Plain]) -> None:
         self.out, self.dev, self.known = out, dev, known
         self._signal: signal.Signals | None = None
-        self._before: dict[signal.Signals, Any] = {}
         self._bar: Any = None
         self._started = 0.0
 
@@ -165,7 +164,8 @@ class Keeper(Callback):
             bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
         )
         if threading.current_thread() is threading.main_thread():  # Python lets no other handle signals
-            self._before = {s: signal.signal(s, self._tell) for s in (signal.SIGINT, signal.SIGTERM)}
+            for number in (signal.SIGINT, signal.SIGTERM):  # Lightning puts back what was there before it
+                signal.signal(number, self._tell)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -201,9 +201,6 @@ class Keeper(Callback):
         trainer.save_checkpoint(self.out / storage.LAST)
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
         if self._bar is not None:
             self._bar.close()
 
