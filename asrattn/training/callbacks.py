@@ -3,14 +3,11 @@
 import dataclasses
 import json
 import logging
-import signal
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import lightning as L
@@ -23,6 +20,7 @@ from asrattn.errors import StoppedError
 from asrattn.training import parallel
 from asrattn.training.journal import Progress
 from asrattn.training.module import Training
+from asrattn.training.signals import Signals
 from asrattn.training.storage import LAST
 from asrattn.training.validation import Validation
 
@@ -125,8 +123,7 @@ class Keeper(Callback):
 class Saver(Callback):
     """last.ckpt: at the start, every few minutes, after each epoch, and when the run is told to stop.
 
-    Ctrl-C, SIGTERM and SIGUSR1 (what SLURM sends before it takes the machine back) let all processes finish their
-    step, save and stop; a second one stops at once.
+    Ctrl-C, SIGTERM and SIGUSR1 let all processes finish their step, save and stop.
     """
 
     def __init__(self, keeper: Keeper) -> None:
@@ -134,7 +131,7 @@ class Saver(Callback):
         self.keeper = keeper
         self.seconds = 0.0  # spent on it in all
         self._saved = 0.0
-        self._signal: signal.Signals | None = None
+        self._signals = Signals()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # From here on there is always something to resume. Not where weights are spread: there the optimizer's state
@@ -142,12 +139,12 @@ class Saver(Callback):
         if self.keeper.progress.epochs == 0 and not self.path.is_file() and not parallel.sharded(pl_module):
             self._save(trainer)
         self._saved = time.monotonic()
-        _handle(self._tell)
+        self._signals.heed()
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         assert isinstance(pl_module, Training)
         due = time.monotonic() - self._saved > 60 * pl_module.recipe.train.save_minutes
-        told, due = parallel.any_of((self._signal is not None, due), pl_module.device)
+        told, due = parallel.any_of((self._signals.name is not None, due), pl_module.device)
         if pl_module.steps == trainer.num_training_batches:
             return  # the epoch's end comes next
         if told or due:
@@ -157,12 +154,12 @@ class Saver(Callback):
             self._stop(trainer)
 
     def on_validation_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        if self._signal is not None and trainer.world_size == 1:
+        if self._signals.name is not None and trainer.world_size == 1:
             self._stop(trainer)  # with what was saved last: a validation cannot be taken up in its middle
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._save(trainer)
-        if parallel.any_of((self._signal is not None,), pl_module.device)[0]:
+        if parallel.any_of((self._signals.name is not None,), pl_module.device)[0]:
             self._stop(trainer)
 
     def _save(self, trainer: L.Trainer) -> None:
@@ -171,24 +168,12 @@ class Saver(Callback):
         self._saved = time.monotonic()
         self.seconds += self._saved - before
 
-    def _tell(self, number: int, _: FrameType | None) -> None:
-        again, self._signal = self._signal is not None, signal.Signals(number)
-        if again:
-            raise StoppedError(f"stopped by {self._signal.name} for the second time; resume with --resume")
-
     def _stop(self, trainer: L.Trainer) -> NoReturn:
-        _handle(signal.SIG_IGN)  # the way out is not to be disturbed
-        name = self._signal.name if self._signal else "a signal to another process"
+        self._signals.ignore()
+        name = self._signals.name or "a signal to another process"
         raise StoppedError(
             f"stopped by {name} in epoch {trainer.current_epoch + 1}; {self.path} is up to date: resume with --resume"
         )
-
-
-def _handle(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
-    """What happens on the signals that end a run; Lightning puts back what was there before it."""
-    if threading.current_thread() is threading.main_thread():  # Python lets no other handle signals
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, handler)
 
 
 class Bar(Callback):

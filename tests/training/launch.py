@@ -110,15 +110,16 @@ def same(one: Path, other: Path) -> bool:
     return equal and rows(one) == rows(other)
 
 
-def wait_for(path: Path, seconds: float = 120, newer: float = 0.0) -> None:
-    """newer: than this time."""
+def wait_for(process: "subprocess.Popen[str]", path: Path, seconds: float = 120, newer: float = 0.0) -> None:
+    """Until the process has written the file; it does not outlive a failure. newer: than this time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_mtime >= newer:
                 return
         time.sleep(0.05)
-    raise AssertionError(f"{path} did not come")
+    kill(process)
+    raise AssertionError(f"{path} did not come; {process.communicate()[1]}")
 
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)

@@ -74,7 +74,7 @@ def test_ten_kills_at_random_points(corpus: Path, tmp_path: Path, devices: int) 
             tmp_path, corpus, "parts", *epochs, *["--resume"][: kills > 0], devices=devices
         )
         before = time.time()
-        launch.wait_for(out / "last.ckpt", seconds=600, newer=before)  # then it is under way
+        launch.wait_for(process, out / "last.ckpt", seconds=600, newer=before)  # then it is under way
         time.sleep(draw.uniform(0, 1.5))
         assert process.poll() is None, "it ended before it was killed; more epochs are needed"
         launch.kill(process)
@@ -144,7 +144,7 @@ def test_what_batch_norm_remembers_is_the_first_processs(tmp_path: Path) -> None
 
 def test_a_second_signal_stops_at_once(corpus: Path, tmp_path: Path) -> None:
     process = launch.start(tmp_path, corpus, "out", "--set", "train.epochs=500")
-    launch.wait_for(tmp_path / "out" / "metrics.csv")
+    launch.wait_for(process, tmp_path / "out" / "metrics.csv")
     os.kill(process.pid, signal.SIGTERM)
     status, told = launch.finish(process)
     assert status == 130

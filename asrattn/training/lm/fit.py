@@ -3,9 +3,7 @@
 import json
 import logging
 import math
-import signal
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Iterable, Sequence
@@ -29,6 +27,7 @@ from asrattn.training.lm.data import Sentences, TextData
 from asrattn.training.lm.module import LMTraining
 from asrattn.training.lm.recipe import LMRecipe
 from asrattn.training.precision import LIGHTNING
+from asrattn.training.signals import Signals
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +145,7 @@ class Keeper(Callback):
 
     def __init__(self, out: Path, dev: Sequence[str], known: dict[str, Plain]) -> None:
         self.out, self.dev, self.known = out, dev, known
-        self._signal: signal.Signals | None = None
+        self._signals = Signals()
         self._bar: Any = None
         self._started = 0.0
 
@@ -163,19 +162,17 @@ class Keeper(Callback):
             leave=False,
             bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
         )
-        if threading.current_thread() is threading.main_thread():  # Python lets no other handle signals
-            for number in (signal.SIGINT, signal.SIGTERM):  # Lightning puts back what was there before it
-                signal.signal(number, self._tell)
+        self._signals.heed()
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         assert isinstance(pl_module, LMTraining)
         self._bar.update(pl_module.progress(batch_idx + 1) - self._bar.n)
-        if self._signal is not None:
+        if self._signals.name is not None:
             before = "--resume goes on from the end of the one before" if pl_module.history else "start again"
             raise StoppedError(
-                f"stopped by {self._signal.name} in epoch {trainer.current_epoch + 1}; {before}"
+                f"stopped by {self._signals.name} in epoch {trainer.current_epoch + 1}; {before}"
             )
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -231,8 +228,3 @@ class Keeper(Callback):
             "hardware": card.hardware(trainer.strategy.root_device),
         }
         return self.known | judged
-
-    def _tell(self, number: int, _: object) -> None:
-        again, self._signal = self._signal is not None, signal.Signals(number)
-        if again:
-            raise StoppedError(f"stopped by {self._signal.name} for the second time; resume with --resume")
