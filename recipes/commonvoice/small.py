@@ -5,7 +5,7 @@ from asrattn.decoders import TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig
 from asrattn.model import LossConfig, ModelConfig
 from asrattn.search import SearchConfig
-from asrattn.training.optimizers import AdamWConfig
+from asrattn.training.optimizers import MuonConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
 from asrattn.training.schedule import CosineConfig
 
@@ -21,11 +21,11 @@ RECIPE = Recipe(
     ),
     loss=LossConfig(ctc=0.4, inter_ctc=0.3, token_noise=0.1, consistency=0.3),
     train=TrainConfig(
-        epochs=30,
-        optimizer=AdamWConfig(learning_rate=1.5e-3),
+        epochs=20,
+        optimizer=MuonConfig(learning_rate=2e-3),
         schedule=CosineConfig(floor=0.05),
         ema=0.999,
-        validate_every=5,
+        validate_every=4,
     ),
     search=SearchConfig(beam=10, ctc=0.5),
 )
