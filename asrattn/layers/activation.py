@@ -19,7 +19,7 @@ def project_silu(x: Tensor, out: nn.Module, dropout: Dropout | None = None) -> T
         y: Tensor = out(dropout(F.silu(x)) if dropout else F.silu(x))
         return y
     mask = dropout.mask(x) if dropout else None
-    return _without_keeping(out, lambda: F.silu(x) if mask is None else F.silu(x) * mask)
+    return _without_keeping(out, lambda: F.silu(x) if mask is None else F.silu(x).mul_(mask))
 
 
 def _without_keeping(layer: nn.Module, make: Callable[[], Tensor]) -> Tensor:

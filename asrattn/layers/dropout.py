@@ -6,11 +6,14 @@ from torch import Tensor, nn
 
 from asrattn.config import check
 
+_PLACES = 2**19  # where in the row a mask may begin
+_BLOCK = 2**20  # numbers of the row that are drawn at a time
+
 
 class Dropout(nn.Module):
     """Dropout with a cheap mask on CPUs.
 
-    Random numbers cost more than the layers around them there. So a mask is cut, at a random place, out of a long
+    Random numbers cost more than the layers around them there. So a mask is cut, at a random place, out of a
     row of them that is drawn once; it takes no memory of its own either. Elsewhere this is torch's own dropout.
     """
 
@@ -34,23 +37,31 @@ class Dropout(nn.Module):
         """What x is multiplied with, drawn anew; none where nothing is dropped, or torch's own dropout does it."""
         if not (self.training and self.p and x.device.type == "cpu"):
             return None
-        row = _dropped(self.p, x.dtype, max(22, (2 * x.numel()).bit_length()))
-        start = int(torch.randint(len(row) - x.numel(), ()))
+        start = int(torch.randint(_PLACES, ()))
+        row = _row(self.p, x.dtype, _PLACES + x.numel())
         return row[start : start + x.numel()].view(x.shape)
 
 
-_rows: dict[tuple[float, torch.dtype, int], Tensor] = {}
+_rows: dict[tuple[float, torch.dtype], Tensor] = {}
 
 
-def _dropped(p: float, dtype: torch.dtype, bits: int) -> Tensor:
-    """(2^bits,): 0 with probability p, else 1 / (1 - p). Always the same, so that a seed means the same anywhere."""
-    if (p, dtype, bits) not in _rows:
+def _row(p: float, dtype: torch.dtype, length: int) -> Tensor:
+    """(>= length,): 0 with probability p, else 1 / (1 - p).
+
+    Each place always holds the same, however long the row has become, so that a seed means the same anywhere.
+    """
+    row = _rows.get((p, dtype))
+    if row is None or len(row) < length:
         with torch.inference_mode(False):
-            drawn = torch.rand(2**bits, generator=torch.Generator().manual_seed(bits))
-            _rows[p, dtype, bits] = (drawn >= p).to(dtype).div_(1 - p)
-    return _rows[p, dtype, bits]
+            drawn = [_drawn(block) >= p for block in range(-(-length // _BLOCK))]
+            row = _rows[p, dtype] = torch.cat(drawn).to(dtype).div_(1 - p)
+    return row
+
+
+def _drawn(block: int) -> Tensor:
+    return torch.rand(_BLOCK, generator=torch.Generator().manual_seed(block))
 
 
 def rows() -> list[Tensor]:
-    """The rows that masks are cut from: held once, whatever the number of layers and passes."""
+    """The rows that masks are cut from: one for each share and type, whatever the number of layers and passes."""
     return list(_rows.values())

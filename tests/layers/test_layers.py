@@ -196,6 +196,15 @@ def test_dropout_reaches_as_far_as_it_must():
     assert (Dropout(0.5)(x) == 0).float().mean().item() == pytest.approx(0.5, abs=0.005)
 
 
+def test_a_mask_stays_the_same_when_a_larger_one_was_needed_meanwhile():
+    layer, x = Dropout(0.37), torch.ones(40, 50)
+    torch.manual_seed(1)
+    first = layer(x)
+    layer(torch.ones(3000, 1000))
+    torch.manual_seed(1)
+    assert torch.equal(layer(x), first)
+
+
 def test_dropout_refuses_a_share_of_one():
     with pytest.raises(ConfigError, match=r"\[0, 1\)"):
         Dropout(1.0)
