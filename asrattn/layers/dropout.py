@@ -53,13 +53,10 @@ def _row(p: float, dtype: torch.dtype, length: int) -> Tensor:
     row = _rows.get((p, dtype))
     if row is None or len(row) < length:
         with torch.inference_mode(False):
-            drawn = [_drawn(block) >= p for block in range(-(-length // _BLOCK))]
-            row = _rows[p, dtype] = torch.cat(drawn).to(dtype).div_(1 - p)
+            seeded = [torch.Generator().manual_seed(block) for block in range(-(-length // _BLOCK))]
+            drawn = torch.cat([torch.rand(_BLOCK, generator=each) >= p for each in seeded])
+            row = _rows[p, dtype] = drawn.to(dtype).div_(1 - p)
     return row
-
-
-def _drawn(block: int) -> Tensor:
-    return torch.rand(_BLOCK, generator=torch.Generator().manual_seed(block))
 
 
 def rows() -> list[Tensor]:
