@@ -14,7 +14,8 @@ from torch import Tensor
 from asrattn import text, weights
 from asrattn.config import Plain, from_plain, to_plain
 from asrattn.errors import AsrattnError, CheckpointError
-from asrattn.model import ModelConfig, SpeechModel
+from asrattn.model import ModelConfig
+from asrattn.model.speech_model import SpeechModel
 from asrattn.search import SearchConfig
 from asrattn.text import Tokenizer
 from asrattn.weights import RETRAIN

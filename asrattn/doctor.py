@@ -11,7 +11,7 @@ from torch import Tensor
 from asrattn import align
 from asrattn.attention import measures
 from asrattn.errors import DataError
-from asrattn.model import SpeechModel
+from asrattn.model.speech_model import SpeechModel
 from asrattn.text import EOS
 
 SLACK = 2  # encoder frames that attention and alignment may differ by and still agree

@@ -20,15 +20,18 @@ from asrattn.card import Meter
 from asrattn.checkpoint import Saved
 from asrattn.config import Plain
 from asrattn.doctor import Looks
-from asrattn.encoders import Encoded
+from asrattn.encoders.encoded import Encoded
 from asrattn.errors import AudioError, ConfigError
-from asrattn.layers import lay_in_columns
+from asrattn.layers.linear import lay_in_columns
 from asrattn.lengths import mask
 from asrattn.lm import scorers
 from asrattn.lm.scorers import Model
 from asrattn.manifest import Utterance
 from asrattn.scoring.confidence import Calibration, Evidence, raw
-from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search
+from asrattn.search import SearchConfig
+from asrattn.search.beam import beam_search
+from asrattn.search.hypothesis import Hypothesis
+from asrattn.search.scorer import Fusion
 from asrattn.segments import LONGEST, Stretch
 from asrattn.streaming import Stream
 from asrattn.text import EOS, clean

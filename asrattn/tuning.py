@@ -13,12 +13,13 @@ from torch import Tensor
 from asrattn import scoring
 from asrattn.audio.sound import Wave
 from asrattn.config import check
-from asrattn.encoders import Encoded
+from asrattn.encoders.encoded import Encoded
 from asrattn.manifest import Utterance
 from asrattn.recognizer import Recognizer
 from asrattn.scoring import ErrorCounts, count_chars, count_words, total
 from asrattn.scoring.confidence import Evidence
-from asrattn.search import Hypothesis, SearchConfig
+from asrattn.search import SearchConfig
+from asrattn.search.hypothesis import Hypothesis
 from asrattn.segments import waves
 from asrattn.transcript import guard
 from asrattn.transcript.guard import Doubts

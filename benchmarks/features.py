@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from asrattn.frontend import Frontend, FrontendConfig
+from asrattn.frontend import FrontendConfig
+from asrattn.frontend.extraction import Frontend
 
 RATE = 16000
 

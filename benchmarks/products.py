@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from asrattn.layers import Linear
+from asrattn.layers.linear import Linear
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -11,7 +11,8 @@ from typing import Literal, NamedTuple, get_args
 
 import torch
 
-from asrattn.layers import FullConfig, LocalConfig, Reach, SelfAttention, SparseConfig
+from asrattn.layers import FullConfig, LocalConfig, Reach, SparseConfig
+from asrattn.layers.self_attention import SelfAttention
 from benchmarks.apart import apart, resident
 
 DIM, HEADS, DROPOUT, FRAMES = 256, 4, 0.1, 25

@@ -19,11 +19,14 @@ import torch
 from torch import Tensor
 
 from asrattn import lm, manifest
-from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig, build
+from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig
+from asrattn.decoders.interface import build
 from asrattn.lm import automaton
 from asrattn.lm.scorers import of
-from asrattn.search import CTCPrefix, Fusion, SearchConfig, beam_search
-from asrattn.search.scorer import select
+from asrattn.search import SearchConfig
+from asrattn.search.beam import beam_search
+from asrattn.search.ctc_prefix import CTCPrefix
+from asrattn.search.scorer import Fusion, select
 from asrattn.text import BLANK, EOS, CharTokenizer
 
 DECODERS: dict[str, DecoderConfig | None] = {

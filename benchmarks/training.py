@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from asrattn.augment import Augment
-from asrattn.model import SpeechModel
-from asrattn.training import optimizers
+from asrattn.augment.transforms import Augment
+from asrattn.model.speech_model import SpeechModel
 from asrattn.training.batches import cut
+from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
 
 CHARACTERS_PER_SECOND = 7.0
@@ -64,7 +64,7 @@ class Step:
         self.recipe, self.model, self.device = recipe, model.train(), device
         self.augment = Augment(recipe.augment, recipe.model.frontend.rate).to(device)
         fused = recipe.train.precision != "fp16"
-        self.optimizer = optimizers.build(recipe.train.optimizer, model, fused)
+        self.optimizer = build_optimizer(recipe.train.optimizer, model, fused)
         self.generator = torch.Generator().manual_seed(0)
 
     def __call__(self, seconds: Sequence[float]) -> None:

@@ -243,6 +243,26 @@ def test_using_a_model_loads_no_training() -> None:
     assert loaded_after("import asrattn.recognizer", HEAVY) == {"torch"}
 
 
-def test_a_recipe_is_read_without_lightning() -> None:
-    """Which takes three times as long to load as torch."""
-    assert loaded_after("import asrattn.training.recipe", HEAVY) == {"torch"}
+RECIPES = """
+import time
+from pathlib import Path
+from asrattn.config import override
+from asrattn.training.lm.recipe import LMRecipe
+from asrattn.training.recipe import Recipe
+for path in Path("recipes").glob("*/*.py"):
+    override(Recipe.load(path), ["model.encoder.kind=conformer", "train.epochs=3"])
+for path in Path("recipes").glob("*/lm/*.py"):
+    override(LMRecipe.load(path), ["train.epochs=3"])
+assert time.process_time() < 1.5, time.process_time()
+"""
+
+
+def test_recipes_are_read_and_changed_without_torch() -> None:
+    """Whoever misspells a setting is told at once; all recipes together take half a second."""
+    assert loaded_after(RECIPES, HEAVY) == set()
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES["asrattn"] if name.split(".")[-1] == "config"])
+def test_configuration_loads_no_torch(name: str) -> None:
+    """Neither of its own nor through the folder's __init__."""
+    assert loaded_after(f"import {name}", HEAVY) == set()

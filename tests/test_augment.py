@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrattn import audio, lengths
-from asrattn.augment import Augment, AugmentConfig, change_speed, warp_frames
+from asrattn.augment import AugmentConfig
+from asrattn.augment.transforms import Augment, change_speed, warp_frames
 from asrattn.config import from_plain, to_plain
 from asrattn.errors import AudioError, ConfigError, DataError
 

@@ -18,7 +18,7 @@ import torch
 from asrattn import checkpoint
 from asrattn.checkpoint import Saved
 from asrattn.errors import CheckpointError
-from asrattn.model import SpeechModel
+from asrattn.model.speech_model import SpeechModel
 from asrattn.text import BpeTokenizer
 
 

@@ -7,7 +7,7 @@ import tiny
 import torch
 
 from asrattn import doctor
-from asrattn.decoders import Decoded
+from asrattn.decoders.decoded import Decoded
 from asrattn.doctor import Looks
 
 FRAMES = 40

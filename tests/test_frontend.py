@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from asrattn.config import from_plain, to_plain
 from asrattn.errors import ConfigError, DataError
-from asrattn.frontend import FLOOR, Frontend, FrontendConfig
+from asrattn.frontend import FrontendConfig
+from asrattn.frontend.extraction import FLOOR, Frontend
 
 KINDS = ("log-mel", "mfcc", "spectrogram")
 # The others centre the window in the transform of 512 points; this many zeros put their frames where ours are.

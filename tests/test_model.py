@@ -11,7 +11,8 @@ from asrattn.decoders import RecurrentDecoderConfig, TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig, LSTMEncoderConfig, TransformerEncoderConfig
 from asrattn.errors import ConfigError
 from asrattn.frontend import FrontendConfig
-from asrattn.model import LossConfig, ModelConfig, SpeechModel, Whole, consistency_loss, ctc_loss
+from asrattn.model import LossConfig, ModelConfig
+from asrattn.model.speech_model import SpeechModel, Whole, consistency_loss, ctc_loss
 from asrattn.text import EOS, UNKNOWN
 
 V = 8

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from asrattn.config import from_plain, override, to_plain
-from asrattn.model import SpeechModel
-from asrattn.search import beam_search
-from asrattn.training import optimizers
+from asrattn.model.speech_model import SpeechModel
+from asrattn.search.beam import beam_search
+from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
@@ -61,7 +61,7 @@ def step_and_decode(recipe: Recipe) -> None:
     assert loss.isfinite()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
     before = [p.detach().clone() for p in model.parameters()]
-    optimizers.build(recipe.train.optimizer, model, fused=True).step()
+    build_optimizer(recipe.train.optimizer, model, fused=True).step()
     assert all(not torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))
     enc = model.eval().encode(wave, lens)
     search = replace(recipe.search, beam=2, max_length=0.2)

@@ -333,7 +333,7 @@ class TestDevices:
 
 def test_scripts_without_spaces_are_joined_without(tmp_path: Path) -> None:
     from asrattn import checkpoint
-    from asrattn.model import SpeechModel
+    from asrattn.model.speech_model import SpeechModel
     from asrattn.text import CharTokenizer
 
     tokenizer = CharTokenizer.train(["我喜欢听音乐"])

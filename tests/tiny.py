@@ -10,7 +10,8 @@ from asrattn.config import Plain
 from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import LSTMEncoderConfig
 from asrattn.frontend import FrontendConfig
-from asrattn.model import ModelConfig, SpeechModel
+from asrattn.model import ModelConfig
+from asrattn.model.speech_model import SpeechModel
 from asrattn.search import SearchConfig
 from asrattn.text import CharTokenizer
 

@@ -1,29 +1,16 @@
 """Scores from the content alone: dot, general, additive, concat and cosine."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asrattn.attention.heads import Heads, check_heads
+from asrattn.attention.config import AdditiveConfig, ConcatConfig, CosineConfig, DotConfig, GeneralConfig
+from asrattn.attention.heads import Heads
 from asrattn.attention.hidden import hidden_scores
 from asrattn.attention.memory import Memory, Stateless, full, softmax, weigh
 from asrattn.config import check
-
-
-@dataclass(frozen=True)
-class DotConfig:
-    """Dot-product attention over projected keys; `scaled` divides by √dim. Its form of many heads is `multihead`."""
-
-    kind: Literal["dot"] = "dot"
-    dim: int = 256
-    scaled: bool = True
-
-    def __post_init__(self) -> None:
-        check(self.dim > 0, f"dim is {self.dim}; it must be positive")
 
 
 class Dot(nn.Module):
@@ -47,17 +34,6 @@ class Dot(nn.Module):
         queries = self.query(query).view(len(keys), 1, -1, keys.shape[-1])
         weights = softmax(queries @ keys.transpose(-1, -2) * self.scale, memory.mask)
         return weigh(weights, memory.values), weights.flatten(0, 2)[:, None], ()
-
-
-@dataclass(frozen=True)
-class GeneralConfig:
-    """Bilinear attention; the decoder's size must be a multiple of `heads`."""
-
-    kind: Literal["general"] = "general"
-    heads: int = 1
-
-    def __post_init__(self) -> None:
-        check(self.heads > 0, f"heads is {self.heads}; it must be positive")
 
 
 class General(nn.Module):
@@ -87,19 +63,6 @@ class General(nn.Module):
         return context, looks, ()
 
 
-@dataclass(frozen=True)
-class AdditiveConfig:
-    """Additive attention through a hidden layer of `dim`, which `heads` share."""
-
-    kind: Literal["additive"] = "additive"
-    dim: int = 256
-    heads: int = 1
-
-    def __post_init__(self) -> None:
-        check(self.dim > 0, f"dim is {self.dim}; it must be positive")
-        check_heads(self.dim, self.heads)
-
-
 class Additive(nn.Module):
     """e_t = vᵀ tanh(W s + V h_t + b) (Bahdanau et al. 2015); each head has its share of the hidden layer.
 
@@ -126,17 +89,6 @@ class Additive(nn.Module):
         return context, looks, ()
 
 
-@dataclass(frozen=True)
-class ConcatConfig:
-    """A linear map of query and frame together; it cannot depend on the query, and is there to show that."""
-
-    kind: Literal["concat"] = "concat"
-    heads: int = 1
-
-    def __post_init__(self) -> None:
-        check(self.heads > 0, f"heads is {self.heads}; it must be positive")
-
-
 class Concat(nn.Module):
     """e_t = wᵀ [s; h_t] = w_sᵀ s + w_hᵀ h_t, the concat score of Luong et al. (2015) without its vᵀ tanh(·).
 
@@ -161,19 +113,6 @@ class Concat(nn.Module):
         scores = self.heads.ask(self.query(query), memory) + memory.keys.transpose(-1, -2)
         context, looks = self.heads.look(scores, memory)
         return context, looks, ()
-
-
-@dataclass(frozen=True)
-class CosineConfig:
-    """Cosine attention over keys of `dim`, which `heads` share."""
-
-    kind: Literal["cosine"] = "cosine"
-    dim: int = 256
-    heads: int = 1
-
-    def __post_init__(self) -> None:
-        check(self.dim > 0, f"dim is {self.dim}; it must be positive")
-        check_heads(self.dim, self.heads)
 
 
 class Cosine(nn.Module):

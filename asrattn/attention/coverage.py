@@ -1,27 +1,13 @@
 """Scores that also know how often a frame was looked at."""
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from asrattn.attention.heads import Heads, check_heads
+from asrattn.attention.config import CoverageConfig
+from asrattn.attention.heads import Heads
 from asrattn.attention.hidden import hidden_scores
 from asrattn.attention.memory import Memory, full
-from asrattn.config import check
-
-
-@dataclass(frozen=True)
-class CoverageConfig:
-    """Coverage attention through a hidden layer of `dim`, which `heads` share."""
-
-    kind: Literal["coverage"] = "coverage"
-    dim: int = 256
-    heads: int = 1
-
-    def __post_init__(self) -> None:
-        check(self.dim > 0, f"dim is {self.dim}; it must be positive")
-        check_heads(self.dim, self.heads)
 
 
 class CoverageState(NamedTuple):

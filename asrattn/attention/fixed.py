@@ -1,19 +1,10 @@
 """No attention at all: one context for all tokens, the baseline that shows what attention is for."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
+from asrattn.attention.config import FixedConfig
 from asrattn.attention.memory import Memory, Stateless, full, weigh
-
-
-@dataclass(frozen=True)
-class FixedConfig:
-    """A fixed context: the mean of all frames, or the last one."""
-
-    kind: Literal["mean", "last"] = "mean"
 
 
 class Fixed(nn.Module):

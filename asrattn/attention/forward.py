@@ -1,27 +1,14 @@
 """A softmax over what lies a little ahead of the last look: forward attention."""
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from asrattn.attention.config import ForwardConfig
 from asrattn.attention.hidden import hidden_scores
 from asrattn.attention.memory import Memory, full, weigh
-from asrattn.config import check
-
-
-@dataclass(frozen=True)
-class ForwardConfig:
-    """Forward attention through a hidden layer of `dim`; a token moves it by `reach` frames at most."""
-
-    kind: Literal["forward"] = "forward"
-    dim: int = 256
-    reach: int = 25
-
-    def __post_init__(self) -> None:
-        check(min(self.dim, self.reach) > 0, f"dim {self.dim} and reach {self.reach} must be positive")
 
 
 class ForwardState(NamedTuple):

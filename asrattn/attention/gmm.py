@@ -1,38 +1,14 @@
 """A window that walks along the utterance without looking at it: a mixture of Gaussians."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from asrattn.attention.config import NARROWEST, GMMConfig
 from asrattn.attention.memory import Memory, full, weigh
-from asrattn.config import check
-
-NARROWEST = 0.1
-"""The smallest σ in frames: one much narrower than a frame has no gradient."""
-
-
-@dataclass(frozen=True)
-class GMMConfig:
-    """Gaussian mixture attention: a hidden layer of `dim` moves `components` Gaussians along.
-
-    step    frames that a token moves them at the beginning of training
-    width   their standard deviation then, in frames
-    """
-
-    kind: Literal["gmm"] = "gmm"
-    dim: int = 256
-    components: int = 5
-    step: float = 4.0
-    width: float = 5.0
-
-    def __post_init__(self) -> None:
-        check(min(self.dim, self.components) > 0, "dim and components must be positive")
-        check(self.step > 0, f"step is {self.step}; it must be positive")
-        check(self.width > NARROWEST, f"width is {self.width}; it must be above {NARROWEST}")
 
 
 class GMMState(NamedTuple):

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from asrattn.attention.memory import Memory, softmax, weigh
 from asrattn.config import check
-from asrattn.layers import Linear
+from asrattn.layers.linear import Linear
 
 
 class Heads(nn.Module):
@@ -42,8 +42,3 @@ class Heads(nn.Module):
         weights = softmax(scores, memory.mask)
         context = weigh(weights, memory.values)
         return self.out(context) if self.count > 1 else context, weights.transpose(1, 2).flatten(0, 1)
-
-
-def check_heads(dim: int, heads: int) -> None:
-    """Raises ConfigError unless so many heads can share `dim`."""
-    check(heads > 0 and dim % heads == 0, f"dim {dim} is no multiple of heads {heads}")

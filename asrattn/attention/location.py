@@ -1,31 +1,14 @@
 """Scores that also know where the last look was."""
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asrattn.attention.heads import Heads, check_heads
+from asrattn.attention.config import LocationConfig
+from asrattn.attention.heads import Heads
 from asrattn.attention.hidden import hidden_scores
 from asrattn.attention.memory import Memory, full
-from asrattn.config import check
-
-
-@dataclass(frozen=True)
-class LocationConfig:
-    """Location-aware attention: `filters` convolutions, `kernel` frames wide, over the last weights of each head."""
-
-    kind: Literal["location"] = "location"
-    dim: int = 256
-    filters: int = 10
-    kernel: int = 31
-    heads: int = 1
-
-    def __post_init__(self) -> None:
-        check(min(self.dim, self.filters) > 0, f"dim {self.dim} and filters {self.filters} must be positive")
-        check(self.kernel % 2 == 1, f"kernel is {self.kernel}; it must be odd, so that it has a middle")
-        check_heads(self.dim, self.heads)
 
 
 class LocationState(NamedTuple):

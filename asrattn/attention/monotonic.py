@@ -1,52 +1,15 @@
 """A look that only goes forward, and stops where it decides to: hard monotonic attention, and MoChA."""
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from asrattn.attention.config import MoChAConfig, MonotonicConfig
 from asrattn.attention.hidden import hidden_scores
 from asrattn.attention.memory import Memory, full, weigh
 from asrattn.attention.recurrence import recurrence
-from asrattn.config import check
-
-
-@dataclass(frozen=True)
-class MonotonicConfig:
-    """Hard monotonic attention through a hidden layer of `dim`.
-
-    noise   standard deviation of what is added to the energies in training, so that decisions become clear ones
-    begin   the energy of every frame before training: -1 stops at each fourth frame or so
-    """
-
-    kind: Literal["monotonic"] = "monotonic"
-    dim: int = 256
-    noise: float = 1.0
-    begin: float = -1.0
-
-    def __post_init__(self) -> None:
-        check(self.dim > 0, f"dim is {self.dim}; it must be positive")
-        check(self.noise >= 0, f"noise is {self.noise}; it must not be negative")
-
-
-@dataclass(frozen=True)
-class MoChAConfig:
-    """Monotonic chunkwise attention: a softmax over the `chunk` frames that end where the look stops.
-
-    dim, noise, begin   as for monotonic attention
-    """
-
-    kind: Literal["mocha"] = "mocha"
-    dim: int = 256
-    chunk: int = 4
-    noise: float = 1.0
-    begin: float = -1.0
-
-    def __post_init__(self) -> None:
-        check(min(self.dim, self.chunk) > 0, f"dim {self.dim} and chunk {self.chunk} must be positive")
-        check(self.noise >= 0, f"noise is {self.noise}; it must not be negative")
 
 
 class MonotonicState(NamedTuple):

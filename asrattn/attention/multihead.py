@@ -1,29 +1,13 @@
 """Several scaled dot products side by side."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor, nn
 
-from asrattn.attention.heads import check_heads
+from asrattn.attention.config import MultiHeadConfig
 from asrattn.attention.memory import Memory, Stateless, softmax, weigh
-from asrattn.config import check
-from asrattn.layers import Dropout, Linear
-
-
-@dataclass(frozen=True)
-class MultiHeadConfig:
-    """Multi-head attention: `heads` scaled dot products of `dim`/`heads` each."""
-
-    kind: Literal["multihead"] = "multihead"
-    dim: int = 256
-    heads: int = 4
-    dropout: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_heads(self.dim, self.heads)
-        check(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1)")
+from asrattn.layers.dropout import Dropout
+from asrattn.layers.linear import Linear
 
 
 class MultiHead(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from asrattn import text
 from asrattn.checking.finding import Case, Finding, Kind, Severity, of, parted
 from asrattn.errors import DataError, TextError
-from asrattn.model import SpeechModel
+from asrattn.model.speech_model import SpeechModel
 from asrattn.training import corpus as corpora
 from asrattn.training import forecast
 from asrattn.training.corpus import Corpus

@@ -10,7 +10,7 @@ from asrattn.errors import ConfigError
 
 if TYPE_CHECKING:
     from asrattn.config import Plain
-    from asrattn.model import SpeechModel
+    from asrattn.model.speech_model import SpeechModel
     from asrattn.training.recipe import Recipe
 
 _VOCABULARY = 30  # of a recipe with characters, whose alphabet is known only with the data
@@ -55,7 +55,7 @@ def _recipe(args: argparse.Namespace) -> Iterator[str]:
     from dataclasses import replace
 
     from asrattn.config import override, to_plain
-    from asrattn.model import SpeechModel
+    from asrattn.model.speech_model import SpeechModel
     from asrattn.training.recipe import Recipe
 
     options.use_threads(args)

@@ -1,48 +1,25 @@
 """Recurrent decoder with attention: listen, attend and spell."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from asrattn import attention
-from asrattn.attention import AttentionConfig, LocationConfig, Memory
-from asrattn.config import check
+from asrattn.attention.interface import build as build_attention
+from asrattn.attention.memory import Memory
+from asrattn.decoders.config import RecurrentDecoderConfig
 from asrattn.decoders.decoded import Decoded
 from asrattn.decoders.unrolled import UnrolledCell, lstm
-from asrattn.layers import Dropout, Linear
+from asrattn.layers.dropout import Dropout
+from asrattn.layers.linear import Linear
 from asrattn.lengths import mask
 
 Cell = Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]]
 """x (N, I), the state of a layer, hidden first -> the next state."""
 
 CELLS = {"lstm": nn.LSTMCell, "gru": nn.GRUCell, "rnn": nn.RNNCell}
-
-
-@dataclass(frozen=True)
-class RecurrentDecoderConfig:
-    """`layers` of `dim` cells.
-
-    kind                 lstm (Hochreiter & Schmidhuber 1997), gru (Cho et al. 2014) or rnn, with tanh (Elman 1990)
-    scheduled_sampling   how often, in training, the decoder is fed its own last guess instead of the truth
-                         (Bengio et al. 2015)
-    """
-
-    kind: Literal["lstm", "gru", "rnn"] = "lstm"
-    dim: int = 256
-    layers: int = 1
-    embedding: int = 128
-    attention: AttentionConfig = field(default_factory=LocationConfig)
-    dropout: float = 0.2
-    scheduled_sampling: float = 0.0
-
-    def __post_init__(self) -> None:
-        check(min(self.dim, self.layers, self.embedding) > 0, "dim, layers and embedding must be positive")
-        rate = self.scheduled_sampling
-        check(0 <= rate <= 1, f"scheduled_sampling is {rate}; it must lie in [0, 1]")
 
 
 class RecurrentState(NamedTuple):
@@ -59,7 +36,7 @@ class RecurrentDecoder(nn.Module):
     def __init__(self, config: RecurrentDecoderConfig, values: int, vocabulary: int):
         super().__init__()
         self.config = config
-        self.attention = attention.build(config.attention, config.dim, values)
+        self.attention = build_attention(config.attention, config.dim, values)
         context = self.attention.dim
         inputs = [config.embedding + context] + [config.dim] * (config.layers - 1)
         self.embed = nn.Embedding(vocabulary, config.embedding)

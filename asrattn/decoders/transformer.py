@@ -1,43 +1,21 @@
 """Transformer decoder with cached keys."""
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from asrattn.attention import Memory, MultiHead, MultiHeadConfig
-from asrattn.config import check
+from asrattn.attention import MultiHeadConfig
+from asrattn.attention.memory import Memory
+from asrattn.attention.multihead import MultiHead
+from asrattn.decoders.config import TransformerDecoderConfig
 from asrattn.decoders.decoded import Decoded
-from asrattn.layers import (
-    Cache,
-    Dropout,
-    FeedForward,
-    Linear,
-    Nodes,
-    Positions,
-    SelfAttention,
-    TokenEmbedding,
-    causal,
-)
+from asrattn.layers.cache import Cache, Nodes
+from asrattn.layers.dropout import Dropout
+from asrattn.layers.embedding import TokenEmbedding, causal
+from asrattn.layers.feed_forward import FeedForward
+from asrattn.layers.linear import Linear
+from asrattn.layers.self_attention import SelfAttention
 from asrattn.lengths import mask
-
-
-@dataclass(frozen=True)
-class TransformerDecoderConfig:
-    """`layers` of self-attention, attention to the utterance, and a feed-forward net of `hidden`."""
-
-    kind: Literal["transformer"] = "transformer"
-    dim: int = 256
-    layers: int = 6
-    heads: int = 4
-    hidden: int = 1024
-    positions: Positions = "sinusoidal"
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        sizes = (self.dim, self.layers, self.heads, self.hidden)
-        check(min(sizes) > 0, "dim, layers, heads and hidden must be positive")
-        check(self.dim % self.heads == 0, f"dim {self.dim} is no multiple of heads {self.heads}")
 
 
 class TransformerMemory(NamedTuple):

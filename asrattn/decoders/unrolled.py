@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from asrattn.layers import project
+from asrattn.layers.linear import project
 
 
 class UnrolledCell:

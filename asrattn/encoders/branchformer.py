@@ -1,37 +1,16 @@
 """E-Branchformer encoder."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asrattn.config import check
-from asrattn.encoders.stack import StackConfig
-from asrattn.layers import Depthwise, Dropout, FeedForward, Linear, norm
-
-
-@dataclass(frozen=True)
-class EBranchformerConfig(StackConfig):
-    """Attention beside a gated convolution, merged by another one, between half feed-forward nets (Kim et al. 2022).
-
-    gated    units of the branch with the gated convolution (cgMLP)
-    kernel   frames which its convolution sees
-    merge    frames which the convolution that merges the branches sees
-    """
-
-    kind: Literal["ebranchformer"] = "ebranchformer"
-    gated: int = 1024
-    kernel: int = 31
-    merge: int = 31
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check(self.gated > 0 and self.gated % 2 == 0, f"gated is {self.gated}; it must be even")
-        for name in ("kernel", "merge"):
-            size = getattr(self, name)
-            check(size > 0 and size % 2 == 1, f"{name} is {size}; it must be odd")
+from asrattn.encoders.config import EBranchformerConfig
+from asrattn.encoders.stack import norms, self_attention
+from asrattn.layers.convolution import Depthwise
+from asrattn.layers.dropout import Dropout
+from asrattn.layers.feed_forward import FeedForward
+from asrattn.layers.linear import Linear
+from asrattn.layers.norm import norm
 
 
 class EBranchformerLayer(nn.Module):
@@ -40,9 +19,9 @@ class EBranchformerLayer(nn.Module):
     def __init__(self, config: EBranchformerConfig):
         super().__init__()
         D = config.dim
-        self.norms = config.norms(5)
+        self.norms = norms(config, 5)
         self.first = FeedForward(D, config.hidden, config.dropout)
-        self.attention = config.self_attention()
+        self.attention = self_attention(config)
         self.gated = GatedConvolution(config)
         self.merge = Merge(D, config.merge)
         self.second = FeedForward(D, config.hidden, config.dropout)

@@ -1,30 +1,12 @@
 """Conformer encoder."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 from torch import Tensor, nn
 
-from asrattn.config import check
-from asrattn.encoders.stack import StackConfig
-from asrattn.layers import Convolution, Dropout, FeedForward, Norm
-
-
-@dataclass(frozen=True)
-class ConformerConfig(StackConfig):
-    """As the Transformer, with a convolution of `kernel` frames and two half feed-forward nets a layer (Gulati et al.
-    2020).
-
-    convolution_norm   in the convolution: layer; batch, as in the paper; or rms
-    """
-
-    kind: Literal["conformer"] = "conformer"
-    kernel: int = 15
-    convolution_norm: Norm = "layer"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check(self.kernel > 0 and self.kernel % 2 == 1, f"kernel is {self.kernel}; it must be odd")
+from asrattn.encoders.config import ConformerConfig
+from asrattn.encoders.stack import norms, self_attention
+from asrattn.layers.convolution import Convolution
+from asrattn.layers.dropout import Dropout
+from asrattn.layers.feed_forward import FeedForward
 
 
 class ConformerLayer(nn.Module):
@@ -34,9 +16,9 @@ class ConformerLayer(nn.Module):
     def __init__(self, config: ConformerConfig):
         super().__init__()
         D = config.dim
-        self.norms = config.norms(5)
+        self.norms = norms(config, 5)
         self.first = FeedForward(D, config.hidden, config.dropout)
-        self.attention = config.self_attention()
+        self.attention = self_attention(config)
         self.convolution = Convolution(D, config.kernel, config.convolution_norm)
         self.second = FeedForward(D, config.hidden, config.dropout)
         self.dropout = Dropout(config.dropout)

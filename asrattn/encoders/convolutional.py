@@ -1,44 +1,14 @@
 """Encoder of convolutions over time: a time-delay neural network."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asrattn.config import check
+from asrattn.encoders.config import CNNEncoderConfig
 from asrattn.encoders.encoded import Encoded
-from asrattn.encoders.subsampling import Front, front
-from asrattn.layers import Dropout, Norm, norm, normalized
+from asrattn.encoders.subsampling import front
+from asrattn.layers.dropout import Dropout
+from asrattn.layers.norm import norm, normalized
 from asrattn.lengths import mask
-
-
-@dataclass(frozen=True)
-class CNNEncoderConfig:
-    """`layers` of convolutions with `dim` channels over `kernel` frames (Waibel et al. 1989).
-
-    dilations     the frames that a layer sees are so far apart, one number a layer, again and again (Peddinti et al.
-                  2015)
-    subsampling   the front: plain convolutions, or blocks as in VGG, with `channels`
-    factor        feature frames for one of the layers': 2, 4 or 8
-    """
-
-    kind: Literal["cnn"] = "cnn"
-    dim: int = 256
-    layers: int = 12
-    kernel: int = 5
-    dilations: tuple[int, ...] = (1, 2, 4)
-    subsampling: Front = "conv"
-    factor: int = 4
-    channels: int = 64
-    norm: Norm = "layer"
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        check(min(self.dim, self.layers, self.channels) > 0, "dim, layers and channels must be positive")
-        check(self.factor in (2, 4, 8), f"factor is {self.factor}; it must be 2, 4 or 8")
-        check(self.kernel > 0 and self.kernel % 2 == 1, f"kernel is {self.kernel}; it must be odd")
-        check(min(self.dilations, default=0) > 0, "dilations must be positive, one at least")
 
 
 class CNNEncoder(nn.Module):

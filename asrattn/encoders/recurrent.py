@@ -1,72 +1,16 @@
 """Recurrent encoders: plain, GRU and LSTM, in one direction or both, behind a front or as a pyramid."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from asrattn import lengths
-from asrattn.config import check
+from asrattn.encoders.config import RecurrentConfig, RecurrentNorm
 from asrattn.encoders.encoded import Encoded
 from asrattn.encoders.subsampling import front, stack_pairs
-from asrattn.layers import Dropout, Norm, norm, normalized
-
-RecurrentNorm = Literal["none", Norm]
-
-
-@dataclass(frozen=True)
-class RecurrentConfig:
-    """`dim` cells in each direction and layer.
-
-    subsampling   conv, vgg: two-dimensional convolutions before the first layer (`subsampling`);
-                  pyramid: pairs of frames are joined before each of the first layers (Chan et al. 2016)
-    factor        frames in for a frame out: 2, 4 or 8
-    channels      of the convolutions
-    norm          of what the front and each layer give: layer, rms, batch (Amodei et al. 2016) or none. With one the
-                  alignment is found several times as soon
-    """
-
-    kind: str = ""
-    dim: int = 256
-    layers: int = 4
-    bidirectional: bool = True
-    subsampling: Literal["conv", "vgg", "pyramid"] = "conv"
-    factor: int = 4
-    channels: int = 32
-    norm: RecurrentNorm = "layer"
-    dropout: float = 0.2
-
-    def __post_init__(self) -> None:
-        check(min(self.dim, self.layers, self.channels) > 0, "dim, layers and channels must be positive")
-        check(self.factor in (2, 4, 8), f"factor is {self.factor}; it must be 2, 4 or 8")
-        steps = self.factor.bit_length() - 1
-        enough = self.subsampling != "pyramid" or self.layers > steps
-        check(enough, f"a pyramid of factor {self.factor} needs more than {steps} layers")
-
-
-@dataclass(frozen=True)
-class RNNEncoderConfig(RecurrentConfig):
-    """h_t = tanh(W x_t + U h_{t-1} + b) (Elman 1990; both directions: Schuster & Paliwal 1997)."""
-
-    kind: Literal["rnn"] = "rnn"
-
-
-@dataclass(frozen=True)
-class GRUEncoderConfig(RecurrentConfig):
-    """h_t = (1 - z_t) ⊙ tanh(W x_t + r_t ⊙ U h_{t-1} + b) + z_t ⊙ h_{t-1}, with gates r and z (Cho et al. 2014)."""
-
-    kind: Literal["gru"] = "gru"
-
-
-@dataclass(frozen=True)
-class LSTMEncoderConfig(RecurrentConfig):
-    """c_t = f_t ⊙ c_{t-1} + i_t ⊙ tanh(W x_t + U h_{t-1} + b), h_t = o_t ⊙ tanh(c_t), with gates i, f and o
-    (Hochreiter & Schmidhuber 1997; for speech in both directions Graves et al. 2013)."""
-
-    kind: Literal["lstm"] = "lstm"
-
+from asrattn.layers.dropout import Dropout
+from asrattn.layers.norm import norm, normalized
 
 Cell = Callable[[int, int], nn.Module]  # inputs, cells -> the layer of one direction
 CELLS: dict[str, Cell] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}

@@ -2,71 +2,19 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asrattn.config import check
+from asrattn.encoders.config import StackConfig
 from asrattn.encoders.encoded import Encoded
-from asrattn.encoders.subsampling import Front, front
-from asrattn.layers import (
-    AddedPositions,
-    Dropout,
-    FramePositions,
-    FullConfig,
-    PerFrame,
-    Reach,
-    SelfAttention,
-    norm,
-)
+from asrattn.encoders.subsampling import front
+from asrattn.layers.dropout import Dropout
+from asrattn.layers.norm import norm
+from asrattn.layers.positions import AddedPositions
+from asrattn.layers.self_attention import SelfAttention
 from asrattn.lengths import mask
-
-
-@dataclass(frozen=True)
-class StackConfig:
-    """`layers` of self-attention with `heads`, and feed-forward nets of `hidden`.
-
-    subsampling   the front: plain convolutions, or blocks as in VGG, with `channels`
-    factor        feature frames for one of the stack's: 2, 4 or 8
-    attention     how far a frame sees: full, local or sparse
-    norm          before each part of a layer: layer norm, or RMS norm
-    rates         the layers are dealt out, in order, to so many groups, each of which works on frames that are so many
-                  times as long: 1,2,4,2,1 is a U (Yao et al. 2023, Zipformer)
-    """
-
-    kind: str = ""
-    dim: int = 256
-    layers: int = 12
-    heads: int = 4
-    hidden: int = 1024
-    subsampling: Front = "conv"
-    factor: int = 4
-    channels: int = 64
-    positions: FramePositions = "rotary"
-    attention: Reach = FullConfig()  # noqa: RUF009 (frozen)
-    norm: PerFrame = "layer"
-    rates: tuple[int, ...] = (1,)
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        sizes = (self.dim, self.layers, self.heads, self.hidden, self.channels)
-        check(min(sizes) > 0, "dim, layers, heads, hidden and channels must be positive")
-        check(self.dim % self.heads == 0, f"dim {self.dim} is no multiple of heads {self.heads}")
-        check(self.factor in (2, 4, 8), f"factor is {self.factor}; it must be 2, 4 or 8")
-        told = ", ".join(map(str, self.rates))
-        check(min(self.rates, default=0) > 0, f"rates are {told or 'none'}; they must be positive")
-        check(len(self.rates) <= self.layers, f"rates {told} need a layer each; there are {self.layers}")
-
-    def self_attention(self) -> SelfAttention:
-        """That of one layer."""
-        rotary, relative = (self.positions == kind for kind in ("rotary", "relative"))
-        return SelfAttention(self.dim, self.heads, self.dropout, rotary, relative, self.attention)
-
-    def norms(self, count: int) -> nn.ModuleList:
-        """Those of one layer."""
-        return nn.ModuleList(norm(self.norm, self.dim) for _ in range(count))
 
 
 class Stack(nn.Module):
@@ -108,6 +56,17 @@ class Stack(nn.Module):
         layers, rates = len(self.layers), len(self.rates)
         for group, rate in enumerate(self.rates):
             yield rate, range(group * layers // rates, (group + 1) * layers // rates)
+
+
+def self_attention(config: StackConfig) -> SelfAttention:
+    """That of one layer."""
+    rotary, relative = (config.positions == kind for kind in ("rotary", "relative"))
+    return SelfAttention(config.dim, config.heads, config.dropout, rotary, relative, config.attention)
+
+
+def norms(config: StackConfig, count: int) -> nn.ModuleList:
+    """Those of one layer."""
+    return nn.ModuleList(norm(config.norm, config.dim) for _ in range(count))
 
 
 class LowerRate(nn.Module):

@@ -1,16 +1,14 @@
 """Fewer frames a second before the costly layers."""
 
 from itertools import pairwise
-from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asrattn.config import check
-from asrattn.layers import Linear
+from asrattn.encoders.config import Front
+from asrattn.layers.linear import Linear
 from asrattn.lengths import mask, strided
-
-Front = Literal["conv", "vgg"]
 
 
 def front(

@@ -1,19 +1,11 @@
 """Transformer encoder."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 from torch import Tensor, nn
 
-from asrattn.encoders.stack import StackConfig
-from asrattn.layers import Dropout, FeedForward
-
-
-@dataclass(frozen=True)
-class TransformerEncoderConfig(StackConfig):
-    """Self-attention and a feed-forward net a layer (Vaswani et al. 2017; for speech Dong et al. 2018)."""
-
-    kind: Literal["transformer"] = "transformer"
+from asrattn.encoders.config import TransformerEncoderConfig
+from asrattn.encoders.stack import norms, self_attention
+from asrattn.layers.dropout import Dropout
+from asrattn.layers.feed_forward import FeedForward
 
 
 class TransformerLayer(nn.Module):
@@ -21,8 +13,8 @@ class TransformerLayer(nn.Module):
 
     def __init__(self, config: TransformerEncoderConfig):
         super().__init__()
-        self.norms = config.norms(2)
-        self.attention = config.self_attention()
+        self.norms = norms(config, 2)
+        self.attention = self_attention(config)
         self.feed_forward = FeedForward(config.dim, config.hidden, config.dropout)
         self.dropout = Dropout(config.dropout)
 

@@ -1,42 +1,26 @@
-"""Layers shared by encoders and decoders: one file for each kind."""
+"""Layers shared by encoders and decoders: one file for each kind.
 
-from asrattn.layers.cache import Cache, Nodes
-from asrattn.layers.convolution import Convolution, Depthwise
-from asrattn.layers.dropout import Dropout, rows
-from asrattn.layers.embedding import TokenEmbedding, causal
-from asrattn.layers.feed_forward import FeedForward
-from asrattn.layers.linear import Linear, lay_in_columns, project
-from asrattn.layers.norm import BatchNorm, Norm, PerFrame, norm, normalized
-from asrattn.layers.positions import AddedPositions, FramePositions, Positions, rotate, sinusoids
-from asrattn.layers.reach import FullConfig, LocalConfig, Reach, SparseConfig
-from asrattn.layers.self_attention import SelfAttention
+The configuration is here and loads no torch.
+"""
+
+from asrattn.layers.config import (
+    FramePositions,
+    FullConfig,
+    LocalConfig,
+    Norm,
+    PerFrame,
+    Positions,
+    Reach,
+    SparseConfig,
+)
 
 __all__ = [
-    "AddedPositions",
-    "BatchNorm",
-    "Cache",
-    "Convolution",
-    "Depthwise",
-    "Dropout",
-    "FeedForward",
     "FramePositions",
     "FullConfig",
-    "Linear",
     "LocalConfig",
-    "Nodes",
     "Norm",
     "PerFrame",
     "Positions",
     "Reach",
-    "SelfAttention",
     "SparseConfig",
-    "TokenEmbedding",
-    "causal",
-    "lay_in_columns",
-    "norm",
-    "normalized",
-    "project",
-    "rotate",
-    "rows",
-    "sinusoids",
 ]

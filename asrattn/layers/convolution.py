@@ -6,8 +6,9 @@ from torch import Tensor, nn
 
 from asrattn.config import check
 from asrattn.layers.activation import project_silu
+from asrattn.layers.config import Norm
 from asrattn.layers.linear import Linear
-from asrattn.layers.norm import Norm, norm, normalized
+from asrattn.layers.norm import norm, normalized
 
 NARROW = 32  # channels, below which oneDNN's bfloat16 kernel may never return
 

@@ -5,8 +5,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from asrattn.layers.config import Positions
 from asrattn.layers.dropout import Dropout
-from asrattn.layers.positions import Positions, sinusoids
+from asrattn.layers.positions import sinusoids
 
 
 class TokenEmbedding(nn.Embedding):

@@ -1,13 +1,10 @@
 """Norms: layers whose outputs have a mean and a variance that the next layer can rely on."""
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-PerFrame = Literal["layer", "rms"]  # statistics of each frame alone
-Norm = Literal["layer", "rms", "batch"]
+from asrattn.layers.config import Norm
 
 
 def norm(kind: Norm, dim: int) -> nn.Module:

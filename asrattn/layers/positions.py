@@ -1,18 +1,17 @@
 """Positions: where in a sequence something stands."""
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asrattn.errors import DataError
+from asrattn.layers.config import FramePositions
 from asrattn.layers.convolution import Depthwise
 from asrattn.layers.linear import Linear
 
-Positions = Literal["none", "sinusoidal", "rotary"]  # those that a decoder can step through
-FramePositions = Literal[Positions, "learned", "relative", "convolutional"]
 LONGEST = 2048  # frames that learned positions reach: 82 s at 25 a second
 AROUND = 63  # frames that a convolution sees to find out where it is: 2.5 s at 25 a second
 

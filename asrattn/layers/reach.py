@@ -4,54 +4,15 @@ The restricted forms are computed in blocks, so that time and memory grow linear
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from asrattn.config import check
+from asrattn.layers.config import LocalConfig, SparseConfig
 
 SMALLEST = 16  # frames in a block: products of less are not worth their call
 
-
-@dataclass(frozen=True)
-class FullConfig:
-    """Every frame sees every other one (Vaswani et al. 2017)."""
-
-    kind: Literal["full"] = "full"
-
-
-@dataclass(frozen=True)
-class LocalConfig:
-    """Every frame sees `window` frames to each side (Beltagy et al. 2020, Longformer)."""
-
-    kind: Literal["local"] = "local"
-    window: int = 64
-
-    def __post_init__(self) -> None:
-        check(self.window > 0, f"window is {self.window}; it must be positive")
-
-
-@dataclass(frozen=True)
-class SparseConfig:
-    """Every frame sees its block of `block` frames, the two beside it, and the global frames: `spread` of them over
-    the utterance, evenly, which see and are seen by every frame (Zaheer et al. 2020, Big Bird, without random frames).
-
-    Relative positions are those within the blocks; what a global frame sees, and who sees it from further away, has
-    none.
-    """
-
-    kind: Literal["sparse"] = "sparse"
-    block: int = 64
-    spread: int = 8
-
-    def __post_init__(self) -> None:
-        check(min(self.block, self.spread) > 0, "block and spread must be positive")
-
-
-Reach = FullConfig | LocalConfig | SparseConfig
 
 # attend(query (N, H, Q, d), keys and values (N, H, K, d), mask (N, 1, 1 or Q, K), start, placed) -> (N, H, Q, d).
 # start is the place of the first query, seen from the first key; only the first `placed` keys have a place.

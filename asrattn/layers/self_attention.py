@@ -6,10 +6,11 @@ from torch import Tensor, nn
 
 from asrattn.config import check
 from asrattn.layers.cache import Nodes
+from asrattn.layers.config import FullConfig, LocalConfig, Reach, SparseConfig
 from asrattn.layers.dropout import Dropout
 from asrattn.layers.linear import Linear
 from asrattn.layers.positions import RelativePositions, rotate
-from asrattn.layers.reach import FullConfig, LocalConfig, Reach, SparseConfig, local, sparse
+from asrattn.layers.reach import local, sparse
 from asrattn.layers.scaled_dot import scaled_dot
 
 

@@ -4,6 +4,7 @@ A model joins the search as a Scorer (see asrattn.search.scorer): `start(n)` is 
 `score(state, tokens)` the log-probabilities (N, V) of every next token, and the next state.
 """
 
+from asrattn.lm.config import LMConfig, LSTMLMConfig, TransformerLMConfig
 from asrattn.lm.counts import Stream, count, encode
 from asrattn.lm.ngram import NGram
 from asrattn.lm.perplexity import Perplexity, perplexity
@@ -13,9 +14,12 @@ from asrattn.lm.units import SPACE, split
 __all__ = [
     "SMOOTHINGS",
     "SPACE",
+    "LMConfig",
+    "LSTMLMConfig",
     "NGram",
     "Perplexity",
     "Stream",
+    "TransformerLMConfig",
     "count",
     "encode",
     "estimate",

@@ -64,7 +64,7 @@ def _weight(text: str, where: str) -> float:
 
 
 class HotwordScorer:
-    """A Scorer (see asrattn.search) of hotwords. State: (N,) nodes of the tree.
+    """A Scorer (see asrattn.search.scorer) of hotwords. State: (N,) nodes of the tree.
 
     ceiling   no increment is larger
     unknown   phrases with characters that the tokenizer cannot write; they take no part

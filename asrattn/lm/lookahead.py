@@ -25,7 +25,7 @@ from asrattn.text import EOS, Tokenizer
 
 
 class WordScorer:
-    """A Scorer (see asrattn.search) of a word model over a tokenizer's characters.
+    """A Scorer (see asrattn.search.scorer) of a word model over a tokenizer's characters.
 
     State: (N,) of the automaton after the last whole word, and (N,) nodes of the tree. `unknown` are the model's words
     that the tokenizer cannot write.

@@ -1,6 +1,7 @@
 """Neural language models over a tokenizer's tokens: one interface for all, their file, and their perplexity.
 
-Adding one: write its config and network in a file of its own, then name it in `LMConfig` and `build`.
+Adding one: write its config and name it in `LMConfig`, both in `config.py`; write its network in a file of its own; add
+a case to `build`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,12 +15,12 @@ from torch import Tensor, nn
 from asrattn import text, weights
 from asrattn.config import Plain, from_plain, to_plain
 from asrattn.errors import AsrattnError, LMError
+from asrattn.lm.config import LMConfig, LSTMLMConfig, TransformerLMConfig
 from asrattn.lm.perplexity import Perplexity, TextPerplexity
-from asrattn.lm.recurrent import LSTMLM, LSTMLMConfig
-from asrattn.lm.transformer import TransformerLM, TransformerLMConfig
+from asrattn.lm.recurrent import LSTMLM
+from asrattn.lm.transformer import TransformerLM
 from asrattn.text import BLANK, EOS, UNKNOWN, Tokenizer, clean
 
-LMConfig = LSTMLMConfig | TransformerLMConfig
 S = TypeVar("S")
 BATCH = 4096  # tokens that are judged at once
 

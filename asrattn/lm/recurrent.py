@@ -1,27 +1,13 @@
 """LSTM language model."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asrattn.config import check
-from asrattn.layers import Dropout
-
-
-@dataclass(frozen=True)
-class LSTMLMConfig:
-    """`layers` of `dim` cells (Mikolov et al. 2010; Sundermeyer et al. 2012)."""
-
-    kind: Literal["lstm"] = "lstm"
-    dim: int = 512
-    layers: int = 2
-    dropout: float = 0.3
-
-    def __post_init__(self) -> None:
-        check(min(self.dim, self.layers) > 0, "dim and layers must be positive")
+from asrattn.layers.dropout import Dropout
+from asrattn.lm.config import LSTMLMConfig
 
 
 class LSTMState(NamedTuple):

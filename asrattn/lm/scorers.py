@@ -67,7 +67,9 @@ def _tell(unknown: list[str], what: str) -> None:
 
 
 class TokenScorer:
-    """A model whose words are the tokenizer's tokens: a Scorer (see asrattn.search). State: (N,) of the automaton.
+    """A model whose words are the tokenizer's tokens: a Scorer (see asrattn.search.scorer).
+
+    State: (N,) of the automaton.
 
     A token that the model does not know gets the probability of <unk>; `unknown` names them.
     """
@@ -92,7 +94,7 @@ class TokenScorer:
 
 
 class NeuralScorer:
-    """A neural model as a Scorer (see asrattn.search), also of a tokenizer that has its tokens in another order.
+    """A neural model as a Scorer (see asrattn.search.scorer), also of a tokenizer that has its tokens in another order.
 
     State: the network's. A token that the model does not know gets the probability of unknown ones; `unknown` names
     them.

@@ -1,40 +1,14 @@
 """Transformer language model with cached keys."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asrattn.config import check
-from asrattn.layers import (
-    Cache,
-    Dropout,
-    FeedForward,
-    Nodes,
-    Positions,
-    SelfAttention,
-    TokenEmbedding,
-    causal,
-)
-
-
-@dataclass(frozen=True)
-class TransformerLMConfig:
-    """`layers` of self-attention and a feed-forward net of `hidden` (Irie et al. 2019)."""
-
-    kind: Literal["transformer"] = "transformer"
-    dim: int = 256
-    layers: int = 6
-    heads: int = 4
-    hidden: int = 1024
-    positions: Positions = "rotary"
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        sizes = (self.dim, self.layers, self.heads, self.hidden)
-        check(min(sizes) > 0, "dim, layers, heads and hidden must be positive")
-        check(self.dim % self.heads == 0, f"dim {self.dim} is no multiple of heads {self.heads}")
+from asrattn.layers.cache import Cache, Nodes
+from asrattn.layers.dropout import Dropout
+from asrattn.layers.embedding import TokenEmbedding, causal
+from asrattn.layers.feed_forward import FeedForward
+from asrattn.layers.self_attention import SelfAttention
+from asrattn.lm.config import TransformerLMConfig
 
 
 class TransformerLM(nn.Module):

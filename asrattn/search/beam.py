@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
+from asrattn.search.config import SearchConfig
 from asrattn.search.history import Step, trace
-from asrattn.search.hypothesis import Hypothesis, SearchConfig
+from asrattn.search.hypothesis import Hypothesis
 from asrattn.search.joint import Joint
 from asrattn.search.scorer import Fusion, Stepper, select
 from asrattn.search.stop import Bound

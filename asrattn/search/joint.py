@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from asrattn.config import check
+from asrattn.search.config import SearchConfig
 from asrattn.search.ctc_prefix import CTCPrefix, CTCState
-from asrattn.search.hypothesis import SearchConfig
 from asrattn.search.scorer import Fusion, Stepper
 from asrattn.text import BLANK, EOS
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from asrattn.search.hypothesis import Hypothesis, SearchConfig
+from asrattn.search.config import SearchConfig
+from asrattn.search.hypothesis import Hypothesis
 
 
 def rescore(

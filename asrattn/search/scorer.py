@@ -9,7 +9,7 @@ S = TypeVar("S")
 
 
 class Stepper(Protocol[M, S]):
-    """The side of a decoder that a search sees; see asrattn.decoders.Decoder."""
+    """The side of a decoder that a search sees; see asrattn.decoders.interface.Decoder."""
 
     def prepare(self, enc: Tensor, lens: Tensor) -> M: ...
 
@@ -57,7 +57,7 @@ class Fusion(NamedTuple):
 
 @runtime_checkable
 class Shared(Protocol):
-    """A state whose tensors do not have the hypotheses first; see asrattn.layers.Cache."""
+    """A state whose tensors do not have the hypotheses first; see asrattn.layers.cache.Cache."""
 
     def follow(self, rows: Tensor) -> Any: ...
 

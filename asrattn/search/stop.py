@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from asrattn.lengths import mask
+from asrattn.search.config import SearchConfig
 from asrattn.search.ctc_prefix import LOWEST
-from asrattn.search.hypothesis import SearchConfig
 from asrattn.search.joint import Joint
 from asrattn.text import BLANK
 

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 
 from asrattn import checkpoint
 from asrattn.config import Plain
-from asrattn.model import SpeechModel
+from asrattn.model.speech_model import SpeechModel
 from asrattn.training import parallel
 from asrattn.training.callbacks import MODEL
 from asrattn.training.data import SpeechData

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asrattn.manifest import Utterance
-from asrattn.model import Whole
+from asrattn.model.speech_model import Whole
 
 Indices: TypeAlias = NDArray[Any]
 Lengths: TypeAlias = Sequence[float] | NDArray[Any]

@@ -21,7 +21,7 @@ from asrattn.config import Plain
 from asrattn.errors import AudioError, DataError, ManifestError
 from asrattn.lines import Lines
 from asrattn.manifest import Utterance
-from asrattn.model import SpeechModel
+from asrattn.model.speech_model import SpeechModel
 from asrattn.shards import Shards
 from asrattn.text import Tokenizer
 from asrattn.training.recipe import DataConfig

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from asrattn.errors import ConfigError, DataError
 from asrattn.manifest import Utterance
-from asrattn.model import Whole
+from asrattn.model.speech_model import Whole
 from asrattn.text import BLANK, UNKNOWN
 from asrattn.training.batches import (
     Batch,

@@ -12,7 +12,8 @@ from asrattn import checkpoint
 from asrattn.checkpoint import Saved
 from asrattn.config import Plain, to_plain
 from asrattn.errors import ConfigError
-from asrattn.model import ModelConfig, SpeechModel
+from asrattn.model import ModelConfig
+from asrattn.model.speech_model import SpeechModel
 from asrattn.text import Tokenizer
 from asrattn.training.vocabulary import shared, token_weights
 

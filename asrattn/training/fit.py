@@ -18,7 +18,7 @@ from lightning.pytorch.strategies import Strategy
 from asrattn import card, fingerprint, text
 from asrattn.config import Plain, to_plain
 from asrattn.errors import CheckpointError, ConfigError, LostError
-from asrattn.model import SpeechModel
+from asrattn.model.speech_model import SpeechModel
 from asrattn.text import Tokenizer
 from asrattn.training import corpus as corpora
 from asrattn.training import finetune, parallel, storage
@@ -29,8 +29,8 @@ from asrattn.training.clock import Clock
 from asrattn.training.data import SpeechData
 from asrattn.training.journal import Journal, Progress
 from asrattn.training.module import Training
-from asrattn.training.precision import LIGHTNING, Precision, settle
-from asrattn.training.recipe import Recipe
+from asrattn.training.precision import LIGHTNING, settle
+from asrattn.training.recipe import Precision, Recipe
 from asrattn.training.validation import Validation
 
 log = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from asrattn import layers
-from asrattn.model import SpeechModel
-from asrattn.training import optimizers
+from asrattn.layers.dropout import rows
+from asrattn.model.speech_model import SpeechModel
+from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
 
 COPIES = (
@@ -87,7 +87,7 @@ def forecast(recipe: Recipe, model: SpeechModel) -> Forecast:
 def seconds_per_step(recipe: Recipe, model: SpeechModel, utterances: int, seconds: float) -> float:
     """Wall time of a step on this machine's processor, optimizer included, augmentation not; the better of two
     after a first one, in which kernels are built. The weights change."""
-    optimizer = optimizers.build(recipe.train.optimizer, model.train(), fused=True)
+    optimizer = build_optimizer(recipe.train.optimizer, model.train(), fused=True)
     batch = _batch(recipe, model, utterances, seconds)
     taken = []
     for _ in range(3):
@@ -142,7 +142,7 @@ def _keeping(model: SpeechModel) -> Iterator[dict[int, int]]:
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        shared = {row.untyped_storage().data_ptr() for row in layers.rows()}
+        shared = {row.untyped_storage().data_ptr() for row in rows()}
         if storage.data_ptr() not in own | shared:
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from asrattn import files
 from asrattn.doctor import UNSEEN
-from asrattn.model import Losses
+from asrattn.model.speech_model import Losses
 from asrattn.training.advice import advise
 from asrattn.training.module import Training
 from asrattn.training.validation import Validation

@@ -12,14 +12,15 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from asrattn import doctor
-from asrattn.augment import Augment
+from asrattn.augment.transforms import Augment
 from asrattn.config import to_plain
 from asrattn.doctor import Looks
 from asrattn.errors import DataError
-from asrattn.model import Losses, SpeechModel, Whole
+from asrattn.model.speech_model import Losses, SpeechModel, Whole
 from asrattn.text import Tokenizer
-from asrattn.training import optimizers, parallel, schedule
+from asrattn.training import parallel, schedule
 from asrattn.training.batches import Batch, seed_of
+from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
 from asrattn.training.validation import Scored, Validation, decode, look
 
@@ -70,7 +71,7 @@ class Training(L.LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         config = self.recipe.train
-        return optimizers.build(config.optimizer, self.model, fused=config.precision != "fp16")
+        return build_optimizer(config.optimizer, self.model, fused=config.precision != "fp16")
 
     def on_fit_start(self) -> None:
         if self.device.type == "cuda":

@@ -16,7 +16,8 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
 
-from asrattn.model import LossConfig, SpeechModel
+from asrattn.model import LossConfig
+from asrattn.model.speech_model import SpeechModel
 
 T = TypeVar("T")
 Sharing = Literal["ddp", "fsdp"]

@@ -1,15 +1,14 @@
 """In what numbers a run multiplies matrices."""
 
 import logging
-from typing import Literal
 
 import torch
 
 from asrattn.errors import ConfigError
+from asrattn.training.recipe import Precision
 
 log = logging.getLogger(__name__)
 
-Precision = Literal["fp32", "bf16", "fp16"]
 LIGHTNING = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 

@@ -16,10 +16,10 @@ from asrattn.model import LossConfig, ModelConfig
 from asrattn.search import SearchConfig
 from asrattn.text import CharConfig, TokenizerConfig
 from asrattn.training.optimizers import AdamWConfig, OptimizerConfig
-from asrattn.training.precision import Precision
 from asrattn.training.schedule import CosineConfig, ScheduleConfig
 
 R = TypeVar("R")
+Precision = Literal["fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)

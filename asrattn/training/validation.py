@@ -8,9 +8,12 @@ from torch import Tensor
 
 from asrattn import doctor, scoring
 from asrattn.doctor import UNSEEN, Looks
-from asrattn.model import LossConfig, SpeechModel
+from asrattn.model import LossConfig
+from asrattn.model.speech_model import SpeechModel
 from asrattn.scoring import ErrorCounts, Row, SetResult
-from asrattn.search import SearchConfig, beam_search, ctc_greedy
+from asrattn.search import SearchConfig
+from asrattn.search.beam import beam_search
+from asrattn.search.greedy import ctc_greedy
 from asrattn.text import EOS, Tokenizer
 from asrattn.training.batches import Batch
 

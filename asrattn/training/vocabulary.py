@@ -5,11 +5,12 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from asrattn import decoders, text
+from asrattn import text
+from asrattn.decoders.interface import build as build_decoder
 from asrattn.errors import TextError
 from asrattn.lm.recurrent import LSTMLM
 from asrattn.lm.transformer import TransformerLM
-from asrattn.model import SpeechModel
+from asrattn.model.speech_model import SpeechModel
 from asrattn.text import (
     RESERVED,
     BpeConfig,
@@ -32,7 +33,7 @@ def token_weights(model: nn.Module) -> frozenset[str]:
     if not isinstance(model, SpeechModel):
         return frozenset()
     with torch.device("meta"):
-        larger = decoders.build(model.config.decoder, model.encoder.dim, model.config.vocabulary + 1)
+        larger = build_decoder(model.config.decoder, model.encoder.dim, model.config.vocabulary + 1)
     assert isinstance(larger, nn.Module)
     assert isinstance(model.decoder, nn.Module)
     own = dict(model.decoder.named_parameters())

@@ -18,7 +18,7 @@ from asrattn.audio.sound import Wave
 from asrattn.audio.speech import levels, silent
 from asrattn.config import Plain
 from asrattn.errors import CheckpointError
-from asrattn.search import Hypothesis
+from asrattn.search.hypothesis import Hypothesis
 from asrattn.text import BLANK
 
 TIMES = 4  # so often must a phrase be there, one after the other, to be a loop

@@ -15,8 +15,8 @@ from asrattn import align
 from asrattn.align import Span
 from asrattn.audio.sound import Wave
 from asrattn.audio.speech import HOP, levels, runs, threshold
-from asrattn.encoders import Encoded
-from asrattn.model import SpeechModel
+from asrattn.encoders.encoded import Encoded
+from asrattn.model.speech_model import SpeechModel
 from asrattn.scoring.confidence import Evidence
 from asrattn.text import BLANK, EOS, RESERVED, UNKNOWN, Tokenizer, clean
 from asrattn.text.tokens import UNKNOWN_SIGN

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from tqdm import tqdm
 
-from asrattn.layers import Linear
+from asrattn.layers.linear import Linear
 from benchmarks import products
 from benchmarks.peers.processes import Found, Run, measure, middle
 from benchmarks.peers.side import Architecture

@@ -9,12 +9,14 @@ from torch.optim import Optimizer
 from asrattn.attention import LocationConfig
 from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig, EncoderConfig, LSTMEncoderConfig, TransformerEncoderConfig
-from asrattn.layers import Linear, lay_in_columns
-from asrattn.model import LossConfig, ModelConfig, SpeechModel
-from asrattn.search import SearchConfig, beam_search
+from asrattn.layers.linear import Linear, lay_in_columns
+from asrattn.model import LossConfig, ModelConfig
+from asrattn.model.speech_model import SpeechModel
+from asrattn.search import SearchConfig
+from asrattn.search.beam import beam_search
 from asrattn.text import EOS
-from asrattn.training import optimizers
 from asrattn.training.optimizers import AdamWConfig
+from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe, TrainConfig
 from benchmarks.peers.batches import LENGTHS, VOCABULARY
 from benchmarks.peers.side import BEAM, CTC_SHARE, Architecture, run
@@ -64,7 +66,7 @@ class Step(nn.Module):
 
 def build(architecture: Architecture, front: str, vocabulary: int) -> tuple[nn.Module, Optimizer]:
     model = step(architecture, front, vocabulary)
-    return model, optimizers.build(AdamWConfig(), model, fused=True)
+    return model, build_optimizer(AdamWConfig(), model, fused=True)
 
 
 def step(architecture: Architecture, front: str, vocabulary: int) -> Step:

@@ -6,8 +6,8 @@ from typing import Any, get_args, get_type_hints
 import torch
 from torch import Tensor
 
-from asrattn import attention
 from asrattn.attention import AttentionConfig
+from asrattn.attention.interface import build as build_attention
 from asrattn.search.scorer import select
 
 Q, D, T = 6, 10, 9
@@ -40,7 +40,7 @@ def members() -> list[Any]:
 
 def make(config: Any, seed: int = 1) -> Any:
     torch.manual_seed(seed)
-    return attention.build(config, Q, D).double()
+    return build_attention(config, Q, D).double()
 
 
 def utterances() -> tuple[Tensor, Tensor]:

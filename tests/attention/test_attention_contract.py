@@ -7,8 +7,8 @@ import pytest
 import torch
 from looks import LENS, D, Q, T, look, make, members, queries, utterances
 
-from asrattn import attention
 from asrattn.attention import ConcatConfig
+from asrattn.attention.interface import build as build_attention
 from asrattn.errors import ConfigError
 from asrattn.search.scorer import select
 
@@ -137,6 +137,6 @@ def test_heads_that_cannot_share_are_told() -> None:
             with pytest.raises(ConfigError, match="dim 8 is no multiple of heads 3"):
                 type(config)(dim=8, heads=3)
     with pytest.raises(ConfigError, match="10 features, which is no multiple of heads 3"):
-        attention.build(ConcatConfig(heads=3), Q, D)
+        build_attention(ConcatConfig(heads=3), Q, D)
     with pytest.raises(ConfigError, match="heads is 0"):
         ConcatConfig(heads=0)

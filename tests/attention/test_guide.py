@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import test_attention_contract as contract
 import torch
 from looks import LENS, D, Q, look, queries, utterances
 
+from asrattn.attention import config
 from asrattn.config import from_plain, to_plain
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "attention.md"
@@ -26,12 +28,16 @@ CHECKS = [
 
 
 @pytest.fixture(scope="module")
-def example() -> dict[str, Any]:
-    """The names that the page's one block of Python defines."""
-    (block,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.S)
+def example() -> Iterator[dict[str, Any]]:
+    """The names that the page's two blocks of Python define: the configuration in config.py, the module in its file."""
+    configuration, module = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.S)
     names: dict[str, Any] = {"__name__": "near"}
-    exec(compile(block, str(GUIDE), "exec"), names)
-    return names
+    with pytest.MonkeyPatch.context() as patch:
+        there = dict(vars(config))
+        exec(compile(configuration, str(GUIDE), "exec"), there)
+        patch.setattr(config, "NearConfig", there["NearConfig"], raising=False)
+        exec(compile(module, str(GUIDE), "exec"), names)
+        yield names
 
 
 @pytest.fixture
@@ -63,5 +69,5 @@ def test_the_example_is_its_formula(attend: Any) -> None:
 
 
 def test_its_configuration_is_read_strictly(example: dict[str, Any]) -> None:
-    config = example["NearConfig"](width=3.0)
-    assert from_plain(example["NearConfig"], to_plain(config)) == config
+    near = example["NearConfig"](width=3.0)
+    assert from_plain(example["NearConfig"], to_plain(near)) == near

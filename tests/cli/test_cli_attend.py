@@ -10,7 +10,7 @@ import torch
 from asrattn import audio, checkpoint
 from asrattn.cli.main import main
 from asrattn.decoders import TransformerDecoderConfig
-from asrattn.model import SpeechModel
+from asrattn.model.speech_model import SpeechModel
 from asrattn.recognizer import Recognizer
 
 

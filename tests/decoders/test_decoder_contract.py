@@ -7,11 +7,12 @@ from typing import get_args
 import pytest
 import torch
 
-from asrattn import decoders
 from asrattn.attention import AttentionConfig, FixedConfig
 from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig
+from asrattn.decoders.interface import build as build_decoder
 from asrattn.errors import ConfigError
-from asrattn.search import SearchConfig, beam_search
+from asrattn.search import SearchConfig
+from asrattn.search.beam import beam_search
 from asrattn.search.scorer import select
 from asrattn.text import EOS
 
@@ -38,7 +39,7 @@ VARIANTS += [small(TransformerDecoderConfig, positions=p) for p in ("none", "rot
 @pytest.fixture(params=VARIANTS, ids=str)
 def decoder(request):
     torch.manual_seed(0)
-    return decoders.build(request.param, D, V).eval()
+    return build_decoder(request.param, D, V).eval()
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ def test_gradients_reach_every_weight(decoder, batch):
 
 def test_scheduled_sampling_feeds_guesses_in_training_only(batch):
     torch.manual_seed(0)
-    decoder = decoders.build(small(RecurrentDecoderConfig, scheduled_sampling=1.0, dropout=0.0), D, V)
+    decoder = build_decoder(small(RecurrentDecoderConfig, scheduled_sampling=1.0, dropout=0.0), D, V)
     tokens, enc, lens = batch
     other = tokens.clone()
     other[:, 2:] = 3

@@ -6,7 +6,6 @@ from typing import get_args
 import pytest
 import torch
 
-from asrattn import encoders
 from asrattn.encoders import (
     CNNEncoderConfig,
     ConformerConfig,
@@ -17,8 +16,8 @@ from asrattn.encoders import (
     SparseConfig,
     TransformerEncoderConfig,
 )
-from asrattn.encoders.recurrent import RecurrentConfig
-from asrattn.encoders.stack import StackConfig
+from asrattn.encoders.config import RecurrentConfig, StackConfig
+from asrattn.encoders.interface import build as build_encoder
 from asrattn.errors import ConfigError
 from asrattn.layers import FramePositions
 
@@ -71,7 +70,7 @@ def config(request):
 @pytest.fixture
 def encoder(config):
     torch.manual_seed(0)
-    return encoders.build(config, FEATURES).eval()
+    return build_encoder(config, FEATURES).eval()
 
 
 @pytest.fixture
@@ -103,7 +102,7 @@ def test_batched_equals_one_by_one(encoder, batch):
 @pytest.mark.parametrize("training", [False, True])
 def test_padding_changes_nothing_and_stays_zero(config, batch, training):
     torch.manual_seed(0)
-    encoder = encoders.build(replace(config, dropout=0.0), FEATURES).train(training)
+    encoder = build_encoder(replace(config, dropout=0.0), FEATURES).train(training)
     feats, lens = batch
     longer = torch.cat((feats, torch.zeros(3, 17, FEATURES)), dim=1)
     output, out_lens, _ = encoder(longer, lens)

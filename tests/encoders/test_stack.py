@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn.functional import gelu
 
-from asrattn import encoders
 from asrattn.encoders import ConformerConfig, EBranchformerConfig
 from asrattn.encoders.branchformer import GatedConvolution, Merge
+from asrattn.encoders.interface import build as build_encoder
 from asrattn.encoders.stack import LowerRate
 
 
@@ -64,7 +64,7 @@ def test_layers_work_at_their_rates(layers, rates, frames):
     config = ConformerConfig(
         dim=8, layers=layers, heads=2, hidden=8, kernel=3, channels=2, rates=rates, factor=2
     )
-    encoder, seen = encoders.build(config, 8), []
+    encoder, seen = build_encoder(config, 8), []
     for layer in encoder.layers:
         layer.register_forward_hook(lambda _, inputs, output: seen.append(output.shape[1]))
     output, lens, _ = encoder(torch.randn(1, 19, 8), torch.tensor([19]))

@@ -4,8 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from asrattn.layers import Dropout, Linear, linear
+from asrattn.layers import linear
 from asrattn.layers.activation import project_silu
+from asrattn.layers.dropout import Dropout
+from asrattn.layers.linear import Linear
 
 
 @pytest.mark.parametrize("worth", [1, 10**9], ids=["oneDNN", "torch"])

@@ -5,7 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrattn.layers import Cache, Nodes, SelfAttention, cache
+from asrattn.layers import cache
+from asrattn.layers.cache import Cache, Nodes
+from asrattn.layers.self_attention import SelfAttention
 
 D, H = 8, 2
 # Whom each of two times three hypotheses goes on from.

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from asrattn.layers import Convolution, Depthwise
+from asrattn.layers.convolution import Convolution, Depthwise
 
 HARD = """
 import torch

@@ -7,17 +7,13 @@ import torch
 
 from asrattn import weights
 from asrattn.errors import ConfigError
-from asrattn.layers import (
-    Convolution,
-    Dropout,
-    Linear,
-    Nodes,
-    SelfAttention,
-    lay_in_columns,
-    linear,
-    rotate,
-    sinusoids,
-)
+from asrattn.layers import linear
+from asrattn.layers.cache import Nodes
+from asrattn.layers.convolution import Convolution
+from asrattn.layers.dropout import Dropout
+from asrattn.layers.linear import Linear, lay_in_columns
+from asrattn.layers.positions import rotate, sinusoids
+from asrattn.layers.self_attention import SelfAttention
 
 
 @pytest.mark.parametrize("bias", [True, False])

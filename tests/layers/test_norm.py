@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from asrattn.layers import BatchNorm, norm, normalized
+from asrattn.layers.norm import BatchNorm, norm, normalized
 
 
 @pytest.mark.parametrize("lens", [(9, 4, 1), (9, 0, 9), (9, 9, 9)])

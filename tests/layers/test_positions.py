@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from asrattn.errors import DataError
-from asrattn.layers import AddedPositions, SelfAttention, sinusoids
-from asrattn.layers.positions import LONGEST
+from asrattn.layers.positions import LONGEST, AddedPositions, sinusoids
+from asrattn.layers.self_attention import SelfAttention
 
 
 def written(layer, x):

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrattn.errors import ConfigError
-from asrattn.layers import FullConfig, LocalConfig, SelfAttention, SparseConfig
+from asrattn.layers import FullConfig, LocalConfig, SparseConfig
 from asrattn.layers.reach import global_frames
+from asrattn.layers.self_attention import SelfAttention
 
 LENS = st.lists(st.integers(0, 90), min_size=1, max_size=3)
 

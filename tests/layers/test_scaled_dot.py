@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrattn.layers import Dropout
+from asrattn.layers.dropout import Dropout
 from asrattn.layers.scaled_dot import scaled_dot
 
 

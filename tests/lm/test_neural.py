@@ -11,10 +11,9 @@ import torch
 from asrattn import weights
 from asrattn.config import from_plain, to_plain
 from asrattn.errors import CheckpointError, ConfigError, LMError
-from asrattn.lm import neural
-from asrattn.lm.neural import LMConfig, NeuralLM
+from asrattn.lm import LMConfig, TransformerLMConfig, neural
+from asrattn.lm.neural import NeuralLM
 from asrattn.lm.scorers import NeuralScorer
-from asrattn.lm.transformer import TransformerLMConfig
 from asrattn.search.scorer import select
 from asrattn.text import BLANK, EOS, RESERVED, UNKNOWN, CharTokenizer
 

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from toys import Bigram, Reward, ToyDecoder, exhaustive, utterances
 
 from asrattn.errors import ConfigError
-from asrattn.search import Fusion, Hypothesis, SearchConfig, beam_search, stop
+from asrattn.search import SearchConfig, stop
+from asrattn.search.beam import beam_search
+from asrattn.search.hypothesis import Hypothesis
+from asrattn.search.scorer import Fusion
 from asrattn.text import BLANK, EOS
 
 WIDE = SearchConfig(beam=10**6, nbest=4)

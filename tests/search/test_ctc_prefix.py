@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import F64, ctc_by_alignments, ctc_by_recursion, utterances
 
-from asrattn.search import CTCPrefix
+from asrattn.search.ctc_prefix import CTCPrefix
 from asrattn.search.scorer import select
 from asrattn.text import BLANK, EOS
 

@@ -13,15 +13,17 @@ from test_beam import WIDE, same
 from toys import ToyDecoder, exhaustive, utterances
 
 from asrattn import lm
-from asrattn.lm import neural
+from asrattn.lm import LSTMLMConfig, TransformerLMConfig, neural
 from asrattn.lm.hotwords import Hotwords, HotwordScorer
 from asrattn.lm.lookahead import WordScorer
 from asrattn.lm.neural import NeuralLM
 from asrattn.lm.ngram import BEGIN, END, UNKNOWN
-from asrattn.lm.recurrent import LSTMLM, LSTMLMConfig
+from asrattn.lm.recurrent import LSTMLM
 from asrattn.lm.scorers import NeuralScorer, TokenScorer
-from asrattn.lm.transformer import TransformerLM, TransformerLMConfig
-from asrattn.search import Fusion, SearchConfig, beam_search, stop
+from asrattn.lm.transformer import TransformerLM
+from asrattn.search import SearchConfig, stop
+from asrattn.search.beam import beam_search
+from asrattn.search.scorer import Fusion
 from asrattn.text import EOS, CharTokenizer
 
 TEXTS = ["ab a", "abba", "b a ab", "ba", "a", "bb ab", "aab"]

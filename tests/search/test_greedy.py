@@ -6,7 +6,10 @@ import pytest
 import torch
 from toys import ToyDecoder, utterances
 
-from asrattn.search import Hypothesis, SearchConfig, beam_search, ctc_greedy, greedy
+from asrattn.search import SearchConfig
+from asrattn.search.beam import beam_search
+from asrattn.search.greedy import ctc_greedy, greedy
+from asrattn.search.hypothesis import Hypothesis
 from asrattn.text import BLANK, EOS
 
 

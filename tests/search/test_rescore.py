@@ -8,7 +8,9 @@ from test_beam import WIDE
 from test_fused_lm import V, Whole, fusions
 from toys import ToyDecoder, utterances
 
-from asrattn.search import SearchConfig, beam_search, rescore
+from asrattn.search import SearchConfig
+from asrattn.search.beam import beam_search
+from asrattn.search.rescore import rescore
 
 
 @pytest.mark.parametrize("config", [WIDE, SearchConfig(beam=10**6, nbest=4, normalize=0.5)])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from asrattn.lengths import mask
-from asrattn.search import Hypothesis
+from asrattn.search.hypothesis import Hypothesis
 from asrattn.text import BLANK, EOS
 
 F64 = torch.float64

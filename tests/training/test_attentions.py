@@ -12,8 +12,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from asrattn import scoring
 from asrattn.attention import AttentionConfig
-from asrattn.model import LossConfig, SpeechModel
-from asrattn.search import SearchConfig, beam_search
+from asrattn.model import LossConfig
+from asrattn.model.speech_model import SpeechModel
+from asrattn.search import SearchConfig
+from asrattn.search.beam import beam_search
 from asrattn.text.char import CharTokenizer
 
 TOKENIZER = CharTokenizer("abcd")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn.manifest import Utterance
-from asrattn.model import Whole
+from asrattn.model.speech_model import Whole
 from asrattn.training.batches import (
     JITTER,
     Batch,

@@ -12,7 +12,7 @@ import torch
 from asrattn import audio, manifest
 from asrattn.errors import DataError
 from asrattn.manifest import Utterance
-from asrattn.model import SpeechModel
+from asrattn.model.speech_model import SpeechModel
 from asrattn.training import corpus as corpora
 from asrattn.training.batches import stretches
 from asrattn.training.corpus import Corpus

@@ -17,7 +17,8 @@ from asrattn.cli.main import main
 from asrattn.decoders import TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig
 from asrattn.errors import CheckpointError, ConfigError
-from asrattn.model import ModelConfig, SpeechModel
+from asrattn.model import ModelConfig
+from asrattn.model.speech_model import SpeechModel
 from asrattn.search import SearchConfig
 from asrattn.text import CharTokenizer
 from asrattn.training import finetune

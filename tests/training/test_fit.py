@@ -24,7 +24,8 @@ from asrattn.augment import AugmentConfig
 from asrattn.config import from_plain
 from asrattn.errors import CheckpointError, ConfigError, DataError, StoppedError
 from asrattn.fingerprint import of_set
-from asrattn.model import LossConfig, Losses, SpeechModel
+from asrattn.model import LossConfig
+from asrattn.model.speech_model import Losses, SpeechModel
 from asrattn.training import callbacks, journal, storage
 from asrattn.training.fit import fit
 from asrattn.training.module import Training

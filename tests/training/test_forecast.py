@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from asrattn.attention import LocationConfig
 from asrattn.decoders import RecurrentDecoderConfig, TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig, LSTMEncoderConfig, TransformerEncoderConfig
-from asrattn.model import LossConfig, ModelConfig, SpeechModel
-from asrattn.training import forecast, optimizers
+from asrattn.model import LossConfig, ModelConfig
+from asrattn.model.speech_model import SpeechModel
+from asrattn.training import forecast
 from asrattn.training.forecast import Growth
+from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe, TrainConfig
 
 LSTM = ModelConfig(
@@ -66,7 +68,7 @@ def test_memory_is_that_of_a_larger_step(config: ModelConfig, precision, consist
     model = SpeechModel(config).train()
     found = forecast.forecast(chosen, model)
     size = sum(p.numel() for p in model.parameters()) * 4
-    optimizer = optimizers.build(chosen.train.optimizer, model, fused=True)
+    optimizer = build_optimizer(chosen.train.optimizer, model, fused=True)
 
     def step(utterances: int, seconds: float) -> None:
         batch = forecast._batch(chosen, model, utterances, seconds)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from asrattn import text
 from asrattn.errors import ConfigError
 from asrattn.manifest import Utterance
-from asrattn.model import SpeechModel
+from asrattn.model.speech_model import SpeechModel
 from asrattn.text import CharConfig
 from asrattn.training import corpus as corpora
 from asrattn.training.data import SpeechData

@@ -12,17 +12,15 @@ import torch
 
 from asrattn.config import from_plain, override, to_plain
 from asrattn.errors import ConfigError, DataError, StoppedError
-from asrattn.lm import neural
-from asrattn.lm.recurrent import LSTMLMConfig
-from asrattn.lm.transformer import TransformerLMConfig
+from asrattn.lm import LSTMLMConfig, TransformerLMConfig, neural
 from asrattn.text import BLANK, EOS, CharTokenizer
-from asrattn.training import optimizers
 from asrattn.training.batches import epoch_batches
 from asrattn.training.lm.data import Sentences, Steps
 from asrattn.training.lm.fit import fit
 from asrattn.training.lm.module import LMTraining
 from asrattn.training.lm.recipe import LMRecipe, LMTrainConfig
 from asrattn.training.optimizers import AdamWConfig, MuonConfig
+from asrattn.training.optimizers.factory import build as build_optimizer
 
 TOKENIZER = CharTokenizer.train(["ab c"])
 TEXTS = ["ab ab c", "c ab ab ab", "ab", "c c ab", "ab c c c", "ab ab", "c"] * 6
@@ -115,7 +113,7 @@ def test_every_sentence_is_in_an_epoch_once():
 
 def test_muon_leaves_the_embedding_to_adamw():
     network = neural.build(RECIPE.model, TOKENIZER.size)
-    joined = optimizers.build(MuonConfig(), network, fused=False)
+    joined = build_optimizer(MuonConfig(), network, fused=False)
     matrices = {id(p) for p in joined.param_groups[0]["params"]}
     assert {name for name, p in network.named_parameters() if id(p) in matrices} == {
         "lstm.weight_ih_l0",

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from asrattn.decoders import TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig
 from asrattn.errors import ConfigError
-from asrattn.model import SpeechModel
-from asrattn.training import optimizers
+from asrattn.model.speech_model import SpeechModel
 from asrattn.training.optimizers import AdamConfig, AdamWConfig, MuonConfig, OptimizerConfig, SGDConfig
+from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.vocabulary import token_weights
 
 MEMBERS = get_args(OptimizerConfig)
@@ -64,7 +64,7 @@ def config(request: pytest.FixtureRequest) -> OptimizerConfig:
 @pytest.mark.parametrize("fused", [True, False])
 def test_a_quadratic_is_lowered(config: OptimizerConfig, fused: bool) -> None:
     bowl = Bowl()
-    optimizer = optimizers.build(config, bowl, fused)
+    optimizer = build_optimizer(config, bowl, fused)
     first = step(bowl, optimizer)
     assert step(bowl, optimizer, 200) < 0.05 * first
 
@@ -75,11 +75,11 @@ def test_the_state_goes_through_a_file_bit_for_bit(
 ) -> None:
     config = replace(config, weight_decay=0.1)
     whole = Bowl()
-    through = optimizers.build(config, whole, fused)
+    through = build_optimizer(config, whole, fused)
     step(whole, through, 5)
     torch.save(through.state_dict(), tmp_path / "state")
     parts = copy.deepcopy(whole)
-    resumed = optimizers.build(config, parts, fused)
+    resumed = build_optimizer(config, parts, fused)
     resumed.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
     assert step(whole, through, 5) == step(parts, resumed, 5)
     for name, weight in whole.named_parameters():
@@ -90,7 +90,7 @@ def test_only_matrices_decay(config: OptimizerConfig) -> None:
     """Without gradients, decay alone moves the weights."""
     bowl = Bowl()
     before = copy.deepcopy(bowl)
-    optimizer = optimizers.build(replace(config, weight_decay=0.5), bowl, fused=True)
+    optimizer = build_optimizer(replace(config, weight_decay=0.5), bowl, fused=True)
     for parameter in bowl.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
@@ -101,11 +101,11 @@ def test_only_matrices_decay(config: OptimizerConfig) -> None:
 def test_every_weight_is_in_one_group_and_frozen_ones_in_none(config: OptimizerConfig) -> None:
     model = speech_model()
     model.encoder.requires_grad_(False)
-    found = [p for group in optimizers.build(config, model, True).param_groups for p in group["params"]]
+    found = [p for group in build_optimizer(config, model, True).param_groups for p in group["params"]]
     assert len(set(map(id, found))) == len(found)
     assert set(map(id, found)) == {id(p) for p in model.parameters() if p.requires_grad}
     model.requires_grad_(False).ctc.bias.requires_grad_(True)
-    optimizer = optimizers.build(config, model, True)  # no matrix is left
+    optimizer = build_optimizer(config, model, True)  # no matrix is left
     model.ctc.bias.grad = torch.ones_like(model.ctc.bias)
     optimizer.step()
 
@@ -113,7 +113,7 @@ def test_every_weight_is_in_one_group_and_frozen_ones_in_none(config: OptimizerC
 def test_a_closure_is_called_once_with_gradients(config: OptimizerConfig) -> None:
     """Lightning hands over the whole step this way."""
     bowl, losses = Bowl(), []
-    optimizer = optimizers.build(config, bowl, True)
+    optimizer = build_optimizer(config, bowl, True)
 
     def closure() -> Tensor:
         optimizer.zero_grad()
@@ -128,7 +128,7 @@ def test_a_closure_is_called_once_with_gradients(config: OptimizerConfig) -> Non
 def test_one_learning_rate_moves_all_groups(config: OptimizerConfig) -> None:
     bowl = Bowl()
     before = copy.deepcopy(bowl)
-    optimizer = optimizers.build(config, bowl, True)
+    optimizer = build_optimizer(config, bowl, True)
     for group in optimizer.param_groups:
         group["lr"] = 0.0
     step(bowl, optimizer, 3)
@@ -141,7 +141,7 @@ def test_one_learning_rate_moves_all_groups(config: OptimizerConfig) -> None:
 )
 def test_fused_as_asked(member: type, expected: type) -> None:
     for fused in (True, False):
-        optimizer = optimizers.build(member(), Bowl(), fused)
+        optimizer = build_optimizer(member(), Bowl(), fused)
         assert type(optimizer) is expected
         assert optimizer.defaults["fused"] is fused
 
@@ -153,7 +153,7 @@ def test_muon_takes_the_inner_matrices_and_makes_them_orthogonal() -> None:
         ConformerConfig(dim=16, layers=1, heads=2, hidden=32, kernel=3, channels=4),
         TransformerDecoderConfig(dim=16, layers=1, heads=2, hidden=32),
     )
-    optimizer = optimizers.build(MuonConfig(learning_rate=1e-2, steps=5, weight_decay=0.0), model, True)
+    optimizer = build_optimizer(MuonConfig(learning_rate=1e-2, steps=5, weight_decay=0.0), model, True)
     names = {id(p): name for name, p in model.named_parameters()}
     taken = {names[id(p)] for p in optimizer.param_groups[0]["params"]}
     assert {name.split(".")[0] for name in taken} == {"encoder", "decoder"}

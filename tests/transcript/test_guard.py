@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asrattn.errors import CheckpointError
-from asrattn.search import Hypothesis
+from asrattn.search.hypothesis import Hypothesis
 from asrattn.transcript import guard
 from asrattn.transcript.guard import Doubts, judge, without_loops
 

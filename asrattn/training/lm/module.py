@@ -13,10 +13,11 @@ from asrattn.config import to_plain
 from asrattn.lm.recurrent import LSTMLM
 from asrattn.lm.transformer import TransformerLM
 from asrattn.text import BLANK, Tokenizer
-from asrattn.training import optimizers, schedule
+from asrattn.training import schedule
 from asrattn.training.batches import seed_of
 from asrattn.training.lm.data import Pair
 from asrattn.training.lm.recipe import LMRecipe
+from asrattn.training.optimizers.factory import build as build_optimizer
 
 
 class LMTraining(L.LightningModule):
@@ -36,7 +37,7 @@ class LMTraining(L.LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         config = self.recipe.train
-        return optimizers.build(config.optimizer, self.network, fused=config.precision != "fp16")
+        return build_optimizer(config.optimizer, self.network, fused=config.precision != "fp16")
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(

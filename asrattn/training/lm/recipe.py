@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from asrattn.config import check
-from asrattn.lm.neural import LMConfig
+from asrattn.lm import LMConfig
 from asrattn.training import recipe
 from asrattn.training.optimizers import AdamWConfig, OptimizerConfig
-from asrattn.training.precision import Precision
+from asrattn.training.recipe import Precision
 from asrattn.training.schedule import CosineConfig, ScheduleConfig
 
 

@@ -1,6 +1,6 @@
 """AN4, a language model over characters: one LSTM layer, trained in about a minute."""
 
-from asrattn.lm.recurrent import LSTMLMConfig
+from asrattn.lm import LSTMLMConfig
 from asrattn.training.lm.recipe import LMRecipe, LMTrainConfig
 from asrattn.training.optimizers import AdamWConfig
 

@@ -1,6 +1,6 @@
 """AN4, a language model over characters: two Transformer layers."""
 
-from asrattn.lm.transformer import TransformerLMConfig
+from asrattn.lm import TransformerLMConfig
 from asrattn.training.lm.recipe import LMRecipe, LMTrainConfig
 from asrattn.training.optimizers import AdamWConfig
 

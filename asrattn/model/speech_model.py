@@ -1,68 +1,24 @@
 """The model: wave -> features -> frames -> logits, and its losses."""
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asrattn import decoders, encoders
 from asrattn.attention.measures import off_diagonal
 from asrattn.config import check
-from asrattn.decoders import Decoded, DecoderConfig, RecurrentDecoderConfig
-from asrattn.encoders import Encoded, EncoderConfig, LSTMEncoderConfig
-from asrattn.frontend import Frontend, FrontendConfig
-from asrattn.layers import Linear
+from asrattn.decoders.decoded import Decoded
+from asrattn.decoders.interface import build as build_decoder
+from asrattn.encoders.encoded import Encoded
+from asrattn.encoders.interface import build as build_encoder
+from asrattn.frontend.extraction import Frontend
+from asrattn.layers.linear import Linear
 from asrattn.lengths import mask
+from asrattn.model.config import LossConfig, ModelConfig
 from asrattn.text import BLANK, EOS, UNKNOWN
 
 IGNORED = -100
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Everything that defines the network. `vocabulary` is V; 0 until the tokenizer is known."""
-
-    frontend: FrontendConfig = field(default_factory=FrontendConfig)
-    encoder: EncoderConfig = field(default_factory=LSTMEncoderConfig)
-    decoder: DecoderConfig = field(default_factory=RecurrentDecoderConfig)
-    vocabulary: int = 0
-
-    def __post_init__(self) -> None:
-        check(self.vocabulary >= 0, f"vocabulary is {self.vocabulary}; it must not be negative")
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """total = (1 - ctc) · attention + ctc · ((1 - inter_ctc) · CTC + inter_ctc · inter-CTC) + consistency · KL
-    + guided · off-diagonal.
-
-    ctc           share of CTC in the joint loss (Kim et al. 2017)
-    inter_ctc     share of the middle layer in the CTC part (Lee & Watanabe 2021)
-    smoothing     of the labels in the cross-entropy (Szegedy et al. 2016)
-    token_noise   share of the tokens fed to the decoder that are replaced by random ones, so that it relies on the
-                  sound more than on its memory of texts (Xie et al. 2017)
-    consistency   weight of the divergence between two masked copies of each utterance, in what CTC says of them
-                  (CR-CTC, Yao et al. 2024) and in what the decoder says of them (R-Drop, Liang et al. 2021)
-    guided        weight of the attention that lies off the diagonal, where alignment does not come by itself
-                  (guided attention, Tachibana et al. 2018)
-    """
-
-    ctc: float = 0.3
-    inter_ctc: float = 0.0
-    smoothing: float = 0.1
-    token_noise: float = 0.0
-    consistency: float = 0.0
-    guided: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("ctc", "inter_ctc", "smoothing", "token_noise"):
-            share = getattr(self, name)
-            check(0 <= share <= 1, f"{name} is {share}; it must lie in [0, 1]")
-        for name in ("consistency", "guided"):
-            weight = getattr(self, name)
-            check(weight >= 0, f"{name} is {weight}; it must not be negative")
 
 
 class Whole(NamedTuple):
@@ -91,8 +47,8 @@ class SpeechModel(nn.Module):
         check(config.vocabulary > EOS, f"vocabulary is {config.vocabulary}; take the size of the tokenizer")
         self.config = config
         self.frontend = Frontend(config.frontend)
-        self.encoder = encoders.build(config.encoder, config.frontend.features)
-        self.decoder = decoders.build(config.decoder, self.encoder.dim, config.vocabulary)
+        self.encoder = build_encoder(config.encoder, config.frontend.features)
+        self.decoder = build_decoder(config.decoder, self.encoder.dim, config.vocabulary)
         self.ctc = Linear(self.encoder.dim, config.vocabulary)
 
     def encode(self, wave: Tensor, wave_lens: Tensor) -> Encoded:

@@ -5,7 +5,6 @@ so that a seed means the same everywhere. What is 0 on padding stays 0, and no a
 """
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,67 +12,13 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from asrattn import audio, lengths
-from asrattn.config import check
+from asrattn.augment.config import AugmentConfig
 from asrattn.errors import DataError
 
 EQUALIZER_POINTS = 5
 KNEE = 0.75  # where on the feature axis the warp bends back, so that both ends stay in place
 HALF_TAPS = 8  # of the resampling filter
 MADE_NOISES, MADE_SECONDS = 16, 8  # coloured noises: their number, and the period of each
-
-
-@dataclass(frozen=True)
-class AugmentConfig:
-    """How much of each; 0 switches a part off. The defaults suit log-mel features.
-
-    speed: the wave is resampled to play up to this fraction slower or faster (0.1 is ±10 %).
-    noise: the probability that an utterance gets noise, at a ratio drawn from `snr` (dB), out of the audio
-    files below `noise_folder`; without a folder it is coloured noise, from white to brown.
-    stretch: time is stretched or squeezed by up to this fraction, on the frames.
-    warp: the feature axis is warped by up to this fraction, like a longer or shorter vocal tract; this needs
-    a frequency axis, so 0 for mfcc.
-    equalizer: the largest gain of a random curve over the feature axis, in deviations of the features.
-    Masks (SpecAugment, https://arxiv.org/abs/1904.08779): each has a width drawn from 0 to its limit; the
-    time masks of an utterance add up to at most `time_fraction` of it.
-    ramp: the share of the training over which masks, warp and equalizer grow from nothing to the above. On
-    little data a model that first sees whole utterances finds the alignment in half the time.
-    """
-
-    speed: float = 0.0
-    noise: float = 0.2
-    noise_folder: str | None = None
-    snr: tuple[float, float] = (5.0, 35.0)
-    stretch: float = 0.12
-    warp: float = 0.10
-    equalizer: float = 0.4
-    frequency_masks: int = 2
-    frequency_width: int = 20
-    time_masks: int = 6
-    time_width: int = 14
-    time_fraction: float = 0.2
-    ramp: float = 0.0
-
-    @property
-    def shortest(self) -> float:
-        """The factor by which an utterance may be shortened."""
-        return (1 - self.stretch) / (1 + self.speed)
-
-    def __post_init__(self) -> None:
-        limits = {"speed": 0.5, "noise": 1.0, "stretch": 0.5, "warp": 0.3, "time_fraction": 1.0, "ramp": 1.0}
-        for name, limit in limits.items():
-            value = getattr(self, name)
-            check(0 <= value <= limit, f"augment.{name}: {value} must lie between 0 and {limit}")
-        for name in ("equalizer", "frequency_masks", "frequency_width", "time_masks", "time_width"):
-            value = getattr(self, name)
-            check(0 <= value < math.inf, f"augment.{name}: {value} must not be negative")
-        ordered = len(self.snr) == 2 and -math.inf < self.snr[0] <= self.snr[1] < math.inf
-        check(
-            ordered, f"augment.snr: {self.snr} must be the lowest and the highest ratio in dB, such as 5,35"
-        )
-
-    def strength(self, progress: float) -> float:
-        """What is applied at `progress` of the training (0 to 1), as a share of the whole."""
-        return min(1.0, progress / self.ramp) if self.ramp else 1.0
 
 
 class Augment(nn.Module):

@@ -1,0 +1,52 @@
+"""Configuration of every decoder; `DecoderConfig` is their union."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from asrattn.attention import AttentionConfig, LocationConfig
+from asrattn.config import check
+from asrattn.layers import Positions
+
+
+@dataclass(frozen=True)
+class RecurrentDecoderConfig:
+    """`layers` of `dim` cells.
+
+    kind                 lstm (Hochreiter & Schmidhuber 1997), gru (Cho et al. 2014) or rnn, with tanh (Elman 1990)
+    scheduled_sampling   how often, in training, the decoder is fed its own last guess instead of the truth
+                         (Bengio et al. 2015)
+    """
+
+    kind: Literal["lstm", "gru", "rnn"] = "lstm"
+    dim: int = 256
+    layers: int = 1
+    embedding: int = 128
+    attention: AttentionConfig = field(default_factory=LocationConfig)
+    dropout: float = 0.2
+    scheduled_sampling: float = 0.0
+
+    def __post_init__(self) -> None:
+        check(min(self.dim, self.layers, self.embedding) > 0, "dim, layers and embedding must be positive")
+        rate = self.scheduled_sampling
+        check(0 <= rate <= 1, f"scheduled_sampling is {rate}; it must lie in [0, 1]")
+
+
+@dataclass(frozen=True)
+class TransformerDecoderConfig:
+    """`layers` of self-attention, attention to the utterance, and a feed-forward net of `hidden`."""
+
+    kind: Literal["transformer"] = "transformer"
+    dim: int = 256
+    layers: int = 6
+    heads: int = 4
+    hidden: int = 1024
+    positions: Positions = "sinusoidal"
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        sizes = (self.dim, self.layers, self.heads, self.hidden)
+        check(min(sizes) > 0, "dim, layers, heads and hidden must be positive")
+        check(self.dim % self.heads == 0, f"dim {self.dim} is no multiple of heads {self.heads}")
+
+
+DecoderConfig = RecurrentDecoderConfig | TransformerDecoderConfig

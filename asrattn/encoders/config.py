@@ -1,0 +1,183 @@
+"""Configuration of every encoder; `EncoderConfig` is their union."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from asrattn.config import check
+from asrattn.layers import FramePositions, FullConfig, Norm, PerFrame, Reach
+
+Front = Literal["conv", "vgg"]
+RecurrentNorm = Literal["none", Norm]
+
+
+@dataclass(frozen=True)
+class RecurrentConfig:
+    """`dim` cells in each direction and layer.
+
+    subsampling   conv, vgg: two-dimensional convolutions before the first layer (`subsampling`);
+                  pyramid: pairs of frames are joined before each of the first layers (Chan et al. 2016)
+    factor        frames in for a frame out: 2, 4 or 8
+    channels      of the convolutions
+    norm          of what the front and each layer give: layer, rms, batch (Amodei et al. 2016) or none. With one the
+                  alignment is found several times as soon
+    """
+
+    kind: str = ""
+    dim: int = 256
+    layers: int = 4
+    bidirectional: bool = True
+    subsampling: Literal["conv", "vgg", "pyramid"] = "conv"
+    factor: int = 4
+    channels: int = 32
+    norm: RecurrentNorm = "layer"
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        check(min(self.dim, self.layers, self.channels) > 0, "dim, layers and channels must be positive")
+        check(self.factor in (2, 4, 8), f"factor is {self.factor}; it must be 2, 4 or 8")
+        steps = self.factor.bit_length() - 1
+        enough = self.subsampling != "pyramid" or self.layers > steps
+        check(enough, f"a pyramid of factor {self.factor} needs more than {steps} layers")
+
+
+@dataclass(frozen=True)
+class RNNEncoderConfig(RecurrentConfig):
+    """h_t = tanh(W x_t + U h_{t-1} + b) (Elman 1990; both directions: Schuster & Paliwal 1997)."""
+
+    kind: Literal["rnn"] = "rnn"
+
+
+@dataclass(frozen=True)
+class GRUEncoderConfig(RecurrentConfig):
+    """h_t = (1 - z_t) ⊙ tanh(W x_t + r_t ⊙ U h_{t-1} + b) + z_t ⊙ h_{t-1}, with gates r and z (Cho et al. 2014)."""
+
+    kind: Literal["gru"] = "gru"
+
+
+@dataclass(frozen=True)
+class LSTMEncoderConfig(RecurrentConfig):
+    """c_t = f_t ⊙ c_{t-1} + i_t ⊙ tanh(W x_t + U h_{t-1} + b), h_t = o_t ⊙ tanh(c_t), with gates i, f and o
+    (Hochreiter & Schmidhuber 1997; for speech in both directions Graves et al. 2013)."""
+
+    kind: Literal["lstm"] = "lstm"
+
+
+@dataclass(frozen=True)
+class CNNEncoderConfig:
+    """`layers` of convolutions with `dim` channels over `kernel` frames (Waibel et al. 1989).
+
+    dilations     the frames that a layer sees are so far apart, one number a layer, again and again (Peddinti et al.
+                  2015)
+    subsampling   the front: plain convolutions, or blocks as in VGG, with `channels`
+    factor        feature frames for one of the layers': 2, 4 or 8
+    """
+
+    kind: Literal["cnn"] = "cnn"
+    dim: int = 256
+    layers: int = 12
+    kernel: int = 5
+    dilations: tuple[int, ...] = (1, 2, 4)
+    subsampling: Front = "conv"
+    factor: int = 4
+    channels: int = 64
+    norm: Norm = "layer"
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        check(min(self.dim, self.layers, self.channels) > 0, "dim, layers and channels must be positive")
+        check(self.factor in (2, 4, 8), f"factor is {self.factor}; it must be 2, 4 or 8")
+        check(self.kernel > 0 and self.kernel % 2 == 1, f"kernel is {self.kernel}; it must be odd")
+        check(min(self.dilations, default=0) > 0, "dilations must be positive, one at least")
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """`layers` of self-attention with `heads`, and feed-forward nets of `hidden`.
+
+    subsampling   the front: plain convolutions, or blocks as in VGG, with `channels`
+    factor        feature frames for one of the stack's: 2, 4 or 8
+    attention     how far a frame sees: full, local or sparse
+    norm          before each part of a layer: layer norm, or RMS norm
+    rates         the layers are dealt out, in order, to so many groups, each of which works on frames that are so many
+                  times as long: 1,2,4,2,1 is a U (Yao et al. 2023, Zipformer)
+    """
+
+    kind: str = ""
+    dim: int = 256
+    layers: int = 12
+    heads: int = 4
+    hidden: int = 1024
+    subsampling: Front = "conv"
+    factor: int = 4
+    channels: int = 64
+    positions: FramePositions = "rotary"
+    attention: Reach = FullConfig()  # noqa: RUF009 (frozen)
+    norm: PerFrame = "layer"
+    rates: tuple[int, ...] = (1,)
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        sizes = (self.dim, self.layers, self.heads, self.hidden, self.channels)
+        check(min(sizes) > 0, "dim, layers, heads, hidden and channels must be positive")
+        check(self.dim % self.heads == 0, f"dim {self.dim} is no multiple of heads {self.heads}")
+        check(self.factor in (2, 4, 8), f"factor is {self.factor}; it must be 2, 4 or 8")
+        told = ", ".join(map(str, self.rates))
+        check(min(self.rates, default=0) > 0, f"rates are {told or 'none'}; they must be positive")
+        check(len(self.rates) <= self.layers, f"rates {told} need a layer each; there are {self.layers}")
+
+
+@dataclass(frozen=True)
+class TransformerEncoderConfig(StackConfig):
+    """Self-attention and a feed-forward net a layer (Vaswani et al. 2017; for speech Dong et al. 2018)."""
+
+    kind: Literal["transformer"] = "transformer"
+
+
+@dataclass(frozen=True)
+class ConformerConfig(StackConfig):
+    """As the Transformer, with a convolution of `kernel` frames and two half feed-forward nets a layer (Gulati et al.
+    2020).
+
+    convolution_norm   in the convolution: layer; batch, as in the paper; or rms
+    """
+
+    kind: Literal["conformer"] = "conformer"
+    kernel: int = 15
+    convolution_norm: Norm = "layer"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.kernel > 0 and self.kernel % 2 == 1, f"kernel is {self.kernel}; it must be odd")
+
+
+@dataclass(frozen=True)
+class EBranchformerConfig(StackConfig):
+    """Attention beside a gated convolution, merged by another one, between half feed-forward nets (Kim et al. 2022).
+
+    gated    units of the branch with the gated convolution (cgMLP)
+    kernel   frames which its convolution sees
+    merge    frames which the convolution that merges the branches sees
+    """
+
+    kind: Literal["ebranchformer"] = "ebranchformer"
+    gated: int = 1024
+    kernel: int = 31
+    merge: int = 31
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.gated > 0 and self.gated % 2 == 0, f"gated is {self.gated}; it must be even")
+        for name in ("kernel", "merge"):
+            size = getattr(self, name)
+            check(size > 0 and size % 2 == 1, f"{name} is {size}; it must be odd")
+
+
+EncoderConfig = (
+    RNNEncoderConfig
+    | GRUEncoderConfig
+    | LSTMEncoderConfig
+    | CNNEncoderConfig
+    | TransformerEncoderConfig
+    | ConformerConfig
+    | EBranchformerConfig
+)

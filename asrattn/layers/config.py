@@ -1,0 +1,49 @@
+"""Configuration of the shared layers: positions, norms, and how far self-attention reaches."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from asrattn.config import check
+
+Positions = Literal["none", "sinusoidal", "rotary"]  # those that a decoder can step through
+FramePositions = Literal[Positions, "learned", "relative", "convolutional"]
+PerFrame = Literal["layer", "rms"]  # statistics of each frame alone
+Norm = Literal["layer", "rms", "batch"]
+
+
+@dataclass(frozen=True)
+class FullConfig:
+    """Every frame sees every other one (Vaswani et al. 2017)."""
+
+    kind: Literal["full"] = "full"
+
+
+@dataclass(frozen=True)
+class LocalConfig:
+    """Every frame sees `window` frames to each side (Beltagy et al. 2020, Longformer)."""
+
+    kind: Literal["local"] = "local"
+    window: int = 64
+
+    def __post_init__(self) -> None:
+        check(self.window > 0, f"window is {self.window}; it must be positive")
+
+
+@dataclass(frozen=True)
+class SparseConfig:
+    """Every frame sees its block of `block` frames, the two beside it, and the global frames: `spread` of them over
+    the utterance, evenly, which see and are seen by every frame (Zaheer et al. 2020, Big Bird, without random frames).
+
+    Relative positions are those within the blocks; what a global frame sees, and who sees it from further away, has
+    none.
+    """
+
+    kind: Literal["sparse"] = "sparse"
+    block: int = 64
+    spread: int = 8
+
+    def __post_init__(self) -> None:
+        check(min(self.block, self.spread) > 0, "block and spread must be positive")
+
+
+Reach = FullConfig | LocalConfig | SparseConfig

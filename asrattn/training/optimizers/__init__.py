@@ -1,0 +1,21 @@
+"""Optimizers: from gradients to the next weights.
+
+The configuration is here and loads no torch. Adding one: write its config, name it in `OptimizerConfig` (both in
+`config.py`), and add a case to `build` in `factory.py`.
+"""
+
+from asrattn.training.optimizers.config import (
+    AdamConfig,
+    AdamWConfig,
+    MuonConfig,
+    OptimizerConfig,
+    SGDConfig,
+)
+
+__all__ = [
+    "AdamConfig",
+    "AdamWConfig",
+    "MuonConfig",
+    "OptimizerConfig",
+    "SGDConfig",
+]
