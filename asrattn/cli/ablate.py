@@ -6,13 +6,11 @@ from pathlib import Path
 from asrattn.cli import options
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser(
-        "ablate",
-        help="compare variants of a recipe",
-        description="Train every variant of a recipe, with several seeds if you like, and compare them: WER with "
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Train every variant of a recipe, with several seeds if you like, and compare them: WER with "
         "intervals, paired tests against the first, cost, and what their attention does; in OUT/variants.tsv and, with "
-        "pictures, OUT/variants.html. The same command goes on where it was stopped.",
+        "pictures, OUT/variants.html. The same command goes on where it was stopped."
     )
     options.add_training(parser, "the runs are")
     parser.add_argument(

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser("align", help="when each word of known texts is said", description=__doc__)
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = __doc__
     parser.add_argument("model", type=Path, metavar="MODEL", help="a run's model.safetensors")
     parser.add_argument(
         "manifest", type=Path, metavar="MANIFEST", help="utterances with their texts (.jsonl)"

@@ -18,12 +18,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser(
-        "attend",
-        help="what the decoder looks at in a sound file",
-        description="Draw the attention of one file: the features above, then every layer and head, a row for each "
-        "output. Leaves NAME.attention.png and NAME.attention.html, which opens without a network.",
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Draw the attention of one file: the features above, then every layer and head, a row for each "
+        "output. Leaves NAME.attention.png and NAME.attention.html, which opens without a network."
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="a run's model.safetensors")
     parser.add_argument("audio", type=Path, metavar="AUDIO", help="a sound file")

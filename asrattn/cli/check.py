@@ -19,12 +19,10 @@ T = TypeVar("T")
 _WORST, _ALL = "breaking", "all"
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser(
-        "check",
-        help="what is wrong with a corpus",
-        description="Look at every sound, text and split of a corpus. Status 1 when something would break training: "
-        "stop it, or have it drop the utterance. Manifests whose name begins with train are trained on.",
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Look at every sound, text and split of a corpus. Status 1 when something would break training: "
+        "stop it, or have it drop the utterance. Manifests whose name begins with train are trained on."
     )
     parser.add_argument(
         "subjects",

@@ -26,15 +26,13 @@ class Named(NamedTuple):
     files: tuple[Path, ...]
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser(
-        "compare",
-        help="is one system better than another? paired tests, and what changed",
-        description="Each system against the first one on the same utterances: the difference of their word error "
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Each system against the first one on the same utterances: the difference of their word error "
         "rates with its 95 % interval (paired bootstrap over speakers where at least eight are known, else "
         "utterances), a randomisation test and the matched-pairs sentence-segment test (MAPSSWE), with Holm's "
         "correction where several are compared; and which words and speakers changed. Different means: both "
-        "tests say so at the 5 % level.",
+        "tests say so at the 5 % level."
     )
     parser.add_argument("reference", type=Path, help="a manifest (.jsonl); its audio is not needed")
     parser.add_argument(

@@ -17,11 +17,9 @@ _VOCABULARY = 30  # of a recipe with characters, whose alphabet is known only wi
 _MEASURED = 20.0  # seconds of audio in the step that is timed
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser(
-        "describe",
-        help="configuration, parameters, memory and time of a model or recipe",
-        description="Configuration, parameters by part, frame rate; of a recipe also the memory and time of training.",
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Configuration, parameters by part, frame rate; of a recipe also the memory and time of training."
     )
     parser.add_argument("subject", type=Path, metavar="MODEL|RECIPE.py")
     parser.add_argument(

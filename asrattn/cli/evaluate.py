@@ -25,11 +25,9 @@ _WORST = 10  # in the report, unless --worst says otherwise
 _RANDOM, _SEED = 6, 0  # utterances drawn for it
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser(
-        "evaluate",
-        help="WER and CER of a model, with intervals",
-        description="One line for each manifest: WER and CER with 95 % intervals, and the real-time factor.",
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "One line for each manifest: WER and CER with 95 % intervals, and the real-time factor."
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="a run's model.safetensors")
     parser.add_argument("manifests", nargs="+", type=Path, metavar="MANIFEST", help="utterances (.jsonl)")

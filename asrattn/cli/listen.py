@@ -16,12 +16,10 @@ if TYPE_CHECKING:
 CHUNK = 0.1  # seconds
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser(
-        "listen",
-        help="what is said into the microphone, while it is said",
-        description="A line for each utterance, with the time it began at, once a pause ends it. On a terminal what is "
-        "heard so far is shown meanwhile. Ctrl-C ends it.",
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "A line for each utterance, with the time it began at, once a pause ends it. On a terminal what is "
+        "heard so far is shown meanwhile. Ctrl-C ends it."
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="a run's model.safetensors")
     parser.add_argument(

@@ -18,8 +18,8 @@ SMOOTHINGS = ("kneser-ney", "witten-bell", "katz")
 TEXT = "sentences: a text (one a line, .gz too) or a manifest (.jsonl)"
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser("lm", help="language models from text", description=__doc__)
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = __doc__
     below = parser.add_subparsers(required=True, metavar="train|train-neural|perplexity", title="what to do")
     train = below.add_parser(
         "train",

@@ -6,49 +6,32 @@ Status: 0 done, 1 a told error (also when any file failed), 2 wrong usage, 130 i
 import argparse
 import contextlib
 import errno
+import importlib
 import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
 
 import asrattn
-from asrattn.cli import (
-    ablate,
-    align,
-    attend,
-    check,
-    compare,
-    describe,
-    evaluate,
-    listen,
-    lm,
-    reproduce,
-    rover,
-    score,
-    search,
-    train,
-    transcribe,
-    tune,
-)
 from asrattn.errors import AsrattnError
 
-COMMANDS = {
-    "train": train,
-    "transcribe": transcribe,
-    "evaluate": evaluate,
-    "score": score,
-    "compare": compare,
-    "rover": rover,
-    "check": check,
-    "describe": describe,
-    "reproduce": reproduce,
-    "search": search,
-    "ablate": ablate,
-    "attend": attend,
-    "align": align,
-    "tune": tune,
-    "listen": listen,
-    "lm": lm,
+COMMANDS = {  # each is the module of its name, imported when it is asked for
+    "train": "train a model",
+    "transcribe": "what is said in sound files",
+    "evaluate": "WER and CER of a model, with intervals",
+    "score": "WER and CER of hypotheses against references, with intervals",
+    "compare": "is one system better than another? paired tests, and what changed",
+    "rover": "combine what several systems heard, word by word",
+    "check": "what is wrong with a corpus",
+    "describe": "configuration, parameters, memory and time of a model or recipe",
+    "reproduce": "the commands that would repeat a training or an evaluation",
+    "search": "search the settings of a recipe",
+    "ablate": "compare variants of a recipe",
+    "attend": "what the decoder looks at in a sound file",
+    "align": "when each word of known texts is said",
+    "tune": "choose a model's search on dev, and calibrate its confidence",
+    "listen": "what is said into the microphone, while it is said",
+    "lm": "language models from text",
 }
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -56,15 +39,16 @@ BROKEN_PIPE = 141
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its status; wrong usage leaves through SystemExit(2), as argparse does."""
-    parser = _parser()
-    args = parser.parse_args(argv)
-    args.typed = ["asrattn", *(sys.argv[1:] if argv is None else argv)]
+    words = sys.argv[1:] if argv is None else argv
+    parser = _parser(next((word for word in words if not word.startswith("-")), None))
+    args = parser.parse_args(words)
+    args.typed = ["asrattn", *words]
     if args.command is None:
         parser.print_help()
         return 0
     with _logging():
         try:
-            status: int = COMMANDS[args.command].run(args)
+            status: int = args.run(args)
             sys.stdout.flush()  # here a full disk or a closed pipe can still be told
             return status
         except AsrattnError as error:
@@ -78,12 +62,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _tell(_os_message(error), 1)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(asked: str | None) -> argparse.ArgumentParser:
+    """All commands with a line of help; the options of the one that is asked for."""
     parser = argparse.ArgumentParser(prog="asrattn", description="Attention-based speech recognition.")
     parser.add_argument("-V", "--version", action="version", version=f"asrattn {asrattn.__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for command in COMMANDS.values():
-        command.add(subparsers)
+    for name, line in COMMANDS.items():
+        command = subparsers.add_parser(name, help=line)
+        if name == asked:
+            importlib.import_module(f"asrattn.cli.{name}").add(command)
     return parser
 
 

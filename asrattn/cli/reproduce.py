@@ -17,12 +17,10 @@ Card = Mapping[str, Any]
 _MODEL = "model.safetensors"
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser(
-        "reproduce",
-        help="the commands that would repeat a training or an evaluation",
-        description="Print, as a shell script, the commands that would repeat a training or an evaluation. Nothing is "
-        "run. With --data, say whether the data here are those of the result; if not, the status is 1.",
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Print, as a shell script, the commands that would repeat a training or an evaluation. Nothing is "
+        "run. With --data, say whether the data here are those of the result; if not, the status is 1."
     )
     parser.add_argument("subject", type=Path, metavar="MODEL|RESULT.json", help="whose card is read")
     parser.add_argument(

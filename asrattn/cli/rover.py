@@ -17,13 +17,11 @@ if TYPE_CHECKING:
 _VOTES = 0.5  # of the score, where confidence counts too
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser(
-        "rover",
-        help="combine what several systems heard, word by word",
-        description="ROVER (Fiscus, 1997): the systems are aligned to the first one, the best, and vote on every word. "
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "ROVER (Fiscus, 1997): the systems are aligned to the first one, the best, and vote on every word. "
         "With a manifest before them: result lines of all and of the combination, and whether it is better than the "
-        "first. Without one: the combined hypotheses.",
+        "first. Without one: the combined hypotheses."
     )
     parser.add_argument(
         "files",

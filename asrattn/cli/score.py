@@ -14,12 +14,10 @@ if TYPE_CHECKING:
     from asrattn.scoring import Row
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser(
-        "score",
-        help="WER and CER of hypotheses against references, with intervals",
-        description="WER, CER, sentence error (SER), substitutions, deletions and insertions (S, D, I: shares of the "
-        "reference's words) of hypotheses against references, with 95 % intervals; needs no model.",
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "WER, CER, sentence error (SER), substitutions, deletions and insertions (S, D, I: shares of the "
+        "reference's words) of hypotheses against references, with 95 % intervals; needs no model."
     )
     parser.add_argument("reference", type=Path, help="a manifest (.jsonl); its audio is not needed")
     parser.add_argument("hypothesis", type=Path, help='JSON lines, {"id": …, "text": …} one utterance a line')

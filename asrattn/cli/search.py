@@ -7,13 +7,11 @@ from asrattn.cli import options
 SHOWN = 10
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser(
-        "search",
-        help="search the settings of a recipe",
-        description="Train a recipe again and again with other settings, ending hopeless trials early; leaves the best "
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Train a recipe again and again with other settings, ending hopeless trials early; leaves the best "
         "one as a recipe, OUT/best.py. The same command goes on with a search that was stopped, also with a larger "
-        "budget, and may run on several machines that share OUT. Needs pip install 'asrattn[search]'.",
+        "budget, and may run on several machines that share OUT. Needs pip install 'asrattn[search]'."
     )
     options.add_training(parser, "the search is")
     parser.add_argument(

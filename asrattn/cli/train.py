@@ -7,11 +7,9 @@ from asrattn.cli import options
 from asrattn.errors import StoppedError
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser(
-        "train",
-        help="train a model",
-        description="Train the model of a recipe; leaves model.safetensors (to use) and last.ckpt (to resume) in OUT.",
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Train the model of a recipe; leaves model.safetensors (to use) and last.ckpt (to resume) in OUT."
     )
     options.add_training(parser, "the run is")
     parser.add_argument(

@@ -14,8 +14,8 @@ from asrattn.errors import AudioError
 _log = logging.getLogger(__name__)
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser("transcribe", help="what is said in sound files", description=__doc__)
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = __doc__
     parser.add_argument("model", type=Path, metavar="MODEL", help="a run's model.safetensors")
     parser.add_argument(
         "audio", nargs="+", metavar="AUDIO", help="files, folders, quoted patterns, or - for a list on stdin"

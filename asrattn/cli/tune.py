@@ -17,12 +17,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser(
-        "tune",
-        help="choose a model's search on dev, and calibrate its confidence",
-        description="Choose CTC weight, length bonus, normalisation, the weights of language models and the beam by "
-        "the WER on dev; calibrate the confidence of words on what is heard then. Both become the model's own.",
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Choose CTC weight, length bonus, normalisation, the weights of language models and the beam by "
+        "the WER on dev; calibrate the confidence of words on what is heard then. Both become the model's own."
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="a run's model.safetensors")
     parser.add_argument(
