@@ -1,6 +1,7 @@
 """What all tests share: one thread each, and the real speech beside the repository, where it is there."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded, here and in processes the tests start
@@ -16,3 +17,17 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no real speech at ../shared/data; the synthetic corpus serves")
     return SHARED
+
+
+@pytest.fixture
+def accelerator() -> Iterator[str]:
+    """The device of tests marked gpu, which multiplies float32 as it is; ASRATTN_TEST_DEVICE=cpu tests the tests."""
+    import torch
+
+    device = os.environ.get("ASRATTN_TEST_DEVICE", "cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU here; ASRATTN_TEST_DEVICE=cpu runs this test on the CPU")
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    yield device
+    torch.backends.cudnn.allow_tf32 = before

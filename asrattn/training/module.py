@@ -39,6 +39,8 @@ class Training(L.LightningModule):
     history      all validations so far, for the schedule
     """
 
+    losses: Tensor
+
     def __init__(
         self, recipe: Recipe, model: SpeechModel, tokenizer: Tokenizer, seed: int, sharded: bool = False
     ) -> None:
@@ -52,7 +54,8 @@ class Training(L.LightningModule):
         self.sharded = sharded
         self.augment = Augment(recipe.augment, recipe.model.frontend.rate)
         self.search = replace(recipe.search, beam=min(recipe.search.beam, recipe.train.validate_beam))
-        self.losses = torch.zeros(len(Losses._fields))
+        # A buffer, since a run to be resumed is loaded before it is moved to its device.
+        self.register_buffer("losses", torch.zeros(len(Losses._fields)), persistent=False)
         self.steps = 0
         self.seconds = 0.0
         self.skipped = 0
@@ -83,6 +86,7 @@ class Training(L.LightningModule):
         Raises DataError where not even a single utterance fits.
         """
         served = self.trainer.datamodule  # type: ignore[attr-defined]
+        seen = [buffer.clone() for buffer in self.model.buffers()]  # batch norm must not remember the silence
         trained = [p for p in self.model.parameters() if p.requires_grad]
         held = [torch.empty_like(p) for p in trained for _ in range(2)]  # as the optimizer will
         while not self._fits(served.largest().to(self.device)):
@@ -93,6 +97,8 @@ class Training(L.LightningModule):
             served.bound /= 2
             log.warning("out of memory: at most %.0f s of audio on a device at once", served.bound)
         del held
+        for buffer, before in zip(self.model.buffers(), seen, strict=True):
+            buffer.copy_(before)
 
     def on_train_epoch_start(self) -> None:
         self.validation, self._judged = None, []

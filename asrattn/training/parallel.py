@@ -73,9 +73,10 @@ def exchange(model: nn.Module, last: bool) -> None:
 
 def any_of(flags: Iterable[bool], device: torch.device) -> list[bool]:
     """Each flag, true where it is true on any process."""
+    if processes() == 1:
+        return list(flags)  # without a device, which would have to finish its work first
     agreed = torch.tensor([int(flag) for flag in flags], device=device)
-    if processes() > 1:
-        dist.all_reduce(agreed, dist.ReduceOp.MAX)
+    dist.all_reduce(agreed, dist.ReduceOp.MAX)
     return [bool(flag) for flag in agreed.tolist()]
 
 

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import Bigram, Reward, ToyDecoder, exhaustive, utterances
 
+from asrattn import decoders
+from asrattn.decoders import RecurrentDecoderConfig, TransformerDecoderConfig
 from asrattn.errors import ConfigError
 from asrattn.search import SearchConfig, stop
 from asrattn.search.beam import beam_search
@@ -277,8 +279,23 @@ def test_a_bound_that_knows_the_ctc_stops_long_before_the_limit():
 
 
 @pytest.mark.gpu
-def test_the_accelerator_finds_the_same():
+def test_the_accelerator_finds_the_same(accelerator):
     enc, lens, log_probs = utterances(5, 30, 20, seed=27)
     config = SearchConfig(ctc=1.0, beam=6, nbest=3, length_bonus=0.1)
-    there = [x.cuda() for x in (enc, lens, log_probs)]
+    there = [x.to(accelerator) for x in (enc, lens, log_probs)]
     same(beam_search(None, *there, config), beam_search(None, enc, lens, log_probs, config))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    "config", [RecurrentDecoderConfig(dim=16, embedding=8), TransformerDecoderConfig(dim=16)]
+)
+@pytest.mark.parametrize("candidates", [0, 5])
+def test_the_accelerator_finds_the_same_with_a_decoder(accelerator, config, candidates):
+    enc, lens, log_probs = utterances(5, 30, 20, seed=28)
+    torch.manual_seed(0)
+    decoder = decoders.build(config, enc.shape[2], 20).eval()
+    search = SearchConfig(beam=6, nbest=3, normalize=0.5, candidates=candidates)
+    here = beam_search(decoder, enc, lens, log_probs, search)
+    there = [x.to(accelerator) for x in (enc, lens, log_probs)]
+    same(beam_search(decoder.to(accelerator), *there, search), here, tolerance=1e-3)

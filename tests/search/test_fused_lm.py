@@ -139,9 +139,9 @@ def test_the_exact_stop_stays_exact_with_rewards(seed, weight, beam):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("kind", ["char", "open", "hotwords", *NETWORKS])
-def test_the_accelerator_finds_the_same(kind):
+def test_the_accelerator_finds_the_same(kind, accelerator):
     enc, lens, log_probs = utterances(5, 20, V, seed=34)
     config = SearchConfig(ctc=1.0, beam=6, nbest=3)
-    there = [x.cuda() for x in (enc, lens, log_probs)]
+    there = [x.to(accelerator) for x in (enc, lens, log_probs)]
     here = beam_search(None, enc, lens, log_probs, config, (fusions(kind)[0],))
-    same(beam_search(None, *there, config, (fusions(kind, "cuda")[0],)), here, tolerance=1e-4)
+    same(beam_search(None, *there, config, (fusions(kind, accelerator)[0],)), here, tolerance=1e-4)
