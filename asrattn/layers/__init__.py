@@ -9,6 +9,7 @@ from asrattn.layers.linear import Linear, lay_in_columns, project
 from asrattn.layers.norm import BatchNorm, Norm, PerFrame, norm, normalized
 from asrattn.layers.positions import AddedPositions, FramePositions, Positions, rotate, sinusoids
 from asrattn.layers.reach import FullConfig, LocalConfig, Reach, SparseConfig
+from asrattn.layers.recurrent import run_recurrent
 from asrattn.layers.self_attention import SelfAttention
 
 __all__ = [
@@ -38,5 +39,6 @@ __all__ = [
     "project",
     "rotate",
     "rows",
+    "run_recurrent",
     "sinusoids",
 ]
