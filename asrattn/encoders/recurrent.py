@@ -11,6 +11,7 @@ from asrattn.encoders.encoded import Encoded
 from asrattn.encoders.subsampling import front, stack_pairs
 from asrattn.layers.dropout import Dropout
 from asrattn.layers.norm import norm, normalized
+from asrattn.layers.recurrent import run_recurrent
 
 Cell = Callable[[int, int], nn.Module]  # inputs, cells -> the layer of one direction
 CELLS: dict[str, Cell] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
@@ -76,9 +77,10 @@ class RecurrentLayer(nn.Module):
 
     def forward(self, x: Tensor, lens: Tensor) -> Tensor:
         x = x.transpose(0, 1)  # time first, as the kernel wants it; between two layers it costs no copy
-        outputs = [self.directions[0](x)[0]]
+        outputs = [run_recurrent(self.directions[0], x)[0]]
         if len(self.directions) == 2:
-            outputs.append(lengths.reverse(self.directions[1](lengths.reverse(x, lens))[0], lens))
+            backward = run_recurrent(self.directions[1], lengths.reverse(x, lens))[0]
+            outputs.append(lengths.reverse(backward, lens))
         real = lengths.mask(lens, len(x)).t()
         return (normalized(self.norm, torch.cat(outputs, dim=-1), real) * real[..., None]).transpose(0, 1)
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asrattn.layers.dropout import Dropout
+from asrattn.layers.recurrent import run_recurrent
 from asrattn.lm.config import LSTMLMConfig
 
 
@@ -36,11 +37,11 @@ class LSTMLM(nn.Module):
 
     def step(self, tokens: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
         hidden, cell = (each.transpose(0, 1).contiguous() for each in state)
-        x, (hidden, cell) = self.lstm(self._embed(tokens[:, None]), (hidden, cell))
+        x, (hidden, cell) = run_recurrent(self.lstm, self._embed(tokens[:, None]), (hidden, cell))
         return self._logits(x[:, 0]), LSTMState(hidden.transpose(0, 1), cell.transpose(0, 1))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self._logits(self.dropout(self.lstm(self._embed(tokens))[0]))
+        return self._logits(self.dropout(run_recurrent(self.lstm, self._embed(tokens))[0]))
 
     def _embed(self, tokens: Tensor) -> Tensor:
         dropped: Tensor = self.dropout(self.embed(tokens) * math.sqrt(self.config.dim))

@@ -82,6 +82,15 @@ def test_every_encoder(capsys, recipe: Path, member) -> None:
     assert number(out, "work") > 0
 
 
+def test_a_pyramid_in_bf16(capsys, recipe: Path) -> None:
+    encoder = ["kind=lstm", "subsampling=pyramid", "layers=3"]
+    words = [f"model.encoder.{setting}" for setting in encoder] + ["train.precision=bf16"]
+    settings = [word for setting in words for word in ("--set", setting)]
+    status, out, err = run(capsys, recipe, "--flops", 100, *settings)
+    assert (status, err) == (0, "")
+    assert number(out, "work") > 0
+
+
 def test_the_forecast_leaves_the_weights_out(capsys, recipe: Path) -> None:
     """Twice the width of the decoder's LSTM: many more weights, hardly more activations."""
     _, out, _ = run(capsys, recipe, "--flops", 100)

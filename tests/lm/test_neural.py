@@ -80,6 +80,19 @@ def test_gradients_reach_every_weight(network, tokens):
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
+def test_bfloat16_is_float32_roughly(network, tokens):
+    logits, state, steps = network(tokens), network.start(3), []
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = network(tokens)
+        for column in tokens.unbind(1):
+            step, state = network.step(column, state)
+            steps.append(step)
+    for found in (rough, torch.stack(steps, 1)):
+        assert (found - logits).square().mean() < 0.02 * logits.square().mean()
+    rough.float().square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
 def test_perplexity_is_that_of_its_log_probabilities(network):
     """One sentence after the other, from the definition; the batches are padded."""
     tokenizer = CharTokenizer("ab cde")

@@ -263,11 +263,16 @@ def test_workers_read_what_memory_does_not_hold(corpus: Path, tmp_path: Path) ->
     assert rows(tmp_path / "held") == rows(tmp_path / "read")
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+@pytest.mark.parametrize(
+    ("precision", "encoder"),
+    [("bf16", {}), ("bf16", {"subsampling": "pyramid", "layers": 3}), ("fp32", {})],
+)
 def test_consistency_accumulation_and_precision_work_together(
-    corpus: Path, tmp_path: Path, precision: str
+    corpus: Path, tmp_path: Path, precision: str, encoder: dict[str, Any]
 ) -> None:
     recipe = replace(tones.recipe(epochs=1, ema=0.0), loss=LossConfig(ctc=0.5, consistency=0.2))
+    model = replace(recipe.model, encoder=replace(recipe.model.encoder, **encoder))
+    recipe = replace(recipe, model=model)
     fit(recipe, corpus, tmp_path, precision=precision)  # type: ignore[arg-type]
     (row,) = rows(tmp_path)
     assert float(row["train_consistency"]) > 0
