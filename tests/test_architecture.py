@@ -13,7 +13,18 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [  # server has its place already
     {"errors", "files", "lengths", "part"},
-    {"config", "audio", "fingerprint", "lines", "manifest", "segments", "shards", "text", "weights"},
+    {
+        "config",
+        "audio",
+        "fingerprint",
+        "lines",
+        "manifest",
+        "model_file",
+        "segments",
+        "shards",
+        "text",
+        "weights",
+    },
     {"attention", "layers", "frontend", "augment"},
     {"encoders", "decoders", "lm"},
     {"model", "search", "align"},

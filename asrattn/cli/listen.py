@@ -30,6 +30,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from asrattn import audio
+
+    if args.audio:
+        audio.check(args.audio)
     recognizer, search = options.recognizer(args)
     recognizer.search = search
     chunks = _file(args.audio, recognizer.rate) if args.audio else _microphone(recognizer.rate)

@@ -37,7 +37,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from asrattn.transcript import Failure
     from asrattn.transcript.formats import TIMED
 
     paths, failed = _expand(args.audio)
@@ -45,6 +44,14 @@ def run(args: argparse.Namespace) -> int:
     # Of all files: parts must not write over each other's.
     targets = spoken.targets([(str(path), path.stem) for path in paths], args.out, args.format)
     paths = list(args.shard.of(paths))
+    total = len(paths)
+    options.check_recognition(args)
+    paths = [path for path in paths if _is_there(path)]
+    failed += total - len(paths)
+    if not paths:
+        return 1 if failed else 0
+    from asrattn.transcript import Failure
+
     recognizer, search = options.recognizer(args)
     search = replace(search, nbest=args.nbest)
     words = not TIMED.isdisjoint(args.format)
@@ -59,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
             spoken.write(outcome, targets[outcome.id])
         else:
             spoken.say(outcome, args.format[0], many)
-    if failed and len(paths) > 1:
-        _tell(f"{failed} of {len(paths)} could not be transcribed")
+    if failed and total > 1:
+        _tell(f"{failed} of {total} could not be transcribed")
     return 1 if failed else 0
 
 
@@ -96,6 +103,18 @@ def _files(argument: str) -> Iterator[Path]:
             yield from _files(match) if Path(match).is_dir() else [Path(match)]
     else:
         yield path
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file can be opened; if not, that is told."""
+    from asrattn import audio
+
+    try:
+        audio.check(path)
+    except AudioError as error:
+        _tell(str(error))
+        return False
+    return True
 
 
 def _tell(message: str) -> None:
