@@ -40,9 +40,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    recipe = override(Recipe.load(args.recipe), args.settings)
     from asrattn.training import data_folder
 
-    recipe = override(Recipe.load(args.recipe), args.settings)
     data_folder.check(args.data)
     judged = args.judge or args.data / data_folder.DEV
     manifest.check(judged)

@@ -33,10 +33,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    options.check_recognition(args)
     from asrattn import audio
 
     audio.check(args.audio)
-    options.check_recognition(args)
     files.make_folder(args.out)
 
     from asrattn.scoring import pictures

@@ -30,9 +30,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from asrattn import audio
-
+    options.check_recognition(args)
     if args.audio:
+        from asrattn import audio
+
         audio.check(args.audio)
     recognizer, search = options.recognizer(args)
     recognizer.search = search

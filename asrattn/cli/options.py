@@ -143,16 +143,17 @@ def add_threads(parser: "argparse._ActionsContainer") -> None:
 
 def check_recognition(args: argparse.Namespace) -> None:
     """Raise what is wrong with the model, the language models and the hotwords, before torch is loaded."""
-    from asrattn.lm import arpa
-    from asrattn.lm.hotword_list import Hotwords
-
     model_file.read_speech_model(args.model)
     for path, _ in _weighted(args):
         if model_file.is_one(path):
             model_file.read_language_model(path)
         else:
+            from asrattn.lm import arpa
+
             arpa.check(path)
     if args.hotwords:
+        from asrattn.lm.hotword_list import Hotwords
+
         Hotwords.read(args.hotwords)
 
 

@@ -36,11 +36,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from asrattn.training import data_folder
-
     recipe = override(Recipe.load(args.recipe), args.settings)
     axes = tuple(space.parse(text, recipe) for text in args.space)
     budget = space.Budget.parse(args.budget)
+    from asrattn.training import data_folder
+
     data_folder.check(args.data)
     files.make_folder(args.out)
 

@@ -38,9 +38,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    recipe = override(Recipe.load(args.recipe), args.settings)
     from asrattn.training import data_folder
 
-    recipe = override(Recipe.load(args.recipe), args.settings)
     data_folder.check(args.data)
     if args.init:
         model_file.read_speech_model(args.init)
