@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from asrattn import text, weights
+from asrattn import model_file, text, weights
 from asrattn.config import Plain, from_plain, to_plain
 from asrattn.errors import AsrattnError, CheckpointError
 from asrattn.model import ModelConfig
 from asrattn.model.speech_model import SpeechModel
+from asrattn.model_file import RETRAIN
 from asrattn.search import SearchConfig
 from asrattn.text import Tokenizer
-from asrattn.weights import RETRAIN
 
 
 class Saved(NamedTuple):
@@ -54,9 +54,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> Saved:
     version, a damaged configuration, weights that do not fit it.
     """
     path = Path(path)
-    plain, found = weights.read(path)
-    saved = _assemble(path, plain)
-    weights.fill(path, saved.model, found)
+    saved = _assemble(path, model_file.read_speech_model(path))
+    weights.fill(path, saved.model, weights.read(path))
     saved.model.eval().to(device)
     return saved
 
@@ -96,15 +95,6 @@ def _completed(model: Any) -> Any:
 
 def _assemble(path: Path, plain: dict[str, Any]) -> Saved:
     """Model with untrained weights, tokenizer, card and search of the JSON."""
-    if "lm" in plain:
-        raise CheckpointError(
-            f"{path}: is a language model; name it with --lm, and a run's model.safetensors here"
-        )
-    missing = {"model", "tokenizer", "card", "search"} - plain.keys()
-    if missing or not isinstance(plain["card"], dict):
-        raise CheckpointError(
-            f"{path}: its configuration lacks {', '.join(sorted(missing)) or 'a card'}; {RETRAIN}"
-        )
     try:
         config = from_plain(ModelConfig, _completed(plain["model"]), "model")
         tokenizer = text.from_plain(plain["tokenizer"])

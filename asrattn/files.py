@@ -1,8 +1,11 @@
-"""Files that are written whole or not at all: a reader never meets half of one."""
+"""Files that are written whole or not at all: a reader never meets half of one. Folders for them."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from asrattn.errors import ConfigError
 
 
 @contextmanager
@@ -24,3 +27,13 @@ def write_text(path: Path, text: str) -> None:
     """UTF-8. Raises OSError."""
     with drafted(path) as draft:
         draft.write_text(text, encoding="utf-8")
+
+
+def make_folder(folder: Path) -> None:
+    """Raises ConfigError where the folder cannot be made or written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be made ({error.strerror}); name another folder") from None
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"{folder}: cannot be written; name another folder")

@@ -62,7 +62,7 @@ def read(path: Path) -> list[Utterance]:
     """
     utterances = []
     seen: dict[str, int] = {}
-    for number, plain in objects(path, "manifest", "utterance", "make it with python -m data_prep"):
+    for number, plain in _plain(path):
         utterance = _utterance(plain, f"{path}:{number}")
         if utterance.id in seen:
             first = seen[utterance.id]
@@ -72,8 +72,24 @@ def read(path: Path) -> list[Utterance]:
         seen[utterance.id] = number
         utterances.append(replace(utterance, audio=str(path.parent.absolute() / utterance.audio)))
     if not utterances:
-        raise ManifestError(f"{path}: holds no utterance; prepare it again with python -m data_prep")
+        raise _empty(path)
     return utterances
+
+
+def check(path: Path) -> None:
+    """Raises ManifestError as `read` does, for the file and its first utterance alone: no more of it is read."""
+    for number, plain in _plain(path):
+        _utterance(plain, f"{path}:{number}")
+        return
+    raise _empty(path)
+
+
+def _plain(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    return objects(path, "manifest", "utterance", "make it with python -m data_prep")
+
+
+def _empty(path: Path) -> ManifestError:
+    return ManifestError(f"{path}: holds no utterance; prepare it again with python -m data_prep")
 
 
 def parse(line: str, where: str, folder: Path) -> Utterance:

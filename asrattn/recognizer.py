@@ -35,9 +35,9 @@ from asrattn.search.scorer import Fusion
 from asrattn.segments import LONGEST, Stretch
 from asrattn.streaming import Stream
 from asrattn.text import EOS, clean
-from asrattn.transcript import Evaluation, Explanation, Failure, Outcome, Piece, Reading, Transcript, guard
-from asrattn.transcript.guard import Doubts
-from asrattn.transcript.words import Frames, Witness, Word, evidence, groups, listen, times
+from asrattn.transcript import Evaluation, Explanation, Failure, Outcome, Piece, Reading, Transcript, Word
+from asrattn.transcript.guard import Doubts, judge
+from asrattn.transcript.words import Frames, Witness, evidence, groups, listen, times
 
 Precision = Literal["fp32", "bf16"]
 BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}  # a CPU's caches like small batches, a GPU is idle with them
@@ -320,9 +320,7 @@ class Recognizer:
         found = self.decode(enc, log_probs, search)
         asked = search.ctc > 0
         verdicts = [
-            guard.judge(
-                found[b][0], log_probs[b, :count] if asked else None, waves[b], self.rate, self._doubts
-            )
+            judge(found[b][0], log_probs[b, :count] if asked else None, waves[b], self.rate, self._doubts)
             for b, count in enumerate(enc.lens.tolist())
         ]
         spoken: list[list[Word]] = [[] for _ in found]

@@ -40,10 +40,7 @@ class Shards:
     @staticmethod
     def open(folder: Path) -> "Shards":
         """Raises ManifestError where there are none, or some are missing; and for their manifests as Lines does."""
-        paths = tuple(sorted(folder.glob(_MANIFESTS)))
-        if not paths:
-            raise ManifestError(f"{folder}: holds no shard; make some with python -m data_prep shards")
-        _check_all(folder, len(paths))
+        paths = check(folder)
         seconds = [Lines(path).seconds for path in paths]
         starts = np.cumsum([0, *map(len, seconds)])
         return Shards(paths, starts, np.concatenate(seconds))
@@ -68,6 +65,15 @@ def are_in(folder: Path) -> bool:
 def _lines(path: Path) -> Lines:
     """Those of a window, which are asked for by turns."""
     return Lines(path)
+
+
+def check(folder: Path) -> tuple[Path, ...]:
+    """The manifests of all shards of a folder. Raises ManifestError where there are none, or some are missing."""
+    paths = tuple(sorted(folder.glob(_MANIFESTS)))
+    if not paths:
+        raise ManifestError(f"{folder}: holds no shard; make some with python -m data_prep shards")
+    _check_all(folder, len(paths))
+    return paths
 
 
 class Reader:

@@ -14,7 +14,7 @@ import numpy as np
 from asrattn.audio.sound import Wave
 from asrattn.audio.speech import HOP, levels, silent, threshold
 from asrattn.segments import quietest
-from asrattn.transcript.words import Word
+from asrattn.transcript import Word
 
 STEP = 0.32  # seconds of new sound between two readings
 HOLD = 0.08  # seconds at the end that are not read yet: the word in them may just be beginning

@@ -16,7 +16,7 @@ from asrattn import audio, manifest
 from asrattn.audio.sound import Wave
 from asrattn.manifest import Utterance
 from asrattn.recognizer import Recognizer
-from asrattn.transcript.words import Word
+from asrattn.transcript import Word
 
 HOP = 0.005  # seconds that loudness is measured over
 SOUND = 35.0  # decibels below the loudest place of a word: what lies lower at its ends is not part of it

@@ -51,6 +51,11 @@ def info(path: Path) -> AudioInfo:
         return AudioInfo(sound.rate, sound.channels, sound.frames / sound.rate)
 
 
+def check(path: Path) -> None:
+    """Raises AudioError, as `read` does, for a file that cannot be opened; its content is not looked at."""
+    _file(path).close()
+
+
 def read(
     path: Path,
     rate: int,

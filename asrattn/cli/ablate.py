@@ -3,7 +3,11 @@
 import argparse
 from pathlib import Path
 
+from asrattn import manifest
 from asrattn.cli import options
+from asrattn.config import override
+from asrattn.training.recipe import Recipe
+from asrattn.training.variants import Ablation, claim, variants
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -36,14 +40,19 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from asrattn.config import override
-    from asrattn.training import ablated, ablation
-    from asrattn.training.recipe import Recipe
-
     recipe = override(Recipe.load(args.recipe), args.settings)
-    variants = ablation.variants(args.over, recipe)
-    judged = args.judge or args.data / "dev.jsonl"
-    what = ablation.Ablation(recipe, variants, args.seeds, args.data, judged, args.out, args.accelerator)
+    from asrattn.training import data_folder
+
+    data_folder.check(args.data)
+    judged = args.judge or args.data / data_folder.DEV
+    manifest.check(judged)
+    what = Ablation(
+        recipe, variants(args.over, recipe), args.seeds, args.data, judged, args.out, args.accelerator
+    )
+    claim(what)
+
+    from asrattn.training import ablated
+
     table = ablated.ablate(what, args.jobs, args.threads)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asrattn import manifest, model_file
 from asrattn.cli import options, spoken
 from asrattn.errors import AsrattnError
 
@@ -41,12 +42,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from asrattn import manifest
-    from asrattn.recognizer import Recognizer
-
     utterances = list(manifest.read(args.manifest))
     targets = spoken.targets([(u.id, u.id.replace("/", "_")) for u in utterances], args.out, args.format)
     utterances = list(args.shard.of(utterances))
+    model_file.read_speech_model(args.model)
+
+    from asrattn.recognizer import Recognizer
+
     options.use_threads(args)
     recognizer = Recognizer.load(args.model, args.device)
     failed = 0

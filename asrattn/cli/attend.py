@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asrattn import files
 from asrattn.cli import options
 from asrattn.errors import AudioError
 
@@ -32,6 +33,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    options.check_recognition(args)
+    from asrattn import audio
+
+    audio.check(args.audio)
+    files.make_folder(args.out)
+
     from asrattn.scoring import pictures
     from asrattn.scoring.report import page
     from asrattn.segments import waves
@@ -52,7 +59,6 @@ def run(args: argparse.Namespace) -> int:
     looks = recognizer.examine([wave], [tokens], aligned=recognizer.search.ctc > 0)
     title = f"What is looked at in {args.audio.name}"
     image = f'<img alt="{escape(title)}" src="{pictures.as_url(drawn)}">'
-    args.out.mkdir(parents=True, exist_ok=True)
     found = args.out / f"{args.audio.stem}.attention.png", args.out / f"{args.audio.stem}.attention.html"
     found[0].write_bytes(drawn)
     found[1].write_text(page(title, [f"<p>{escape(text)}</p>", _list(looks), image]), encoding="utf-8")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from asrattn import files
 from asrattn.cli import options
+from asrattn.config import override
+from asrattn.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from asrattn.checking.finding import Case, Finding
@@ -68,6 +70,12 @@ def run(args: argparse.Namespace) -> int:
     from asrattn.checking import manifests
 
     paths = manifests.find(args.subjects)
+    if args.recipe:
+        override(Recipe.load(args.recipe), args.settings)
+    if args.model:
+        options.check_recognition(args)
+    if args.out:
+        files.make_folder(args.out)
     if args.fix:
         for path in paths.values():
             manifests.refuse(path)  # before the long work
@@ -105,8 +113,6 @@ def _examined(args: argparse.Namespace, paths: Mapping[str, Path]) -> "Result":
 
 def _planned(cases: "Sequence[Case]", args: argparse.Namespace) -> "tuple[list[Finding], Mapping[str, str]]":
     from asrattn.checking import planned
-    from asrattn.config import override
-    from asrattn.training.recipe import Recipe
 
     return planned.examine(cases, override(Recipe.load(args.recipe), args.settings))
 
@@ -125,7 +131,6 @@ def _bar(items: Iterator[T], total: int, name: str) -> Iterable[T]:
 def _write(folder: Path, subjects: Sequence[Path], result: "Result") -> None:
     from asrattn.checking.page import write_page
 
-    folder.mkdir(parents=True, exist_ok=True)
     write_page(folder / "check.html", f"Check of {', '.join(map(str, subjects))}", result)
     files.write_text(folder / "check.json", json.dumps(result.plain(), indent=1, ensure_ascii=True) + "\n")
     print(folder / "check.html")

@@ -2,16 +2,19 @@
 
 import argparse
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asrattn import model_file
 from asrattn.cli import options
+from asrattn.config import override, to_plain
 from asrattn.errors import ConfigError
+from asrattn.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from asrattn.config import Plain
     from asrattn.model.speech_model import SpeechModel
-    from asrattn.training.recipe import Recipe
 
 _VOCABULARY = 30  # of a recipe with characters, whose alphabet is known only with the data
 _MEASURED = 20.0  # seconds of audio in the step that is timed
@@ -50,14 +53,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _recipe(args: argparse.Namespace) -> Iterator[str]:
-    from dataclasses import replace
+    recipe = override(Recipe.load(args.subject), args.set)
 
-    from asrattn.config import override, to_plain
     from asrattn.model.speech_model import SpeechModel
-    from asrattn.training.recipe import Recipe
 
     options.use_threads(args)
-    recipe = override(Recipe.load(args.subject), args.set)
     yield from _indented(to_plain(recipe))
     size = recipe.model.vocabulary or getattr(recipe.data.tokens, "size", _VOCABULARY)
     model = SpeechModel(replace(recipe.model, vocabulary=size))
@@ -69,11 +69,12 @@ def _recipe(args: argparse.Namespace) -> Iterator[str]:
 
 
 def _model(path: Path, settings: list[str]) -> Iterator[str]:
-    from asrattn import checkpoint
-    from asrattn.config import to_plain
-
     if settings:
         raise ConfigError(f"{path}: --set changes recipes; a trained model stays as it is")
+    model_file.read_speech_model(path)
+
+    from asrattn import checkpoint
+
     saved = checkpoint.load(path)
     yield from _indented({"model": to_plain(saved.model.config), "search": to_plain(saved.search)})
     yield from _parts(saved.model)

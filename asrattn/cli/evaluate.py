@@ -57,6 +57,9 @@ def run(args: argparse.Namespace) -> int:
             "--shard writes what is heard in a part of the utterances; say where, with --out DIR"
         )
     sets = _read(args.manifests, args.shard)
+    scored.check_keywords(args)
+    if args.out:
+        files.make_folder(args.out)
     recognizer, search = options.recognizer(args)
     heard, cards, failed = [], {}, 0
     for name, utterances in sets.items():

@@ -30,6 +30,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    options.check_recognition(args)
+    if args.audio:
+        from asrattn import audio
+
+        audio.check(args.audio)
     recognizer, search = options.recognizer(args)
     recognizer.search = search
     chunks = _file(args.audio, recognizer.rate) if args.audio else _microphone(recognizer.rate)

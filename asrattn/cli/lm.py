@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asrattn import files, manifest, model_file
 from asrattn.cli import options
-from asrattn.errors import ConfigError
+from asrattn.config import override
+from asrattn.errors import CheckpointError, ConfigError
+from asrattn.text import Tokenizer, from_plain
+from asrattn.training import run_folder
 
 if TYPE_CHECKING:
     from asrattn.lm import NGram
-    from asrattn.text import Tokenizer
 
 _log = logging.getLogger(__name__)
 SMOOTHINGS = ("kneser-ney", "witten-bell", "katz")
@@ -99,6 +102,8 @@ def _train(args: argparse.Namespace) -> None:
     from asrattn.lm import arpa
     from asrattn.lm.pruning import prune_entropy
 
+    _check_texts([*args.texts, *([args.dev] if args.dev else [])])
+    files.make_folder(args.out.parent)
     splitter = _Splitter(args.units, args.tokenizer)
     counts = lm.count(splitter.split(args.texts), args.order)
     splitter.report()
@@ -114,25 +119,30 @@ def _train(args: argparse.Namespace) -> None:
 
 
 def _train_neural(args: argparse.Namespace) -> None:
-    from asrattn.config import override
-    from asrattn.training.lm.fit import fit
     from asrattn.training.lm.recipe import LMRecipe
 
-    options.use_threads(args)
     recipe = override(LMRecipe.load(args.recipe), args.settings)
+    _check_texts([*args.texts, args.dev])
+    tokenizer = _tokenizer(args.tokenizer)
+    run_folder.claim(args.out, args.resume)
+
+    from asrattn.training.lm.fit import fit
+
+    options.use_threads(args)
     dev = list(_texts([args.dev]))
     texts = options.bar(_texts(args.texts), None, "sentence")
-    tokenizer = _tokenizer(args.tokenizer)
     settings = {"resume": args.resume, "seed": args.seed, "accelerator": args.accelerator}
     print(fit(recipe, texts, dev, tokenizer, args.out, **settings, command=args.typed))
 
 
 def _perplexity(args: argparse.Namespace) -> None:
-    from asrattn.lm import neural
-    from asrattn.lm.neural import NeuralLM
+    from asrattn.lm import NGram
 
+    _check_texts(args.texts)
     model = options.language_model(args.lm, args.units)
-    if isinstance(model, NeuralLM):
+    if not isinstance(model, NGram):
+        from asrattn.lm import neural
+
         for text in args.texts:
             texts = list(options.bar(_texts([text]), None, "sentence"))
             found = neural.perplexity(model.network, model.tokenizer, texts)
@@ -175,7 +185,7 @@ class _Splitter:
             )
         self.strange = 0
 
-    def _tokens(self, text: str, tokenizer: "Tokenizer") -> list[str]:
+    def _tokens(self, text: str, tokenizer: Tokenizer) -> list[str]:
         from asrattn.lm.units import names
         from asrattn.text import UNKNOWN
 
@@ -185,10 +195,24 @@ class _Splitter:
         return [written[i] for i in ids]
 
 
-def _tokenizer(path: Path) -> "Tokenizer":
-    from asrattn import checkpoint
+def _tokenizer(path: Path) -> Tokenizer:
+    """Of a speech model's file. Raises CheckpointError."""
+    plain = model_file.read_speech_model(path)
+    try:
+        return from_plain(plain["tokenizer"])
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
 
-    return checkpoint.load(path).tokenizer
+
+def _check_texts(paths: Iterable[Path]) -> None:
+    """Raise what is wrong with a text or manifest that is named, before the first is read."""
+    from asrattn.lm import files as texts
+
+    for path in paths:
+        if path.suffix == ".jsonl":
+            manifest.check(path)
+        else:
+            texts.check(path)
 
 
 def _texts(paths: Iterable[Path]) -> Iterator[str]:

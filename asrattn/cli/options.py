@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from asrattn import model_file
 from asrattn.errors import ConfigError
 from asrattn.part import WHOLE, Part
 
@@ -140,10 +141,27 @@ def add_threads(parser: "argparse._ActionsContainer") -> None:
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: torch's choice)")
 
 
+def check_recognition(args: argparse.Namespace) -> None:
+    """Raise what is wrong with the model, the language models and the hotwords, before torch is loaded."""
+    model_file.read_speech_model(args.model)
+    for path, _ in _weighted(args):
+        if model_file.is_one(path):
+            model_file.read_language_model(path)
+        else:
+            from asrattn.lm import arpa
+
+            arpa.check(path)
+    if args.hotwords:
+        from asrattn.lm.hotword_list import Hotwords
+
+        Hotwords.read(args.hotwords)
+
+
 def recognizer(args: argparse.Namespace) -> tuple["Recognizer", "SearchConfig"]:
     """The model a command names, and its search with the command's changes."""
+    check_recognition(args)
     from asrattn.audio import speech
-    from asrattn.lm.hotwords import Hotwords
+    from asrattn.lm.hotword_list import Hotwords
     from asrattn.recognizer import Recognizer
 
     use_threads(args)
@@ -161,10 +179,14 @@ def recognizer(args: argparse.Namespace) -> tuple["Recognizer", "SearchConfig"]:
 
 def language_model(path: Path, units: str | None) -> "NGram | NeuralLM":
     """A neural one, or an ARPA file; told apart by what is in it. units: of an ARPA file that does not say them."""
-    from asrattn import weights
-    from asrattn.lm import arpa, neural
+    from asrattn.lm import arpa
 
-    return neural.read(path) if weights.is_one(path) else arpa.read(path, units or "")
+    if not model_file.is_one(path):
+        return arpa.read(path, units or "")
+    model_file.read_language_model(path)
+    from asrattn.lm import neural
+
+    return neural.read(path)
 
 
 def _weighted(args: argparse.Namespace) -> list[tuple[Path, float]]:
@@ -187,9 +209,9 @@ def lm_card(args: argparse.Namespace) -> dict[str, str]:
 
 
 def use_threads(args: argparse.Namespace) -> None:
-    import torch
-
     if args.threads is not None:
+        import torch
+
         torch.set_num_threads(args.threads)
 
 

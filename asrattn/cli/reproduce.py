@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asrattn import model_file
 from asrattn.errors import CheckpointError, DataError
 
 if TYPE_CHECKING:
@@ -52,9 +53,8 @@ def run(args: argparse.Namespace) -> int:
 def _card(path: Path) -> Card:
     """Of a model, or of an evaluation: that one has the model's within. Raises CheckpointError."""
     if path.suffix != ".json":
-        from asrattn import checkpoint
-
-        return checkpoint.load(path).card
+        card: Card = model_file.read_speech_model(path)["card"]
+        return card
     try:
         card = json.loads(path.read_text(encoding="utf-8"))["card"]
         if not isinstance(card["model_card"], dict):
@@ -164,8 +164,8 @@ def _differing(known: Mapping[str, Any], paths: Sequence[Path]) -> bool:
 
 def _fingerprints(path: Path) -> dict[str, Any]:
     from asrattn import fingerprint, manifest
-    from asrattn.training import corpus
+    from asrattn.training import data_folder
 
     if path.is_dir():
-        return corpus.fingerprints(path)
+        return data_folder.fingerprints(path)
     return {path.stem: fingerprint.of_set(manifest.read(path))}

@@ -62,6 +62,14 @@ def add_slices(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_keywords(args: argparse.Namespace) -> None:
+    """Raises DataError for a file of keywords that cannot be read or holds none."""
+    from asrattn.scoring import NORMALIZERS, keywords
+
+    if args.keywords:
+        keywords.read(args.keywords, NORMALIZERS["none"])
+
+
 def matched(
     utterances: Sequence["Utterance"],
     reference: Path,

@@ -2,7 +2,11 @@
 
 import argparse
 
+from asrattn import files
 from asrattn.cli import options
+from asrattn.config import override
+from asrattn.training import space
+from asrattn.training.recipe import Recipe
 
 SHOWN = 10
 
@@ -32,14 +36,17 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from asrattn.config import override
-    from asrattn.training import searched, space
-    from asrattn.training.recipe import Recipe
-    from asrattn.training.trials import Search
-
     recipe = override(Recipe.load(args.recipe), args.settings)
     axes = tuple(space.parse(text, recipe) for text in args.space)
     budget = space.Budget.parse(args.budget)
+    from asrattn.training import data_folder
+
+    data_folder.check(args.data)
+    files.make_folder(args.out)
+
+    from asrattn.training import searched
+    from asrattn.training.trials import Search
+
     what = Search(recipe, axes, args.data, args.out, budget, args.seed, args.accelerator)
     ended = searched.search(what, args.jobs, args.threads)
     for trial in ended[:SHOWN]:

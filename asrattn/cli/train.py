@@ -3,8 +3,12 @@
 import argparse
 from pathlib import Path
 
+from asrattn import model_file
 from asrattn.cli import options
+from asrattn.config import override
 from asrattn.errors import StoppedError
+from asrattn.training import run_folder
+from asrattn.training.recipe import Recipe
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -34,13 +38,18 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from asrattn.config import override
+    recipe = override(Recipe.load(args.recipe), args.settings)
+    from asrattn.training import data_folder
+
+    data_folder.check(args.data)
+    if args.init:
+        model_file.read_speech_model(args.init)
+    run_folder.claim(args.out, args.resume)
+
     from asrattn.training.corpus import first_process
     from asrattn.training.fit import fit
-    from asrattn.training.recipe import Recipe
 
     options.use_threads(args)
-    recipe = override(Recipe.load(args.recipe), args.settings)
     try:
         model = fit(
             recipe,

@@ -4,12 +4,16 @@ import argparse
 import glob
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from asrattn.cli import options, spoken
 from asrattn.errors import AudioError
+
+if TYPE_CHECKING:
+    from asrattn.transcript.formats import Format
 
 _log = logging.getLogger(__name__)
 
@@ -37,17 +41,31 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from asrattn.transcript import Failure
-    from asrattn.transcript.formats import TIMED
-
+    options.check_recognition(args)
     paths, failed = _expand(args.audio)
     many = len(paths) > 1
     # Of all files: parts must not write over each other's.
     targets = spoken.targets([(str(path), path.stem) for path in paths], args.out, args.format)
     paths = list(args.shard.of(paths))
+    there = [path for path in paths if _is_there(path)]
+    failed += len(paths) - len(there)
+    if there:
+        failed += _transcribe(there, targets, many, args)
+    if failed and len(paths) > 1:
+        _tell(f"{failed} of {len(paths)} could not be transcribed")
+    return 1 if failed else 0
+
+
+def _transcribe(
+    paths: Sequence[Path], targets: "Mapping[str, dict[Format, Path]]", many: bool, args: argparse.Namespace
+) -> int:
+    """Write or say what is heard in each; how many failed, each of which is told."""
+    from asrattn.transcript import Failure
+    from asrattn.transcript.formats import TIMED
+
     recognizer, search = options.recognizer(args)
     search = replace(search, nbest=args.nbest)
-    words = not TIMED.isdisjoint(args.format)
+    words, failed = not TIMED.isdisjoint(args.format), 0
     for outcome in options.bar(recognizer.transcribe(paths, search, words=words), len(paths), "file"):
         if isinstance(outcome, Failure):
             _tell(outcome.message)
@@ -59,9 +77,7 @@ def run(args: argparse.Namespace) -> int:
             spoken.write(outcome, targets[outcome.id])
         else:
             spoken.say(outcome, args.format[0], many)
-    if failed and len(paths) > 1:
-        _tell(f"{failed} of {len(paths)} could not be transcribed")
-    return 1 if failed else 0
+    return failed
 
 
 def _expand(arguments: Sequence[str]) -> tuple[list[Path], int]:
@@ -96,6 +112,18 @@ def _files(argument: str) -> Iterator[Path]:
             yield from _files(match) if Path(match).is_dir() else [Path(match)]
     else:
         yield path
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file can be opened; if not, that is told."""
+    from asrattn import audio
+
+    try:
+        audio.check(path)
+    except AudioError as error:
+        _tell(str(error))
+        return False
+    return True
 
 
 def _tell(message: str) -> None:

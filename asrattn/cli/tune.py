@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asrattn import files, manifest
 from asrattn.cli import options
 
 if TYPE_CHECKING:
@@ -40,11 +41,15 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from asrattn import checkpoint, manifest, tuning
+    utterances = manifest.read(args.dev)
+    options.check_recognition(args)
+    target = args.out or args.model
+    files.make_folder(target.parent)
+
+    from asrattn import checkpoint, tuning
 
     recognizer, search = options.recognizer(args)
     recognizer.search = search
-    utterances = manifest.read(args.dev)
     bar = options.bar(utterances, len(utterances), "utterance", "encoding")
     cache = tuning.encode(recognizer, bar)
     if len(cache.utterances) < len(utterances):
@@ -56,7 +61,6 @@ def run(args: argparse.Namespace) -> int:
     if args.rtf and chosen.rtf > args.rtf:
         _log.warning("no beam keeps to --rtf %g; the cheapest is taken", args.rtf)
     print(f"chosen  {line(chosen, names)}")
-    target = args.out or args.model
     card = recognizer.card | {"tuned": told(chosen, recognizer, args.dev)}
     card["doubts"] = tuning.doubts(cache, chosen).to_plain()
     card |= calibrate(recognizer, cache, chosen)

@@ -23,6 +23,7 @@ from asrattn.lm.units import UNITS
 _LN10 = float(np.log(10))
 _UNITS = "# asrattn units="
 _ABSENT = -100 * _LN10  # of <unk> in a model that has none, as in KenLM
+_MISSING = "name an ARPA file; asrattn lm train makes one"
 _AGAIN = "copy the file again, or make it again"
 _FOREIGN = "is no ARPA file, it has no line \\data\\; make one with asrattn lm train"
 
@@ -77,8 +78,14 @@ def read(path: Path, units: str = "") -> NGram:
 
     Raises LMError for a file that cannot be read or is no ARPA file, naming the line.
     """
-    with opened(path, LMError, "name an ARPA file; asrattn lm train makes one") as lines:
+    with opened(path, LMError, _MISSING) as lines:
         return _Reader(path, lines).model(units)
+
+
+def check(path: Path) -> None:
+    """Raises LMError, as `read` does, for a file that cannot be opened or has no header; no more of it is read."""
+    with opened(path, LMError, _MISSING) as lines:
+        _Reader(path, lines)._header()
 
 
 class _Reader:

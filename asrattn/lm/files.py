@@ -27,6 +27,11 @@ def opened(path: Path, kind: type[AsrattnError], remedy: str) -> Iterator[IO[byt
         raise kind(f"{path}: cannot be read ({error.strerror})") from error
 
 
+def check(path: Path) -> None:
+    """Raises TextError, as `sentences` does, for a file that cannot be opened or begins with no text."""
+    next(sentences(path), None)
+
+
 def sentences(path: Path) -> Iterator[str]:
     """The lines of a text. Raises TextError for what cannot be read, and naming the line for what is no UTF-8."""
     with opened(path, TextError, "name a text with one sentence a line, or a manifest (.jsonl)") as lines:

@@ -12,13 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asrattn import text, weights
+from asrattn import model_file, text, weights
 from asrattn.config import Plain, from_plain, to_plain
 from asrattn.errors import AsrattnError, LMError
 from asrattn.lm.config import LMConfig, LSTMLMConfig, TransformerLMConfig
 from asrattn.lm.perplexity import Perplexity, TextPerplexity
 from asrattn.lm.recurrent import LSTMLM
 from asrattn.lm.transformer import TransformerLM
+from asrattn.model_file import RETRAIN
 from asrattn.text import BLANK, EOS, UNKNOWN, Tokenizer, clean
 
 S = TypeVar("S")
@@ -69,9 +70,7 @@ def save(
 
 def read(path: Path) -> NeuralLM:
     """Raises CheckpointError for a file that is damaged, LMError for one that holds something else."""
-    plain, found = weights.read(path)
-    if "lm" not in plain:
-        raise LMError(f"{path}: is no language model; asrattn lm train-neural makes one")
+    plain = model_file.read_language_model(path)
     try:
         config: LMConfig = from_plain(LMConfig, plain["lm"], "lm")  # type: ignore[arg-type]
         tokenizer = text.from_plain(plain.get("tokenizer"))
@@ -82,8 +81,8 @@ def read(path: Path) -> NeuralLM:
         RuntimeError,
     ) as error:  # RuntimeError: torch cannot allocate what the file asks for
         reason = str(error).splitlines()[0]
-        raise LMError(f"{path}: its configuration is damaged ({reason}); {weights.RETRAIN}") from None
-    weights.fill(path, network, found)
+        raise LMError(f"{path}: its configuration is damaged ({reason}); {RETRAIN}") from None
+    weights.fill(path, network, weights.read(path))
     network.eval()
     return NeuralLM(network, tokenizer, plain.get("card") or {})
 

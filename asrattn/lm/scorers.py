@@ -11,7 +11,8 @@ from torch import Tensor
 from asrattn import text
 from asrattn.errors import LMError
 from asrattn.lm.automaton import Automaton, Walker
-from asrattn.lm.hotwords import Hotwords, HotwordScorer
+from asrattn.lm.hotword_list import Hotwords
+from asrattn.lm.hotwords import HotwordScorer
 from asrattn.lm.lookahead import WordScorer
 from asrattn.lm.neural import NeuralLM
 from asrattn.lm.ngram import BEGIN, END, SIGNS, UNKNOWN, NGram

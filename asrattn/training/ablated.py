@@ -15,8 +15,9 @@ from asrattn.scoring import hypotheses, score, variants
 from asrattn.scoring.compare import System
 from asrattn.scoring.variants import Entry, Line
 from asrattn.training import ablation
-from asrattn.training.ablation import ALONE, HEARD, PICTURE, Ablation, Run
+from asrattn.training.ablation import ALONE, HEARD, PICTURE, Run
 from asrattn.training.crew import crew
+from asrattn.training.variants import Ablation, claim
 
 TABLE, PAGE = "variants.tsv", "variants.html"
 LOOKS = ("focus", "diagonality", "agreement")
@@ -32,7 +33,7 @@ def ablate(what: Ablation, jobs: int, threads: int | None) -> list[list[str]]:
 
     Raises ConfigError for a variant that cannot be built, DataError where a process failed, StoppedError on Ctrl-C.
     """
-    ablation.claim(what)
+    claim(what)
     all_runs = list(ablation.runs(what))
     with tqdm(total=len(all_runs), unit=" runs", disable=None, leave=False) as bar:
 

@@ -14,9 +14,9 @@ from asrattn import checkpoint
 from asrattn.config import Plain
 from asrattn.model.speech_model import SpeechModel
 from asrattn.training import parallel
-from asrattn.training.callbacks import MODEL
 from asrattn.training.data import SpeechData
 from asrattn.training.module import Training
+from asrattn.training.run_folder import MODEL
 from asrattn.training.validation import Validation, decode
 
 log = logging.getLogger(__name__)

@@ -20,13 +20,11 @@ from asrattn.errors import StoppedError
 from asrattn.training import parallel
 from asrattn.training.journal import Progress
 from asrattn.training.module import Training
+from asrattn.training.run_folder import LAST, MODEL
 from asrattn.training.signals import Signals
-from asrattn.training.storage import LAST
 from asrattn.training.validation import Validation
 
 log = logging.getLogger(__name__)
-
-MODEL = "model.safetensors"
 
 
 class Keeper(Callback):

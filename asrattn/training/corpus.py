@@ -16,14 +16,14 @@ import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from numpy.typing import NDArray
 
-from asrattn import audio, fingerprint, manifest, shards, text
-from asrattn.config import Plain
+from asrattn import audio, manifest, text
 from asrattn.errors import AudioError, DataError, ManifestError
 from asrattn.lines import Lines
 from asrattn.manifest import Utterance
 from asrattn.model.speech_model import SpeechModel
 from asrattn.shards import Shards
 from asrattn.text import Tokenizer
+from asrattn.training import data_folder
 from asrattn.training.recipe import DataConfig
 from asrattn.training.sources import (
     GRAIN,
@@ -82,8 +82,8 @@ def load(
     Raises DataError where dev holds what cannot be read, or nothing is left to train on; ManifestError for a bad
     manifest.
     """
-    source, store = _store(folder)
-    dev = manifest.read(folder / "dev.jsonl")
+    source, store = data_folder.open_train(folder)
+    dev = manifest.read(folder / data_folder.DEV)
     room = config.cache * 1e9 / BYTES / rate - sum(u.seconds for u in dev)
     judged, broken = parted(_opened(dev, rate, keep=room >= 0))
     if broken:
@@ -100,18 +100,6 @@ def load(
     train, dropped, learnt = (_kept if whole else _streamed)(source, store, config, rate, learn)
     judged = [replace(i, tokens=tuple(learnt.encode_lossy(i.utterance.text))) for i in judged]
     return Corpus(train, Kept(judged, rate), dropped, learnt)
-
-
-def fingerprints(folder: Path) -> dict[str, Plain]:
-    """Of train and dev, see `fingerprint.of_set`. Raises ManifestError."""
-    sets = {"train": _store(folder)[1], "dev": manifest.read(folder / "dev.jsonl")}
-    return {name: fingerprint.of_set(utterances) for name, utterances in sets.items()}
-
-
-def _store(folder: Path) -> tuple[Path, Lines | Shards]:
-    """The file or folder of the training utterances, opened."""
-    source = folder / "train" if shards.are_in(folder / "train") else folder / "train.jsonl"
-    return source, Shards.open(source) if source.is_dir() else Lines(source)
 
 
 Learn = Callable[[Iterable[str]], Tokenizer]

@@ -17,7 +17,8 @@ from typing import Any, NoReturn
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from asrattn.errors import AsrattnError, ConfigError, DataError, StoppedError
+from asrattn import files
+from asrattn.errors import AsrattnError, DataError, StoppedError
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def crew(work: Work, jobs: int, threads: int | None, out: Path, look: Callable[[
 
     Raises StoppedError on Ctrl-C and SIGTERM, after each process has saved what it was at; DataError where one failed.
     """
-    make(out)
+    files.make_folder(out)
     cores = threads or max(1, (os.cpu_count() or 1) // jobs)
     context = multiprocessing.get_context("spawn")
     processes = [
@@ -75,7 +76,7 @@ class Follower(Callback):
 
 def hold(folder: Path) -> int | None:
     """A folder, made and held by this process until it closes the number, or ends; None where another holds it."""
-    make(folder)
+    files.make_folder(folder)
     number = os.open(folder / "held.lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -91,13 +92,6 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot be made ({error.strerror}); name another folder") from None
 
 
 def _process(work: Work, number: int, threads: int, out: Path) -> None:

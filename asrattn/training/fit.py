@@ -21,22 +21,22 @@ from asrattn.errors import CheckpointError, ConfigError, LostError
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import Tokenizer
 from asrattn.training import corpus as corpora
-from asrattn.training import finetune, parallel, storage
+from asrattn.training import data_folder, finetune, parallel, run_folder, storage
 from asrattn.training.average import Averager
 from asrattn.training.batches import seed_of
-from asrattn.training.callbacks import MODEL, Bar, Keeper, Saver
+from asrattn.training.callbacks import Bar, Keeper, Saver
 from asrattn.training.clock import Clock
 from asrattn.training.data import SpeechData
 from asrattn.training.journal import Journal, Progress
 from asrattn.training.module import Training
 from asrattn.training.precision import LIGHTNING, settle
 from asrattn.training.recipe import Precision, Recipe
+from asrattn.training.run_folder import MODEL
 from asrattn.training.validation import Validation
 
 log = logging.getLogger(__name__)
 
 LONG = 0.99  # share of the utterances trained on that a model is taken to know the length of
-TRACES = (storage.LAST, storage.EARLIER, MODEL, "metrics.csv")  # what shows that a folder holds a run
 
 
 def fit(
@@ -67,7 +67,8 @@ def fit(
     """
     settled = settle(recipe.train.precision, precision, accelerator)
     recipe = replace(recipe, train=replace(recipe.train, precision=settled))
-    claim(out, resume)
+    if corpora.first_process():  # the first to write
+        run_folder.claim(out, resume)
     found = storage.latest(out) if resume else None
     earlier = _earlier(*found, recipe) if found else None
     last = found[0] if found else None
@@ -115,7 +116,11 @@ def _known(
     known["longest_seconds"] = round(float(np.quantile(served.seconds, LONG)), 1)
     if init:
         known["init"] = {"file": str(init), "fingerprint": fingerprint.of_file(init)}
-    return known | {"data": corpora.fingerprints(data), "command": list(command), "versions": card.versions()}
+    return known | {
+        "data": data_folder.fingerprints(data),
+        "command": list(command),
+        "versions": card.versions(),
+    }
 
 
 def _callbacks(
@@ -180,21 +185,6 @@ def _trainer(
         raise ConfigError(
             f"--devices {devices} --precision {recipe.train.precision}: {_first(error)}"
         ) from None
-
-
-def claim(out: Path, resume: bool) -> None:
-    """Make the folder; only the first process looks, since it is the first to write."""
-    if not corpora.first_process():
-        return
-    found = [name for name in TRACES if (out / name).exists()]
-    if found and not resume:
-        raise ConfigError(
-            f"{out}: holds a run already ({', '.join(found)}); add --resume, or name another folder"
-        )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{out}: cannot be made ({error.strerror}); name another folder") from None
 
 
 def _earlier(last: Path, content: dict[str, Any], recipe: Recipe) -> Tokenizer:

@@ -10,11 +10,9 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from asrattn.errors import CheckpointError
+from asrattn.training.run_folder import EARLIER, LAST, nothing_to_resume
 
 log = logging.getLogger(__name__)
-
-LAST = "last.ckpt"
-EARLIER = "last.earlier.ckpt"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -66,7 +64,7 @@ def latest(folder: Path) -> tuple[Path, dict[str, Any]]:
 def read(path: Path) -> dict[str, Any]:
     """The content of a last.ckpt. Raises CheckpointError for a file that is missing, damaged or of another kind."""
     if not path.is_file():
-        raise CheckpointError(f"{path}: does not exist; there is nothing to resume, leave --resume out")
+        raise nothing_to_resume(path)
     try:
         found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:

@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
+from asrattn import files
 from asrattn.config import override, to_plain
 from asrattn.errors import AsrattnError, ConfigError, StoppedError
 from asrattn.training import space, storage
-from asrattn.training.crew import Follower, hold, locked, make
+from asrattn.training.crew import Follower, hold, locked
 from asrattn.training.fit import fit
 from asrattn.training.module import Training
 from asrattn.training.recipe import Recipe
+from asrattn.training.run_folder import LAST
 from asrattn.training.space import Axis, Budget, Range
-from asrattn.training.storage import LAST
 
 if TYPE_CHECKING:
     import optuna
@@ -74,7 +75,7 @@ def study(search: Search, worker: int = 0) -> "optuna.Study":
     except ImportError:
         raise ConfigError("asrattn search needs Optuna: pip install 'asrattn[search]'") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    make(search.out)
+    files.make_folder(search.out)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         storage = optuna.storages.JournalStorage(JournalFileBackend(str(search.out / JOURNAL)))

@@ -1,13 +1,24 @@
 """What comes out of a recognizer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asrattn.transcript.words import Word
+
+@dataclass(frozen=True)
+class Word:
+    """start and end in seconds from where the utterance begins; confidence between 0 and 1, where it is known."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float | None = None
+
+    def later(self, seconds: float) -> "Word":
+        return replace(self, start=round(self.start + seconds, 3), end=round(self.end + seconds, 3))
 
 
 class Reading(NamedTuple):

@@ -5,8 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 
-from asrattn.transcript import Reading, Transcript
-from asrattn.transcript.words import Word
+from asrattn.transcript import Reading, Transcript, Word
 
 Format = Literal["txt", "json", "srt", "vtt", "ctm", "textgrid"]
 FORMATS: tuple[Format, ...] = get_args(Format)

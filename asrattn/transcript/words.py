@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -20,25 +19,13 @@ from asrattn.model.speech_model import SpeechModel
 from asrattn.scoring.confidence import Evidence
 from asrattn.text import BLANK, EOS, RESERVED, UNKNOWN, Tokenizer, clean
 from asrattn.text.tokens import UNKNOWN_SIGN
+from asrattn.transcript import Word
 
 PAUSE = 0.06  # seconds of quiet that make a pause: longer than the closure of most plosives
 SILENCE = 0.12  # seconds of quiet, longer than any closure: a token that peaks there is not said there
 TINY = 1e-9
 Witness = Literal["ctc", "attention"]
 Side = Literal["before", "behind", "nearer"]
-
-
-@dataclass(frozen=True)
-class Word:
-    """start and end in seconds from where the utterance begins; confidence between 0 and 1, where it is known."""
-
-    text: str
-    start: float
-    end: float
-    confidence: float | None = None
-
-    def later(self, seconds: float) -> "Word":
-        return replace(self, start=round(self.start + seconds, 3), end=round(self.end + seconds, 3))
 
 
 class Frames(NamedTuple):

@@ -32,8 +32,8 @@ def heard(folder: Path, **texts: str) -> Path:
 
 def command(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
-    score.add(parser.add_subparsers())
-    args = parser.parse_args(["score", *(str(a) for a in arguments)])
+    score.add(parser)
+    args = parser.parse_args([str(a) for a in arguments])
     status: int = args.run(args)
     return status
 
@@ -189,12 +189,12 @@ def test_neither_torch_nor_matplotlib_is_needed(reference: Path, tmp_path: Path)
     program = (
         "import argparse, json, sys\n"
         "from asrattn.cli import score\n"
-        "parser = argparse.ArgumentParser(); score.add(parser.add_subparsers())\n"
+        "parser = argparse.ArgumentParser(); score.add(parser)\n"
         "args = parser.parse_args(sys.argv[1:]); args.run(args)\n"
         "print(json.dumps([m for m in ('torch', 'lightning', 'matplotlib') if m in sys.modules]))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, "score", str(reference), str(hypothesis)],
+        [sys.executable, "-c", program, str(reference), str(hypothesis)],
         capture_output=True,
         text=True,
         check=True,

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from asrattn.errors import LMError
 from asrattn.lm import automaton
-from asrattn.lm.hotwords import Hotwords, HotwordScorer
+from asrattn.lm.hotword_list import Hotwords
+from asrattn.lm.hotwords import HotwordScorer
 from asrattn.lm.scorers import of
 from asrattn.text import BLANK, EOS, RESERVED, UNKNOWN, BpeTokenizer, CharTokenizer, Tokenizer
 

@@ -8,7 +8,7 @@ import pytest
 import tiny
 import torch
 
-from asrattn import weights
+from asrattn import model_file
 from asrattn.config import from_plain, to_plain
 from asrattn.errors import CheckpointError, ConfigError, LMError
 from asrattn.lm import LMConfig, TransformerLMConfig, neural
@@ -119,7 +119,7 @@ def test_a_file_brings_it_back(network, tokens, tmp_path: Path):
     path = tmp_path / "lm.safetensors"
     neural.save(path, network, CharTokenizer("abcdef"), {"name": "small"})
     again = neural.read(path)
-    assert weights.is_one(path)
+    assert model_file.is_one(path)
     assert again.card == {"name": "small"}
     assert again.tokenizer == CharTokenizer("abcdef")
     assert from_plain(LMConfig, to_plain(network.config)) == again.network.config

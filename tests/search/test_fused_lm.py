@@ -14,7 +14,8 @@ from toys import ToyDecoder, exhaustive, utterances
 
 from asrattn import lm
 from asrattn.lm import LSTMLMConfig, TransformerLMConfig, neural
-from asrattn.lm.hotwords import Hotwords, HotwordScorer
+from asrattn.lm.hotword_list import Hotwords
+from asrattn.lm.hotwords import HotwordScorer
 from asrattn.lm.lookahead import WordScorer
 from asrattn.lm.neural import NeuralLM
 from asrattn.lm.ngram import BEGIN, END, UNKNOWN

@@ -15,9 +15,9 @@ from asrattn.config import override
 from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.errors import ConfigError
 from asrattn.training import ablated, ablation
-from asrattn.training.ablation import Ablation, Variant
 from asrattn.training.crew import hold
 from asrattn.training.source import source
+from asrattn.training.variants import Ablation, Variant, claim, variants
 
 RECIPE = tones.recipe(epochs=1)
 OVER = ["decoder.attention=dot,location+kernel=5"]
@@ -30,7 +30,7 @@ DOT, LOCATION = (
 
 
 def test_kinds_with_settings_of_their_own() -> None:
-    assert ablation.variants(OVER, RECIPE) == (DOT, LOCATION)
+    assert variants(OVER, RECIPE) == (DOT, LOCATION)
     decoder = override(RECIPE, LOCATION.settings).model.decoder
     assert isinstance(decoder, RecurrentDecoderConfig)
     assert decoder.attention.kind == "location"
@@ -38,13 +38,13 @@ def test_kinds_with_settings_of_their_own() -> None:
 
 
 def test_a_list_in_brackets_is_one_value() -> None:
-    found = ablation.variants(["encoder=lstm,conformer+rates=[1,2,1]+layers=3"], RECIPE)
+    found = variants(["encoder=lstm,conformer+rates=[1,2,1]+layers=3"], RECIPE)
     assert [v.name for v in found] == ["lstm", "conformer+rates=[1,2,1]+layers=3"]
     assert override(RECIPE, found[1].settings).model.encoder.rates == (1, 2, 1)
 
 
 def test_plain_settings_and_combinations() -> None:
-    found = ablation.variants(["train.ema=0,0.9", "model.encoder.dim=4,8"], RECIPE)
+    found = variants(["train.ema=0,0.9", "model.encoder.dim=4,8"], RECIPE)
     assert [v.name for v in found] == ["0 4", "0 8", "0.9 4", "0.9 8"]
     assert found[1].settings == ("train.ema=0", "model.encoder.dim=8")
 
@@ -63,7 +63,7 @@ def test_plain_settings_and_combinations() -> None:
 )
 def test_what_the_recipe_does_not_take_is_told(text: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
-        ablation.variants([text], RECIPE)
+        variants([text], RECIPE)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Ablation:
     folder = tmp_path_factory.mktemp("ablation")
     corpus = tones.write_corpus(folder / "corpus")
     what = Ablation(RECIPE, (DOT, LOCATION), 2, corpus, corpus / "dev.jsonl", folder / "out", "cpu")
-    ablation.claim(what)
+    claim(what)
     ablation.work(what)
     return what
 
@@ -131,7 +131,7 @@ def test_the_table_and_the_page(done: Ablation) -> None:
 
 def test_another_recipe_does_not_get_into_the_same_folder(done: Ablation) -> None:
     with pytest.raises(ConfigError, match="another recipe or corpus"):
-        ablation.claim(dataclasses.replace(done, recipe=tones.recipe(epochs=2)))
+        claim(dataclasses.replace(done, recipe=tones.recipe(epochs=2)))
 
 
 @pytest.mark.multi

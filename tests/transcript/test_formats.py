@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn.cli import spoken
-from asrattn.transcript import Piece, Reading, Transcript, formats
+from asrattn.transcript import Piece, Reading, Transcript, Word, formats
 from asrattn.transcript.formats import FORMATS, LINE, LINES, LONGEST, PAUSE, subtitles, write
-from asrattn.transcript.words import Word
 
 WORDS = (Word("good", 0.5, 0.9, 0.98), Word("day", 0.9, 1.25, 0.5), Word("<you>", 3.0, 3.4))
 SAID = Transcript("in/a b.wav", Path("in/a b.wav"), "good day <you>", -3.21987, 4.0, WORDS)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from asrattn.align import Span
 from asrattn.recognizer import Recognizer
 from asrattn.text import EOS, UNKNOWN, BpeTokenizer, CharTokenizer, clean
-from asrattn.transcript import Transcript
-from asrattn.transcript.words import Frames, Said, Witness, Word, groups, listen, times
+from asrattn.transcript import Transcript, Word
+from asrattn.transcript.words import Frames, Said, Witness, groups, listen, times
 
 RATE = 16000
 FRAMES = Frames(width=1360, stride=640, rate=RATE)  # 85 and 40 ms

@@ -20,9 +20,9 @@ from asrattn.errors import CheckpointError, ConfigError, DataError, StoppedError
 from asrattn.lm import neural
 from asrattn.lm.perplexity import TextPerplexity
 from asrattn.text import Tokenizer
-from asrattn.training import journal, schedule, storage
+from asrattn.training import journal, run_folder, schedule, storage
 from asrattn.training.batches import seed_of
-from asrattn.training.fit import claim, quieten
+from asrattn.training.fit import quieten
 from asrattn.training.lm.data import Sentences, TextData
 from asrattn.training.lm.module import LMTraining
 from asrattn.training.lm.recipe import LMRecipe
@@ -54,7 +54,7 @@ def fit(
     DataError where there is no text, or the loss becomes no number; CheckpointError as `storage.latest`; StoppedError
     on Ctrl-C.
     """
-    claim(out, resume)
+    run_folder.claim(out, resume)
     last = _latest(out, recipe, tokenizer) if resume else None
     sentences = Sentences(texts, tokenizer)
     if sentences.unknown:
@@ -195,7 +195,7 @@ class Keeper(Callback):
         if 0 < pl_module.recipe.train.patience <= worse:
             trainer.should_stop = True
             log.info("no better perplexity in %d epochs: stopped early", worse)
-        trainer.save_checkpoint(self.out / storage.LAST)
+        trainer.save_checkpoint(self.out / run_folder.LAST)
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if self._bar is not None:

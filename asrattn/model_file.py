@@ -1,0 +1,131 @@
+"""What a model file says of itself, read without torch and without its weights.
+
+A model file is a safetensors file: 8 bytes that give the length of its header, the header as JSON, then the weights.
+The header's metadata has one entry, `asrattn`: a JSON object of the format version and whatever belongs to the weights.
+One entry rather than several because safetensors shuffles them: this way the same content makes the same bytes.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NoReturn
+
+from asrattn.errors import CheckpointError, LMError
+
+VERSION = 1
+ENTRY = "asrattn"
+RETRAIN = "copy the file again, or train it again"
+_LENGTH_BYTES = 8  # of the number that a safetensors file begins with, little-endian
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The JSON of a model file of any kind.
+
+    Raises CheckpointError naming the file and what is wrong with it: missing, truncated, of another kind or version.
+    """
+    header = _header(path)
+    entry = (header.get("__metadata__") or {}).get(ENTRY)
+    if entry is None:
+        raise CheckpointError(
+            f"{path}: is a safetensors file, but no asrattn model; name a model.safetensors"
+        )
+    try:
+        plain = json.loads(entry)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: its configuration is no JSON ({error}); {RETRAIN}") from None
+    if not isinstance(plain, dict):
+        raise CheckpointError(f"{path}: its configuration is no JSON object; {RETRAIN}")
+    if plain.get("version") != VERSION:
+        raise CheckpointError(
+            f"{path}: has format version {plain.get('version')!r}, this asrattn reads {VERSION}; "
+            "use the asrattn that wrote it, or train it again"
+        )
+    return plain
+
+
+def read_speech_model(path: Path) -> dict[str, Any]:
+    """The JSON of a speech model: model, tokenizer, card and search.
+
+    Raises CheckpointError as `read`, and for the file of a language model, or one in which a part is missing.
+    """
+    plain = read(path)
+    if "lm" in plain:
+        raise CheckpointError(
+            f"{path}: is a language model; name it with --lm, and a run's model.safetensors here"
+        )
+    missing = {"model", "tokenizer", "card", "search"} - plain.keys()
+    if missing or not isinstance(plain["card"], dict):
+        raise CheckpointError(
+            f"{path}: its configuration lacks {', '.join(sorted(missing)) or 'a card'}; {RETRAIN}"
+        )
+    return plain
+
+
+def read_language_model(path: Path) -> dict[str, Any]:
+    """The JSON of a neural language model: lm, tokenizer and card.
+
+    Raises CheckpointError as `read`, and LMError for a file that holds something else.
+    """
+    plain = read(path)
+    if "lm" not in plain:
+        raise LMError(f"{path}: is no language model; asrattn lm train-neural makes one")
+    return plain
+
+
+def is_one(path: Path) -> bool:
+    """Whether a file begins as those here do: the length of a header, and its first brace."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(_LENGTH_BYTES + 1)
+    except OSError:
+        return False  # who reads it will say why
+    return start[_LENGTH_BYTES:] == b"{" and start[_LENGTH_BYTES - 3 : _LENGTH_BYTES] == bytes(3)
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """The header of a safetensors file that is whole: it ends where the last weight does."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(_LENGTH_BYTES + 1)
+            size = os.fstat(file.fileno()).st_size
+            length = _header_bytes(path, start, size)
+            header = json.loads(start[_LENGTH_BYTES:] + file.read(length - 1))
+            ends = [place["data_offsets"][1] for name, place in header.items() if name != "__metadata__"]
+            needed = _LENGTH_BYTES + length + max(ends, default=0)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: does not exist; a run's model is its model.safetensors") from None
+    except IsADirectoryError:
+        raise CheckpointError(f"{path}: is a folder; name the model.safetensors in it") from None
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        raise CheckpointError(
+            f"{path}: is truncated or damaged (its header cannot be read); {RETRAIN}"
+        ) from None
+    if size != needed:
+        raise CheckpointError(f"{path}: is truncated or damaged ({size} bytes of {needed}); {RETRAIN}")
+    return dict(header)
+
+
+def _header_bytes(path: Path, start: bytes, size: int) -> int:
+    """The length of the header, from the first bytes and the size: what is no safetensors file is told apart before
+    anything is parsed."""
+    if not start:
+        raise CheckpointError(f"{path}: is empty; {RETRAIN}")
+    if start[_LENGTH_BYTES:] != b"{":
+        _refuse(path, start)
+    length = int.from_bytes(start[:_LENGTH_BYTES], "little")
+    if length > size - _LENGTH_BYTES:
+        raise CheckpointError(
+            f"{path}: is truncated or damaged (a header of {length} bytes in a file of {size}); {RETRAIN}"
+        )
+    return length
+
+
+def _refuse(path: Path, start: bytes) -> NoReturn:
+    if start.startswith((b"PK", b"\x80")):  # torch.save writes a zip with a pickle in it, formerly a bare one
+        raise CheckpointError(
+            f"{path}: is a pickle; these are never loaded, since they can execute code "
+            "(last.ckpt serves train --resume only; the model is model.safetensors)"
+        )
+    raise CheckpointError(f"{path}: is no safetensors file; a run's model is its model.safetensors")
