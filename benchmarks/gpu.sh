@@ -9,11 +9,13 @@
 #
 # The machine needs Python ($PYTHON, python3) with torch, torchaudio, Lightning, numpy, scipy, safetensors, sentencepiece,
 # matplotlib, tensorboard, tqdm, pytest and hypothesis. What it lacks of the project's dependencies comes from a folder
-# of wheels, filled on a machine with a network and of the same Python and platform (else: pip's --python-version,
-# --platform):
+# of wheels (5 MB), filled on a machine with a network:
 #
 #   python -m pip download --no-deps --only-binary=:all: --constraint constraints.txt --dest WHEELS \
+#     --python-version 3.12 --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 \
 #     soundfile cffi pycparser soxr jiwer rapidfuzz click
+#
+# (librosa is not needed here.) They are installed into a folder that is removed at the end.
 set -uo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -50,8 +52,8 @@ if [[ $wheels ]]; then
   "$python" -m pip install --quiet --no-index --find-links "$wheels" --no-deps --target "$site" "$wheels"/*.whl || exit 1
   export PYTHONPATH=$root:$site
 fi
-mkdir -p "$out" && out=$(cd "$out" && pwd) && cd "$root" || exit 1
 "$python" -m benchmarks.gpu check --device "$device" || exit 1
+mkdir -p "$out" && out=$(cd "$out" && pwd) && cd "$root" || exit 1
 
 summary="" status=0
 for part in "${parts[@]}"; do

@@ -34,10 +34,11 @@ def test_every_part_runs_on_a_cpu(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_without_a_gpu_one_line_says_so(tmp_path: Path) -> None:
-    done = run("--out", str(tmp_path))
+    done = run("--out", str(tmp_path / "out"))
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == "check: no GPU is found; --device cpu --small tries the program on a CPU\n"
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("words", [("--nonsense",), ("--out",)])

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from asrattn.errors import AsrattnError
 
 PARTS = ("check", "tests", "steps", "features", "decoding", "resume")
-PACKAGES = (
-    "torch torchaudio lightning numpy scipy safetensors sentencepiece matplotlib tensorboard tqdm soundfile soxr jiwer "
-    "pytest hypothesis"
-).split()
+PACKAGES = [
+    "torch", "torchaudio", "lightning", "numpy", "scipy", "safetensors", "sentencepiece", "matplotlib",
+    "tensorboard", "tqdm", "soundfile", "soxr", "jiwer", "pytest", "hypothesis",
+]  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:

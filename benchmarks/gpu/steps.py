@@ -98,7 +98,7 @@ LARGE = Sizes(
     audio=640.0,
     utterance=10.0,
     width=8192,
-    warm=4,
+    warm=8,
     steps=30,
     seconds=3.0,
 )
@@ -113,7 +113,7 @@ def measure(device: str, small: bool, budget: float) -> None:
     tables.begin(
         "Training steps",
         f"Utterances of {sizes.utterance:g} s of made sound, {PIECES:g} tokens a second of {VOCABULARY}, CTC 0.3; "
-        "augmentation, forward, backward, clipping, AdamW and moving average. Matrix rate in TFLOP/s, of a linear layer "
+        "augmentation, forward, backward, clipping, AdamW, moving average. Matrix rate in TFLOP/s, of a linear layer "
         f"{sizes.width} × {sizes.width} forward and backward: {told}.",
         COLUMNS,
         device,
