@@ -5,13 +5,13 @@ could reach if it did nothing else.
 """
 
 import argparse
-import time
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from asrattn.layers.linear import Linear
+from benchmarks.clock import clock, fastest
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -31,14 +31,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def rate(layer: nn.Linear, rows: int, repeats: int) -> float:
-    x = torch.randn(rows, layer.in_features, dtype=layer.weight.dtype, requires_grad=True)
-    push = torch.randn(rows, layer.out_features, dtype=layer.weight.dtype)
-    times = []
-    for _ in range(repeats + 1):
-        start = time.process_time()
-        torch.autograd.grad(layer(x), (x, *layer.parameters()), push)
-        times.append(time.process_time() - start)
-    return 3 * 2 * rows * layer.weight.numel() / min(times[1:]) / 1e9
+    """GFLOP a second of the layer's forward and backward pass; a CPU-second where it is on a CPU."""
+    device, dtype = layer.weight.device, layer.weight.dtype
+    x = torch.randn(rows, layer.in_features, device=device, dtype=dtype, requires_grad=True)
+    push = torch.randn(rows, layer.out_features, device=device, dtype=dtype)
+    seconds = fastest(
+        lambda: torch.autograd.grad(layer(x), (x, *layer.parameters()), push), repeats, clock(str(device))
+    )
+    return 3 * 2 * rows * layer.weight.numel() / seconds / 1e9
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ an open vocabulary. Every search then takes as many steps as the text has tokens
 """
 
 import argparse
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,6 +27,7 @@ from asrattn.search.beam import beam_search
 from asrattn.search.ctc_prefix import CTCPrefix
 from asrattn.search.scorer import Fusion, select
 from asrattn.text import BLANK, EOS, CharTokenizer
+from benchmarks.clock import clock, fastest
 
 DECODERS: dict[str, DecoderConfig | None] = {
     "lstm": RecurrentDecoderConfig(),
@@ -85,12 +85,12 @@ def row(kind: str, batch: int, args: argparse.Namespace) -> str:
     share = 1.0 if decoder is None else args.ctc
     search = SearchConfig(beam=args.beam, ctc=share, candidates=args.candidates)
     steps = 1 + max(len(h[0].tokens) for h in beam_search(decoder, enc, lens, ctc, search))
-    clock = time.process_time if args.device == "cpu" else synchronised
-    total = fastest(lambda: beam_search(decoder, enc, lens, ctc, search), args.repeats, clock)
+    now = clock(args.device)
+    total = fastest(lambda: beam_search(decoder, enc, lens, ctc, search), args.repeats, now)
     with torch.inference_mode():
         prefix, naive = steady(ctc, lens, args.beam)
-        closed = fastest(prefix, args.repeats, clock)
-        ratio = fastest(naive, args.repeats, clock) / closed
+        closed = fastest(prefix, args.repeats, now)
+        ratio = fastest(naive, args.repeats, now) / closed
     cost = total / (batch * args.seconds)
     return (
         f"{kind:12} {batch:5} {steps:5} {1e3 * total / steps:8.3f} {cost:10.5f} "
@@ -110,7 +110,7 @@ def compare(args: argparse.Namespace) -> None:
         model = lm.estimate(lm.count((lm.split(text, units) for text in texts), order), units=units)
         scorers[units] = (Fusion("lm", of(model, tokenizer, args.device), 0.3),)
     print(f"{'decoder':12} {'batch':>5} {'lm':>5} {'ms/step':>8} {'times':>6}")
-    clock = time.process_time if args.device == "cpu" else synchronised
+    now = clock(args.device)
     for kind in args.decoders:
         config = DECODERS[kind]
         decoder: Any = None
@@ -125,7 +125,7 @@ def compare(args: argparse.Namespace) -> None:
             each = {name: partial(beam_search, *parts, fused) for name, fused in scorers.items()}
             best = dict.fromkeys(each, float("inf"))
             for _ in range(args.repeats):
-                best |= {name: min(best[name], fastest(work, 1, clock)) for name, work in each.items()}
+                best |= {name: min(best[name], fastest(work, 1, now)) for name, work in each.items()}
             for name, seconds in best.items():
                 cost = 1e3 * seconds / (args.tokens + 1)
                 print(f"{kind:12} {batch:5} {name:>5} {cost:8.3f} {seconds / best['none']:5.2f}×", flush=True)
@@ -172,23 +172,6 @@ def recursion(frames: Tensor, paths: Tensor) -> Tensor:
             torch.logaddexp(label + frame, entered),
         )
     return psi
-
-
-def fastest(work: Callable[[], object], repeats: int, clock: Callable[[], float]) -> float:
-    """Seconds of the fastest run, after one to warm up."""
-    work()
-    times = []
-    for _ in range(repeats):
-        start = clock()
-        work()
-        times.append(clock() - start)
-    return min(times)
-
-
-def synchronised() -> float:
-    """Wall time, when the accelerator has finished what it was given."""
-    torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What a training step costs: python -m benchmarks.training RECIPE.py --help.
 
-Made sounds of the lengths of short read speech, random texts; forward, backward, clipping and optimizer, with the
-recipe's own augmentation and precision. The first steps, in which kernels are built, do not count.
+Made sounds of the lengths of short read speech, random texts; forward, backward, clipping, optimizer and the moving
+average of the weights, with the recipe's own augmentation and precision. The first steps, in which kernels are built,
+do not count.
 """
 
 import argparse
@@ -14,12 +15,14 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.amp.grad_scaler import GradScaler
 
 from asrattn.augment.transforms import Augment
 from asrattn.model.speech_model import SpeechModel
 from asrattn.training.batches import cut
 from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
+from benchmarks.clock import finish
 
 CHARACTERS_PER_SECOND = 7.0
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -43,11 +46,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     batches = lengths(recipe.data.batch_seconds, args.steps + args.warm)
     for seconds in batches[: args.warm]:
         step(seconds)
+    finish(args.device)
     wall, cpu = time.perf_counter(), time.process_time()
     for seconds in batches[args.warm :]:
         step(seconds)
-    if args.device != "cpu":
-        torch.cuda.synchronize()
+    finish(args.device)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     audio = sum(sum(seconds) for seconds in batches[args.warm :])
     print(
@@ -58,36 +61,56 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 class Step:
-    """One optimizer step on made sounds of the given lengths."""
+    """One optimizer step on made sounds of the given lengths, drawn on the device."""
 
-    def __init__(self, recipe: Recipe, model: SpeechModel, device: str) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: SpeechModel,
+        device: str,
+        tokens_per_second: float = CHARACTERS_PER_SECOND,
+    ) -> None:
         self.recipe, self.model, self.device = recipe, model.train(), device
+        self.tokens_per_second = tokens_per_second
+        self.average = [p.detach().clone() for p in model.parameters()]
         self.augment = Augment(recipe.augment, recipe.model.frontend.rate).to(device)
-        fused = recipe.train.precision != "fp16"
-        self.optimizer = build_optimizer(recipe.train.optimizer, model, fused)
+        half = recipe.train.precision == "fp16"
+        self.optimizer = build_optimizer(recipe.train.optimizer, model, fused=not half)
+        self.scaler = GradScaler(device, enabled=half)
         self.generator = torch.Generator().manual_seed(0)
+        self.noise = torch.Generator(device).manual_seed(0)
 
     def __call__(self, seconds: Sequence[float]) -> None:
+        torch.autograd.backward(self.scaler.scale(self.loss(seconds)))
+        self.scaler.unscale_(self.optimizer)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.train.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            torch._foreach_lerp_(self.average, list(self.model.parameters()), 1 - self.recipe.train.ema)
+
+    def loss(self, seconds: Sequence[float]) -> Tensor:
+        """Of a pass forward."""
         feats, lens = self.features(seconds)
-        token_lens = torch.tensor([max(1, int(s * CHARACTERS_PER_SECOND)) for s in seconds])
-        tokens = torch.randint(3, 32, (len(seconds), int(token_lens.max())), generator=self.generator)
+        token_lens = torch.tensor([max(1, int(s * self.tokens_per_second)) for s in seconds])
+        shape, V = (len(seconds), int(token_lens.max())), self.model.config.vocabulary
+        tokens = torch.randint(3, V, shape, generator=self.generator)
         tokens, token_lens = tokens.to(self.device), token_lens.to(self.device)
         if self.recipe.loss.consistency:
             feats, lens, tokens, token_lens = (torch.cat((x, x)) for x in (feats, lens, tokens, token_lens))
         feats = self.augment.mask(feats, lens, self.generator)
         precision = PRECISIONS[self.recipe.train.precision]
         with torch.autocast(self.device, dtype=precision, enabled=precision != torch.float32):
-            loss = self.model.loss(feats, lens, tokens, token_lens, self.recipe.loss).total
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.train.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+            return self.model.loss(feats, lens, tokens, token_lens, self.recipe.loss).total
 
+    @torch.no_grad()
     def features(self, seconds: Sequence[float]) -> tuple[Tensor, Tensor]:
         rate = self.recipe.model.frontend.rate
         lens = torch.tensor([int(s * rate) for s in seconds])
-        wave = 0.1 * torch.randn(len(seconds), int(lens.max()), generator=self.generator)
-        wave, lens = self.augment.wave(wave.to(self.device), lens.to(self.device), self.generator)
+        shape = (len(seconds), int(lens.max()))
+        wave = 0.1 * torch.randn(shape, generator=self.noise, device=self.device)
+        wave, lens = self.augment.wave(wave, lens.to(self.device), self.generator)
         feats, feat_lens = self.model.frontend(wave, lens)
         return self.augment.warp(feats, feat_lens, self.generator)
 

@@ -19,7 +19,8 @@ from asrattn.encoders import (
 )
 from asrattn.frontend import FrontendConfig
 from asrattn.layers import FramePositions
-from asrattn.model import LossConfig, ModelConfig, SpeechModel, ctc_loss
+from asrattn.model import LossConfig, ModelConfig
+from asrattn.model.speech_model import SpeechModel, ctc_loss
 from asrattn.training.precision import multiplies_bf16
 
 pytestmark = pytest.mark.gpu

@@ -95,7 +95,11 @@ def test_scripts_name_recipes_and_commands_that_exist(script):
     assert "asrattn evaluate" in text
 
 
-@pytest.mark.parametrize("script", [*SCRIPTS, FOLDER / "slurm.sh"], ids=lambda p: f"{p.parent.name}/{p.name}")
+@pytest.mark.parametrize(
+    "script",
+    [*SCRIPTS, FOLDER / "slurm.sh", FOLDER.parent / "benchmarks" / "gpu.sh"],
+    ids=lambda p: f"{p.parent.name}/{p.name}",
+)
 def test_scripts_are_clean(script):
     found = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     checker = [found] if found else ["bash", "-n"]

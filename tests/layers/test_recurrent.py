@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from asrattn.layers import recurrent, run_recurrent
+from asrattn.layers import recurrent
+from asrattn.layers.recurrent import run_recurrent
 
 
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])

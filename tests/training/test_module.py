@@ -7,7 +7,7 @@ import pytest
 import tones
 from test_fit import rows
 
-from asrattn.model import SpeechModel
+from asrattn.model.speech_model import SpeechModel
 from asrattn.text import CharTokenizer
 from asrattn.training.fit import fit
 from asrattn.training.module import Training
