@@ -39,7 +39,7 @@ bench: $(READY)  ## the program's speed and cost
 	$(PY) -m benchmarks.training recipes/an4/lstm.py
 	$(PY) -m benchmarks.training recipes/an4/conformer.py
 	$(PY) -m benchmarks.features
-	$(PY) -m benchmarks.search
+	$(PY) -m benchmarks.beam_search
 
 clean:          ## remove the environment and what the demo made
 	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache

@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from asrattn.recognizer import Recognizer
+    from asrattn.inference.recognizer import Recognizer
 
 __all__ = ["Recognizer", "__version__"]
 __version__ = "0.1.0"
@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> object:
     """What is heavy is loaded when it is asked for (PEP 562)."""
     if name == "Recognizer":
-        from asrattn.recognizer import Recognizer
+        from asrattn.inference.recognizer import Recognizer
 
         return Recognizer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

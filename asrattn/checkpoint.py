@@ -1,6 +1,6 @@
 """The model file: weights, the JSON of what they mean, and nothing executable.
 
-Beside the weights it holds the ModelConfig, the tokenizer, the result card and the SearchConfig the model was judged
+Beside the weights it holds the ModelConfig, the tokenizer, the result card and the DecodingConfig the model was judged
 with; see `weights`.
 """
 
@@ -12,42 +12,42 @@ import torch
 from torch import Tensor
 
 from asrattn import model_file, text, weights
-from asrattn.config import Plain, from_plain, to_plain
+from asrattn.config import JSONValue, from_plain, to_plain
+from asrattn.decoding import DecodingConfig
 from asrattn.errors import AsrattnError, CheckpointError
 from asrattn.model import ModelConfig
 from asrattn.model.speech_model import SpeechModel
 from asrattn.model_file import RETRAIN
-from asrattn.search import SearchConfig
 from asrattn.text import Tokenizer
 
 
-class Saved(NamedTuple):
+class Checkpoint(NamedTuple):
     """A model file in memory; the model is in evaluation mode. The card is what is known of it: dev_wer, seed, …"""
 
     model: SpeechModel
     tokenizer: Tokenizer
-    card: dict[str, Plain]
-    search: SearchConfig
+    card: dict[str, JSONValue]
+    decoding: DecodingConfig
 
 
 def save(
     path: Path,
     model: SpeechModel,
     tokenizer: Tokenizer,
-    card: Mapping[str, Plain],
-    search: SearchConfig | None = None,
+    card: Mapping[str, JSONValue],
+    decoding: DecodingConfig | None = None,
 ) -> None:
     """Write a model file whole or not at all. Raises CheckpointError where the disk refuses."""
     about = {
         "model": to_plain(model.config),
         "tokenizer": tokenizer.to_plain(),
         "card": dict(card),
-        "search": to_plain(search or SearchConfig()),
+        "search": to_plain(decoding or DecodingConfig()),
     }
     weights.save(Path(path), model, about)
 
 
-def load(path: Path, device: torch.device | str = "cpu") -> Saved:
+def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     """The model of a file, on the device, in evaluation mode. Runs nothing from the file.
 
     Raises CheckpointError naming the file and what is wrong with it: missing, truncated, of another kind or format
@@ -55,12 +55,12 @@ def load(path: Path, device: torch.device | str = "cpu") -> Saved:
     """
     path = Path(path)
     saved = _assemble(path, model_file.read_speech_model(path))
-    weights.fill(path, saved.model, weights.read(path))
+    weights.load_into_module(path, saved.model, weights.load(path))
     saved.model.eval().to(device)
     return saved
 
 
-def average(paths: Sequence[Path]) -> Saved:
+def average(paths: Sequence[Path]) -> Checkpoint:
     """The mean of the weights of several model files; everything else is the last one's.
 
     Raises CheckpointError where their configurations or tokenizers differ.
@@ -85,7 +85,7 @@ def _mean(values: list[Tensor]) -> Tensor:
     return torch.stack([v.double() for v in values]).mean(0).to(values[-1].dtype)
 
 
-def _completed(model: Any) -> Any:
+def _upgrade(model: Any) -> Any:
     """Files from before recurrent encoders had norms do not speak of one: theirs have none."""
     encoder = model.get("encoder") if isinstance(model, dict) else None
     if not isinstance(encoder, dict) or encoder.get("kind") not in ("rnn", "gru", "lstm"):
@@ -93,12 +93,12 @@ def _completed(model: Any) -> Any:
     return model | {"encoder": {"norm": "none"} | encoder}
 
 
-def _assemble(path: Path, plain: dict[str, Any]) -> Saved:
+def _assemble(path: Path, plain: dict[str, Any]) -> Checkpoint:
     """Model with untrained weights, tokenizer, card and search of the JSON."""
     try:
-        config = from_plain(ModelConfig, _completed(plain["model"]), "model")
+        config = from_plain(ModelConfig, _upgrade(plain["model"]), "model")
         tokenizer = text.from_plain(plain["tokenizer"])
-        search = from_plain(SearchConfig, plain["search"], "search")
+        search = from_plain(DecodingConfig, plain["search"], "search")
         with torch.random.fork_rng(devices=[]):  # loading draws nothing from the caller's random numbers
             model = SpeechModel(config)
     except (
@@ -111,4 +111,4 @@ def _assemble(path: Path, plain: dict[str, Any]) -> Saved:
         raise CheckpointError(
             f"{path}: its tokenizer has {tokenizer.size} tokens, its model {config.vocabulary}; {RETRAIN}"
         )
-    return Saved(model, tokenizer, plain["card"], search)
+    return Checkpoint(model, tokenizer, plain["card"], search)

@@ -12,10 +12,11 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from asrattn import deprecated
 from asrattn.errors import ConfigError
 
 C = TypeVar("C")
-Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
+JSONValue = None | bool | int | float | str | list["JSONValue"] | dict[str, "JSONValue"]
 
 # The narrower type is tried first: 2 is a whole number in `int | float`. What is not named comes before str.
 _BREADTH = {types.NoneType: 0, bool: 1, int: 2, float: 3, str: 5}
@@ -34,7 +35,7 @@ def check(condition: bool, message: str) -> None:
         raise ConfigError(message)
 
 
-def to_plain(value: object) -> Plain:
+def to_plain(value: object) -> JSONValue:
     """A dataclass (or a value inside one) as what JSON can hold. Raises ConfigError for anything else."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
@@ -51,6 +52,11 @@ def from_plain(kind: type[C], plain: object, where: str = "") -> C:
     """The inverse of `to_plain`. Raises ConfigError with the place and, for a wrong name, what was meant."""
     value: C = _read(kind, plain, where)
     return value
+
+
+def upgrade(kind: type, plain: object) -> JSONValue:
+    """Plain values that may have been written under deprecated names, under the present ones. Raises ConfigError."""
+    return to_plain(from_plain(kind, plain))
 
 
 def override(value: C, settings: Sequence[str]) -> C:
@@ -138,6 +144,9 @@ def _read_tuple(hint: Any, plain: Any, where: str) -> tuple[Any, ...]:
 def _read_group(group: type, plain: Any, where: str) -> Any:
     check(isinstance(plain, Mapping), f"{where or group.__name__}: {plain!r} is not a set of settings")
     hints = _hints(group)
+    plain = {deprecated.current_setting(group, name) or name: value for name, value in plain.items()}
+    if plain.get("kind") in deprecated.KINDS:
+        plain["kind"] = deprecated.KINDS[plain["kind"]]
     for name in plain:
         if name not in hints:
             raise ConfigError(_unknown(_below(where, name), name, list(hints)))
@@ -148,7 +157,7 @@ def _read_group(group: type, plain: Any, where: str) -> Any:
     try:
         return group(**given)
     except ConfigError as error:  # a range of the dataclass's own: it does not know its place, we do
-        raise ConfigError(_placed(where, str(error))) from None
+        raise ConfigError(_with_path(where, str(error))) from None
 
 
 # Settings of the command line -> plain values
@@ -169,14 +178,22 @@ def _set(hint: Any, plain: Any, path: list[str], text: str, where: str) -> Any:
     group = _member(groups, plain, where)
     plain = _defaults(group) if plain is None else plain
     hints = _hints(group)
+    if new := deprecated.current_setting(group, name):
+        deprecated.warn(here, _below(where, new))
+        name, here = new, _below(where, new)
     if name not in hints:
         others = [f"{where}.kind={kind}" for kind, other in groups.items() if name in _hints(other)]
-        raise ConfigError(_unknown(here, name, list(hints), _deeper(plain, ".".join(path), where) + others))
+        raise ConfigError(
+            _unknown(here, name, list(hints), _settings_below(plain, ".".join(path), where) + others)
+        )
     return plain | {name: _set(hints[name], plain.get(name), rest, text, here)}
 
 
-def _switch(groups: dict[str, Any], plain: Any, kind: str, where: str) -> dict[str, Plain]:
+def _switch(groups: dict[str, Any], plain: Any, kind: str, where: str) -> dict[str, JSONValue]:
     """The member of a union called `kind`, keeping the fields that it shares with the old one."""
+    if kind in deprecated.KINDS:
+        deprecated.warn(f"{where}.kind={kind}", deprecated.KINDS[kind])
+        kind = deprecated.KINDS[kind]
     new = _member(groups, {"kind": kind}, where)
     hints = _hints(new)
     old = _hints(_member(groups, plain, where)) if plain is not None else {}
@@ -184,7 +201,7 @@ def _switch(groups: dict[str, Any], plain: Any, kind: str, where: str) -> dict[s
     return _defaults(new) | kept | {"kind": kind}
 
 
-def _parse(hint: Any, text: str, where: str) -> Plain:
+def _parse(hint: Any, text: str, where: str) -> JSONValue:
     """Text from the command line as a plain value of the type."""
     options = _options(hint)
     if types.NoneType in options and text.lower() == "none":
@@ -197,14 +214,14 @@ def _parse(hint: Any, text: str, where: str) -> Plain:
     told = [o for o in options if o is not types.NoneType]
     for option in told:
         try:
-            return to_plain(_read(option, _spell(option, text, where), where))
+            return to_plain(_read(option, _coerce(option, text, where), where))
         except ConfigError:
             if len(told) == 1:
                 raise  # its own message is the better one
     raise ConfigError(f"{where}: {text!r} is not {_describe(hint)}")
 
 
-def _spell(option: Any, text: str, where: str) -> Any:
+def _coerce(option: Any, text: str, where: str) -> Any:
     """What the text means if it is to be of the type `option`; the text itself where it cannot be."""
     if option is bool:
         return {"true": True, "false": False}.get(text.lower(), text)
@@ -215,10 +232,10 @@ def _spell(option: Any, text: str, where: str) -> Any:
             return text
     if get_origin(option) is Literal:
         return next((a for a in get_args(option) if str(a) == text), text)
-    return _spell_tuple(get_args(option), text, where) if get_origin(option) is tuple else text
+    return _coerce_tuple(get_args(option), text, where) if get_origin(option) is tuple else text
 
 
-def _spell_tuple(items: tuple[Any, ...], text: str, where: str) -> Any:
+def _coerce_tuple(items: tuple[Any, ...], text: str, where: str) -> Any:
     if text.startswith("["):
         try:
             return json.loads(text)
@@ -250,9 +267,9 @@ def _hints(group: type) -> dict[str, Any]:
     return {f.name: hints[f.name] for f in dataclasses.fields(group) if f.init}
 
 
-def _defaults(group: type) -> dict[str, Plain]:
+def _defaults(group: type) -> dict[str, JSONValue]:
     """The plain defaults of those fields that have one."""
-    found: dict[str, Plain] = {}
+    found: dict[str, JSONValue] = {}
     for field in dataclasses.fields(group):
         if field.init and field.default is not dataclasses.MISSING:
             found[field.name] = to_plain(field.default)
@@ -278,6 +295,8 @@ def _member(groups: dict[str, Any], plain: Any, where: str) -> Any:
     if not (isinstance(plain, Mapping) and "kind" in plain):
         raise ConfigError(f"{_at(where)}needs a kind, one of {', '.join(groups)}")
     kind = plain["kind"]
+    if isinstance(kind, str):
+        kind = deprecated.KINDS.get(kind, kind)
     if not isinstance(kind, str) or kind not in groups:
         raise ConfigError(_unknown(_below(where, "kind"), kind, list(groups)))
     return groups[kind]
@@ -294,7 +313,7 @@ def _at(where: str) -> str:
     return f"{where}: " if where else ""
 
 
-def _placed(where: str, message: str) -> str:
+def _with_path(where: str, message: str) -> str:
     """The message with its place in front; `rate: …` and `frontend.rate: …` both find theirs in model.frontend."""
     above, _, last = where.rpartition(".")
     return _at(where) + message if not message.startswith(f"{last}.") else _below(above, message)
@@ -306,7 +325,7 @@ def _unknown(where: str, name: object, known: Sequence[str], elsewhere: Sequence
     return f"{_at(where)}{name!r} is unknown; {hint}"
 
 
-def _deeper(plain: Any, path: str, where: str) -> list[str]:
+def _settings_below(plain: Any, path: str, where: str) -> list[str]:
     """The settings further below that end with the path: `encoder.dim` may mean `model.encoder.dim`."""
     found = []
     for name, value in plain.items():
@@ -314,7 +333,7 @@ def _deeper(plain: Any, path: str, where: str) -> list[str]:
         if f".{here}".endswith(f".{path}"):
             found.append(here)
         if isinstance(value, Mapping):
-            found += _deeper(value, path, here)
+            found += _settings_below(value, path, here)
     return found
 
 

@@ -4,7 +4,7 @@
 class AsrattnError(Exception):
     """Something the user can mend; its message is one line."""
 
-    status = 1  # of the command that it ends
+    exit_status = 1  # of the command that it ends
 
 
 class ConfigError(AsrattnError):
@@ -35,7 +35,7 @@ class CheckpointError(AsrattnError):
     """A model file cannot be read or written."""
 
 
-class LostError(AsrattnError):
+class PeerFailureError(AsrattnError):
     """Another process of the run is gone, or does not answer."""
 
 

@@ -9,7 +9,7 @@ from asrattn.errors import ConfigError
 
 
 @contextmanager
-def drafted(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Where to write what takes the place of `path` at the end of the block; gone where the block fails. The folder is
     made. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ def drafted(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """UTF-8. Raises OSError."""
-    with drafted(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text(text, encoding="utf-8")
 
 

@@ -12,7 +12,7 @@ def mask(lens: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=lens.device) < lens[:, None]
 
 
-def strided(lens: Tensor, kernel: int, stride: int, padding: int = 0) -> Tensor:
+def conv_output_lens(lens: Tensor, kernel: int, stride: int, padding: int = 0) -> Tensor:
     """Output lengths of a convolution or of framing: how many whole windows fit, never below zero."""
     return ((lens + 2 * padding - kernel).div(stride, rounding_mode="floor") + 1).clamp(min=0)
 

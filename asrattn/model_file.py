@@ -72,7 +72,7 @@ def read_language_model(path: Path) -> dict[str, Any]:
     return plain
 
 
-def is_one(path: Path) -> bool:
+def is_model_file(path: Path) -> bool:
     """Whether a file begins as those here do: the length of a header, and its first brace."""
     try:
         with path.open("rb") as file:

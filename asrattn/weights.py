@@ -10,12 +10,12 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from asrattn import files
-from asrattn.config import Plain
+from asrattn.config import JSONValue
 from asrattn.errors import CheckpointError
 from asrattn.model_file import ENTRY, RETRAIN, VERSION
 
 
-def save(path: Path, module: nn.Module, about: Mapping[str, Plain]) -> None:
+def save(path: Path, module: nn.Module, about: Mapping[str, JSONValue]) -> None:
     """Write a file whole or not at all. Raises CheckpointError where the disk refuses."""
     # Cloned, since safetensors refuses tied weights and views; both are whole again after loading.
     weights = {name: w.detach().cpu().contiguous().clone() for name, w in module.state_dict().items()}
@@ -23,7 +23,7 @@ def save(path: Path, module: nn.Module, about: Mapping[str, Plain]) -> None:
     _write(path, safetensors.torch.save(weights, {ENTRY: entry}))
 
 
-def read(path: Path) -> dict[str, Tensor]:
+def load(path: Path) -> dict[str, Tensor]:
     """The weights of a file, by name. Runs nothing from it. Raises CheckpointError for what cannot be read."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
@@ -33,7 +33,7 @@ def read(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: is truncated or damaged ({reason}); {RETRAIN}") from None
 
 
-def fill(path: Path, module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+def load_into_module(path: Path, module: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Give a module the weights of a file. Raises CheckpointError naming the first one which they do not share."""
     expected = module.state_dict()
     for name in [*expected, *weights]:
@@ -54,7 +54,7 @@ def fill(path: Path, module: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 def _write(path: Path, content: bytes) -> None:
     try:
-        with files.drafted(path) as draft, draft.open("wb") as out:
+        with files.atomic_write(path) as draft, draft.open("wb") as out:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())

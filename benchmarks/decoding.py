@@ -12,10 +12,10 @@ from typing import get_args
 
 import torch
 
-from asrattn import manifest
-from asrattn.recognizer import Precision, Recognizer
-from asrattn.scoring import score, summarize
-from asrattn.transcript import Transcript
+from asrattn.data import manifest
+from asrattn.inference.recognizer import InferencePrecision, Recognizer
+from asrattn.inference.transcript import Transcript
+from asrattn.metrics import score_utterance, summarize
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--batch", type=float, default=60.0, help="seconds of audio decoded at once; 1 is one by one"
     )
-    parser.add_argument("--precision", choices=get_args(Precision), default="fp32")
+    parser.add_argument("--precision", choices=get_args(InferencePrecision), default="fp32")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     recognizer = Recognizer.load(args.model, "cpu", args.precision)
@@ -37,11 +37,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         utterances[:8], batch_seconds=args.batch
     )  # builds kernels, reads files into the page cache
     for beam in args.beams:
-        for ctc in (0.0, recognizer.search.ctc):
-            search = replace(recognizer.search, beam=beam, ctc=ctc)
+        for ctc in (0.0, recognizer.decoding.ctc):
+            search = replace(recognizer.decoding, beam_size=beam, ctc=ctc)
             found = recognizer.evaluate(utterances, search, args.batch)
             texts = [o.text if isinstance(o, Transcript) else "" for o in found.outcomes]
-            rows = [score(u.id, u.text, text) for u, text in zip(utterances, texts, strict=True)]
+            rows = [score_utterance(u.id, u.text, text) for u, text in zip(utterances, texts, strict=True)]
             cpu, wall = found.cpu_seconds / found.audio_seconds, found.wall_seconds / found.audio_seconds
             wer = summarize("", rows).wer
             print(

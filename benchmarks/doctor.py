@@ -15,17 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-from asrattn import audio, manifest
+from asrattn import audio
 from asrattn.config import override
-from asrattn.manifest import Utterance
-from asrattn.recognizer import Recognizer
-from asrattn.segments import waves
+from asrattn.data import manifest
+from asrattn.data.manifest import Utterance
+from asrattn.inference.recognizer import Recognizer
+from asrattn.inference.segmentation import read_waves
 from asrattn.training.fit import fit
 from asrattn.training.recipe import Recipe
 
 RUNS = ("good", "hot", "shuffled", "long")
 RATE = 16_000  # of the long recordings, in Hz
-EACH = 4  # utterances in one of them
+UTTERANCES_PER_RECORDING = 4  # utterances in one of them
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -41,13 +42,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     seen = [f"train.epochs={args.epochs}", "train.validate_every=1", "train.samples=0"]
     recipe = override(Recipe.load(args.recipe), [*args.settings, *seen])
-    told = Told()
+    told = WarningCollector()
     logging.getLogger("asrattn").addHandler(told)
     for name in (args.only,) if args.only else RUNS:
-        tell(name, *spoilt(name, recipe, args.data, args.out), args.out / name, told)
+        report_run(name, *make_run(name, recipe, args.data, args.out), args.out / name, told)
 
 
-def spoilt(name: str, recipe: Recipe, data: Path, out: Path) -> tuple[Recipe, Path]:
+def make_run(name: str, recipe: Recipe, data: Path, out: Path) -> tuple[Recipe, Path]:
     """The recipe and the corpus of a run."""
     train = recipe.train
     match name:
@@ -55,36 +56,36 @@ def spoilt(name: str, recipe: Recipe, data: Path, out: Path) -> tuple[Recipe, Pa
             rate = 10 * train.optimizer.learning_rate
             return override(recipe, [f"train.optimizer.learning_rate={rate}"]), data
         case "shuffled":
-            return recipe, shuffled(data, out / "corpus-shuffled")
+            return recipe, shuffle_transcripts(data, out / "corpus-shuffled")
         case "long":
             alone = override(recipe, ["loss.ctc=0", f"train.epochs={3 * train.epochs}"])
-            return alone, long(data, out / "corpus-long")
+            return alone, join_utterances(data, out / "corpus-long")
     return recipe, data
 
 
-class Told(logging.Handler):
+class WarningCollector(logging.Handler):
     """Keeps the warnings of a run."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.texts: list[str] = []
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.texts.append(record.getMessage())
+        self.messages.append(record.getMessage())
 
 
-def tell(name: str, recipe: Recipe, data: Path, out: Path, told: Told) -> None:
-    told.texts.clear()
+def report_run(name: str, recipe: Recipe, data: Path, out: Path, collector: WarningCollector) -> None:
+    collector.messages.clear()
     model = fit(recipe, data, out, seed=0)
     wer = Recognizer.load(model).card["dev_wer"]
     assert isinstance(wer, float)
-    warned = [text for text in told.texts if text.startswith("attention has not begun")]
+    warned = [text for text in collector.messages if text.startswith("attention has not begun")]
     print(f"{name}: best dev WER {wer:.1f} %, warned {len(warned)} times", flush=True)
     if warned:
         print(f"    first: {warned[0]}", flush=True)
 
 
-def shuffled(data: Path, to: Path) -> Path:
+def shuffle_transcripts(data: Path, to: Path) -> Path:
     """The texts of train on other recordings, dev as it is."""
     utterances = manifest.read(data / "train.jsonl")
     texts = [u.text for u in utterances]
@@ -96,7 +97,7 @@ def shuffled(data: Path, to: Path) -> Path:
     return to
 
 
-def long(data: Path, to: Path) -> Path:
+def join_utterances(data: Path, to: Path) -> Path:
     """Recordings of EACH utterances of one speaker, one after the other; what is left over is left out."""
     for split in ("train", "dev"):
         utterances = sorted(manifest.read(data / f"{split}.jsonl"), key=lambda u: (u.speaker, u.id))
@@ -108,9 +109,9 @@ def long(data: Path, to: Path) -> Path:
 def _joined(utterances: Sequence[Utterance], to: Path) -> Iterator[Utterance]:
     for speaker, own in itertools.groupby(utterances, lambda u: u.speaker):
         items = list(own)
-        for at in range(0, len(items) - EACH + 1, EACH):
-            some = items[at : at + EACH]
-            wave = np.concatenate([piece for u in some for piece in waves(u, RATE)])
+        for at in range(0, len(items) - UTTERANCES_PER_RECORDING + 1, UTTERANCES_PER_RECORDING):
+            some = items[at : at + UTTERANCES_PER_RECORDING]
+            wave = np.concatenate([piece for u in some for piece in read_waves(u, RATE)])
             path = to / f"{some[0].id}.wav"
             audio.write(path, wave, RATE)
             text = " ".join(u.text for u in some)

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 
-from asrattn.frontend import FrontendConfig
-from asrattn.frontend.extraction import Frontend
+from asrattn.features import FeatureConfig
+from asrattn.features.extraction import FeatureExtractor
 from benchmarks.clock import clock
 
 RATE = 16000
@@ -29,9 +29,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu", help="CPU time on cpu, wall time elsewhere")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    extractors = {"asrattn": ours(args.device), "torchaudio": theirs(args.device)}
+    extractors = {"asrattn": asrattn_extractor(args.device), "torchaudio": torchaudio_extractor(args.device)}
     if args.device == "cpu":
-        extractors["librosa"] = librosas()
+        extractors["librosa"] = librosa_extractor()
     speed = hours_per_second(extractors, args.batch, args.seconds, args.rounds, args.device)
     unit = "h/CPU-min" if args.device == "cpu" else "h/min"
     for name, hours in speed.items():
@@ -54,19 +54,19 @@ def hours_per_second(
     return {name: batch * seconds / 3600 / sorted(times[1:])[rounds // 2] for name, times in spent.items()}
 
 
-def ours(device: str = "cpu") -> Extractor:
-    frontend = Frontend(FrontendConfig(rate=RATE)).eval().to(device)
+def asrattn_extractor(device: str = "cpu") -> Extractor:
+    frontend = FeatureExtractor(FeatureConfig(rate=RATE)).eval().to(device)
     return lambda wave: frontend(wave, torch.full((len(wave),), wave.shape[1], device=device))
 
 
-def theirs(device: str = "cpu") -> Extractor:
+def torchaudio_extractor(device: str = "cpu") -> Extractor:
     import torchaudio
 
     extract = torchaudio.transforms.MelSpectrogram(RATE, 512, 400, 160, n_mels=80, center=False).to(device)
     return lambda wave: extract(wave).clamp(min=1e-8).log()
 
 
-def librosas() -> Extractor:
+def librosa_extractor() -> Extractor:
     import librosa
 
     def extract(wave: torch.Tensor) -> object:

@@ -15,12 +15,12 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.peers import ours
-from benchmarks.peers.batches import CHARACTERS, equals
-from benchmarks.peers.side import BEAM, NEVER, Architecture
+from benchmarks.peers.batches import CHARACTERS, equal_length_waves
+from benchmarks.peers.harness import BEAM, EOS_BIAS, Architecture
 
 SECONDS = (2.5, 5.0, 10.0, 20.0, 30.0)  # of an utterance; longer files are cut into such
 BEAMS = (1, 2, 4, 8, 16, 32)
-LENGTH = 10.0  # seconds, for all beams
+BEAM_SWEEP_SECONDS = 10.0  # seconds, for all beams
 
 Curve = dict[float, float]  # CPU-seconds
 
@@ -41,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for letter in args.architectures:
         step = model(letter)
         bar = partial(tqdm, disable=None, desc=letter, leave=False)
-        lengths[letter] = {s: cost(step, s, BEAM, args.repeats) for s in bar(SECONDS)}
-        beams[letter] = {b: cost(step, LENGTH, b, args.repeats) for b in bar(BEAMS)}
+        lengths[letter] = {s: search_seconds(step, s, BEAM, args.repeats) for s in bar(SECONDS)}
+        beams[letter] = {b: search_seconds(step, BEAM_SWEEP_SECONDS, b, args.repeats) for b in bar(BEAMS)}
     over = (lengths, beams)
     for curves, axis in zip(over, ("seconds", "beam"), strict=True):
         for letter, curve in curves.items():
@@ -51,21 +51,21 @@ def main(argv: Sequence[str] | None = None) -> None:
             power = math.log(last / first) / math.log(high / low)
             print(f"{letter} over {axis:8} {told}   power {power:.2f}")
     if args.figure:
-        draw(over, args.figure)
+        plot_curves(over, args.figure)
 
 
 def model(letter: Architecture) -> ours.Step:
     torch.manual_seed(0)
     step = ours.step(letter, "", CHARACTERS).eval()
     with torch.no_grad():
-        step.end().fill_(NEVER)
+        step.end().fill_(EOS_BIAS)
     return step
 
 
 @torch.inference_mode()
-def cost(step: ours.Step, seconds: float, beam: int, repeats: int) -> float:
+def search_seconds(step: ours.Step, seconds: float, beam: int, repeats: int) -> float:
     """CPU-seconds for one utterance."""
-    given = equals(1, seconds)
+    given = equal_length_waves(1, seconds)
     times = []
     for _ in range(repeats + 1):
         started = time.process_time()
@@ -74,7 +74,7 @@ def cost(step: ours.Step, seconds: float, beam: int, repeats: int) -> float:
     return min(times[1:])
 
 
-def draw(over: Sequence[dict[str, Curve]], path: Path) -> None:
+def plot_curves(over: Sequence[dict[str, Curve]], path: Path) -> None:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -84,7 +84,7 @@ def draw(over: Sequence[dict[str, Curve]], path: Path) -> None:
         "R": "BLSTM 3×320, LSTM decoder",
     }
     figure = Figure(figsize=(8, 3.4), layout="constrained")
-    titles = (f"seconds of audio, beam {BEAM}", f"beam, {LENGTH:g} s of audio")
+    titles = (f"seconds of audio, beam {BEAM}", f"beam, {BEAM_SWEEP_SECONDS:g} s of audio")
     for axes, curves, title in zip(figure.subplots(1, 2), over, titles, strict=True):
         for letter, curve in curves.items():
             axes.plot(list(curve), list(curve.values()), marker="o", label=names[letter])

@@ -1,6 +1,6 @@
 """How long after a word a stream tells it: python -m benchmarks.latency MODEL MANIFEST --help.
 
-Words put together with known borders, as in `benchmarks.times`, are fed in small chunks; the clock is the sound's.
+Words put together with known borders, as in `benchmarks.word_timing`, are fed in small chunks; the clock is the sound's.
 """
 
 import argparse
@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from asrattn import manifest
-from asrattn.recognizer import Recognizer
-from benchmarks.times import Joined, join
+from asrattn.data import manifest
+from asrattn.inference.recognizer import Recognizer
+from benchmarks.word_timing import JoinedWords, join_words
 
-CHUNK = 0.02  # seconds
+CHUNK_SECONDS = 0.02  # seconds
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -31,31 +31,33 @@ def main(argv: Sequence[str] | None = None) -> None:
     recognizer = Recognizer.load(args.model, "cpu")
     single = [u for u in manifest.read(args.manifest) if len(u.text.split()) == 1]
     draw = random.Random(0)
-    made = [join(single, args.words, recognizer.rate, draw) for _ in range(args.utterances)]
+    made = [join_words(single, args.words, recognizer.rate, draw) for _ in range(args.utterances)]
     started = time.process_time()
-    found = [follow(recognizer, each) for each in made]
+    found = [measure_latency(recognizer, each) for each in made]
     spent = time.process_time() - started
     stable, ends, kept = ([x for each in part for x in each] for part in zip(*found, strict=True))
     print(
-        f"{len(stable)} words stable after: {told(stable)}; {100 * np.mean(kept):.1f} % of them stay to the end"
+        f"{len(stable)} words stable after: {format_latencies(stable)}; {100 * np.mean(kept):.1f} % of them stay to the end"
     )
-    print(f"{len(ends)} utterances ended after: {told(ends)}")
+    print(f"{len(ends)} utterances ended after: {format_latencies(ends)}")
     print(
         f"{spent / sum(len(each.wave) / recognizer.rate for each in made):.4f} CPU-seconds a second of audio"
     )
 
 
-def told(seconds: Sequence[float]) -> str:
+def format_latencies(seconds: Sequence[float]) -> str:
     return f"median {np.median(seconds):.2f} s, 90 % within {np.percentile(seconds, 90):.2f} s"
 
 
-def follow(recognizer: Recognizer, joined: Joined) -> tuple[list[float], list[float], list[bool]]:
+def measure_latency(
+    recognizer: Recognizer, joined: JoinedWords
+) -> tuple[list[float], list[float], list[bool]]:
     """Seconds from the end of each word until it is stable, and from the last one's until the utterance has ended;
     and of each stable word whether the final text has it in its place.
 
     A second of quiet is put behind. Only what is told before the utterance ends counts as stable.
     """
-    rate, size = recognizer.rate, round(CHUNK * recognizer.rate)
+    rate, size = recognizer.rate, round(CHUNK_SECONDS * recognizer.rate)
     quiet = 1e-3 * np.random.default_rng(0).standard_normal(rate)
     wave = np.concatenate([joined.wave, quiet]).astype(np.float32)
     stream, stable, ends, kept = recognizer.stream(), [], [], []

@@ -34,18 +34,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.arpa"
-        timed("count, estimate and write", lambda: arpa.write(path, trained(args)))
+        run_timed("count, estimate and write", lambda: arpa.write(path, train_ngram(args)))
         print(f"{path.stat().st_size / 1e6:.0f} MB")
-        model = timed("read", lambda: arpa.read(path))
+        model = run_timed("read", lambda: arpa.read(path))
         args.words, args.seed = args.words // 10, args.seed + 1
-        found = timed("perplexity of a tenth of the text", lambda: lm.perplexity(model, sentences(args)))
+        found = run_timed("perplexity of a tenth of the text", lambda: lm.perplexity(model, sentences(args)))
         print(found.line("word"))
 
 
-def trained(args: argparse.Namespace) -> lm.NGram:
+def train_ngram(args: argparse.Namespace) -> lm.NGram:
     """The model of the whole text."""
-    counts = timed("count, text included", lambda: lm.count(sentences(args), args.order))
-    model = timed("estimate", lambda: lm.estimate(counts, args.smoothing, args.prune))
+    counts = run_timed("count, text included", lambda: lm.count_ngrams(sentences(args), args.order))
+    model = run_timed("estimate", lambda: lm.estimate(counts, args.smoothing, args.prune))
     print(f"n-grams: {np.diff(counts.starts[1:]).tolist()} counted, {model.sizes} kept")
     return model
 
@@ -68,7 +68,7 @@ def sentences(args: argparse.Namespace, size: int = 20) -> Iterator[list[str]]:
             yield [names[i] for i in row]
 
 
-def timed(name: str, work: Callable[[], T]) -> T:
+def run_timed(name: str, work: Callable[[], T]) -> T:
     """Run it, and print CPU-seconds and the process's peak memory so far."""
     start = time.process_time()
     result = work()

@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from asrattn.training.clock import Clock
 from asrattn.training.fit import fit
 from asrattn.training.recipe import Recipe
+from asrattn.training.time_profile import TimeProfiler
 
-KINDS = {  # the first whose word is in the name of an operation
+OPERATION_KINDS = {  # the first whose word is in the name of an operation
     "recurrent kernels": ("rnn_layer", "mkldnn_rnn", "lstm"),
     "convolutions": ("convolution", "conv2d"),
     "CTC": ("ctc",),
@@ -33,7 +33,7 @@ KINDS = {  # the first whose word is in the name of an operation
 OTHER = "element by element, and the rest"
 
 
-class Profiler(Clock):
+class Profiler(TimeProfiler):
     """A Clock that looks into some steps of the second epoch, which it does not count: looking takes long."""
 
     def __init__(self, steps: range) -> None:
@@ -55,14 +55,14 @@ class Profiler(Clock):
             return
         self._profile.stop()
         for event in self._profile.events():  # type: ignore[no-untyped-call]
-            self.operations[kind(event.name)] += event.self_cpu_time_total / 1e6
+            self.operations[operation_kind(event.name)] += event.self_cpu_time_total / 1e6
         self._profile = None
-        self.go_on()
+        self.restart()
 
 
-def kind(name: str) -> str:
+def operation_kind(name: str) -> str:
     """Of an operation."""
-    return next((k for k, words in KINDS.items() if any(w in name.lower() for w in words)), OTHER)
+    return next((k for k, words in OPERATION_KINDS.items() if any(w in name.lower() for w in words)), OTHER)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -83,12 +83,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         fit(recipe, args.data, Path(folder) / "run", callbacks=(clock,))
     whole = sum(clock.seconds.values())
     print(f"{recipe.name}, {args.threads} threads, {args.epochs} epochs, one validation: {whole:.0f} s")
-    show(clock.seconds)
+    print_seconds(clock.seconds)
     print(f"\ninside {args.steps} steps:")
-    show(clock.operations)
+    print_seconds(clock.operations)
 
 
-def show(seconds: dict[str, float]) -> None:
+def print_seconds(seconds: dict[str, float]) -> None:
     whole = sum(seconds.values())
     for name, each in sorted(seconds.items(), key=lambda pair: -pair[1]):
         print(f"  {name:34} {each:8.2f} s   {100 * each / whole:5.1f} %")

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 import soundfile
 
-from asrattn.training.batches import epoch_batches, portions
+from asrattn.training.data.sampler import epoch_batches, micro_batches_of_rank
 
-HIDDEN = (
+OVERLAP_FRACTION = (
     0.6  # share of a step in which gradients can travel beside the work: all of the backward pass but its end
 )
 RATE = 16000
@@ -42,13 +42,13 @@ class Scaling:
     balance: float  # mean over processes of the work, as a share of the slowest one's
     padding: float
     step: float  # seconds
-    exchange: float  # seconds of the step in which only gradients move
+    all_reduce: float  # seconds of the step in which only gradients move
     audio: float  # seconds of audio a second, all GPUs together
 
     @property
     def efficiency(self) -> float:
         """Against as many GPUs as would never wait."""
-        return self.balance * (1 - self.padding) * (1 - self.exchange / self.step)
+        return self.balance * (1 - self.padding) * (1 - self.all_reduce / self.step)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -65,8 +65,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--hours", type=float, default=960)
     args = parser.parse_args(argv)
     machine = Machine(args.flops, args.bandwidth)
-    lengths = read_books(args.hours)
-    decoded = decoding()
+    lengths = book_lengths(args.hours)
+    decoded = flac_decode_speed()
     print(
         f"flac: {decoded:.0f} s of audio decoded a second by one core, {flac_bytes() / 1e3:.0f} kB a second of audio"
     )
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = simulate(lengths, gpus, args.seconds, args.parameters, args.flop, machine)
         print(
             f"{gpus:4} GPUs   step {1000 * found.step:4.0f} ms   balance {100 * found.balance:5.1f} %   "
-            f"padding {100 * found.padding:3.1f} %   exchange alone {1000 * found.exchange:5.1f} ms   "
+            f"padding {100 * found.padding:3.1f} %   exchange alone {1000 * found.all_reduce:5.1f} ms   "
             f"efficiency {100 * found.efficiency:5.1f} %   {found.audio:9.0f} audio-s/s   "
             f"input {found.audio * flac_bytes() / 1e6:6.0f} MB/s, {found.audio / gpus / decoded:3.1f} cores a GPU"
         )
@@ -87,27 +87,27 @@ def simulate(
     steps = epoch_batches(lengths, seconds * gpus, seed=0, epoch=0)
     slowest = work = audio = padded = 0.0
     for step in steps:
-        parts = [portions(step, lengths, seconds, gpus, rank) for rank in range(gpus)]
+        parts = [micro_batches_of_rank(step, lengths, seconds, gpus, rank) for rank in range(gpus)]
         costs = [sum(len(p) * max((lengths[i] for i in p), default=0.0) for p in part) for part in parts]
         slowest += max(costs) * flop / machine.flops
         work += sum(costs) / gpus * flop / machine.flops
         padded += sum(costs)
         audio += sum(lengths[i] for i in step)
-    travel = exchange(parameters, gpus, machine)
-    alone = max(0.0, travel - HIDDEN * slowest / len(steps))
+    travel = all_reduce_seconds(parameters, gpus, machine)
+    alone = max(0.0, travel - OVERLAP_FRACTION * slowest / len(steps))
     step_time = slowest / len(steps) + alone
     return Scaling(
         gpus, work / slowest, 1 - audio / padded, step_time, alone, audio / (step_time * len(steps))
     )
 
 
-def exchange(parameters: float, gpus: int, machine: Machine) -> float:
+def all_reduce_seconds(parameters: float, gpus: int, machine: Machine) -> float:
     """Seconds of an all-reduce of float32 gradients at full bandwidth (double binary trees, Sanders et al. 2009)."""
     hops = 2 * math.ceil(math.log2(gpus))
     return 2 * (gpus - 1) / gpus * 4 * parameters / machine.bandwidth + hops * machine.latency
 
 
-def read_books(hours: float) -> list[float]:
+def book_lengths(hours: float) -> list[float]:
     """Lengths like LibriSpeech's: four of five cut at 11 to 17 s, the others shorter."""
     draw = random.Random(0)
     lengths: list[float] = []
@@ -119,7 +119,7 @@ def read_books(hours: float) -> list[float]:
     return lengths
 
 
-def speech() -> np.ndarray:
+def make_speech() -> np.ndarray:
     """(S,) 20 s of noise with speech's spectrum, roughly, and its pauses."""
     draw = np.random.default_rng(0)
     noise = np.cumsum(draw.normal(0, 1, 20 * RATE))
@@ -131,7 +131,7 @@ def speech() -> np.ndarray:
 
 def flac() -> bytes:
     out = io.BytesIO()
-    soundfile.write(out, speech(), RATE, format="FLAC", subtype="PCM_16")
+    soundfile.write(out, make_speech(), RATE, format="FLAC", subtype="PCM_16")
     return out.getvalue()
 
 
@@ -140,7 +140,7 @@ def flac_bytes() -> float:
     return len(flac()) / 20
 
 
-def decoding() -> float:
+def flac_decode_speed() -> float:
     """Seconds of audio that one core decodes a second."""
     content = flac()
     start, rounds = time.process_time(), 40

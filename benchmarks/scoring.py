@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from asrattn.scoring import ErrorCounts, Row, count_words, score, summarize
-from asrattn.scoring.compare import ALPHA, System, against
-from asrattn.scoring.interval import rate_interval
+from asrattn.metrics import ErrorCounts, ScoredUtterance, count_word_errors, score_utterance, summarize
+from asrattn.metrics.bootstrap import rate_interval
+from asrattn.metrics.significance import SIGNIFICANCE_LEVEL, System, compare_to_baseline
 
 Table = NDArray[np.int64]
 
 
-class Corpus(NamedTuple):
+class CorpusModel(NamedTuple):
     """A kind of corpus: `speakers` of `each` utterances of about six words, at a true error rate."""
 
     speakers: int
@@ -45,33 +45,33 @@ class Corpus(NamedTuple):
 
 
 SPEAKERS = [
-    Corpus(8, 16, 0.1, 0.4, 0.0),
-    Corpus(10, 13, 0.1, 0.4, 0.0),
-    Corpus(10, 13, 0.06, 0.6, 0.5),
-    Corpus(10, 13, 0.1, 0.8, 0.5),
-    Corpus(20, 20, 0.1, 0.4, 0.5),
-    Corpus(30, 5, 0.1, 0.6, 0.0),
-    Corpus(30, 20, 0.05, 0.6, 0.5),
-    Corpus(30, 20, 0.05, 0.9, 0.5),
-    Corpus(100, 20, 0.05, 0.6, 0.5),
+    CorpusModel(8, 16, 0.1, 0.4, 0.0),
+    CorpusModel(10, 13, 0.1, 0.4, 0.0),
+    CorpusModel(10, 13, 0.06, 0.6, 0.5),
+    CorpusModel(10, 13, 0.1, 0.8, 0.5),
+    CorpusModel(20, 20, 0.1, 0.4, 0.5),
+    CorpusModel(30, 5, 0.1, 0.6, 0.0),
+    CorpusModel(30, 20, 0.05, 0.6, 0.5),
+    CorpusModel(30, 20, 0.05, 0.9, 0.5),
+    CorpusModel(100, 20, 0.05, 0.6, 0.5),
 ]
 UTTERANCES = [
-    Corpus(1, 30, 0.1, 0.0, 0.5),
-    Corpus(1, 100, 0.1, 0.0, 0.5),
-    Corpus(1, 130, 0.06, 0.0, 1.0),
-    Corpus(1, 130, 0.01, 0.0, 0.5),
-    Corpus(1, 500, 0.02, 0.0, 1.0),
-    Corpus(1, 3000, 0.05, 0.0, 1.0),
+    CorpusModel(1, 30, 0.1, 0.0, 0.5),
+    CorpusModel(1, 100, 0.1, 0.0, 0.5),
+    CorpusModel(1, 130, 0.06, 0.0, 1.0),
+    CorpusModel(1, 130, 0.01, 0.0, 0.5),
+    CorpusModel(1, 500, 0.02, 0.0, 1.0),
+    CorpusModel(1, 3000, 0.05, 0.0, 1.0),
 ]
-EQUAL = [  # with the standard deviation by which a speaker suits one system more than the other
-    (Corpus(10, 13, 0.08, 0.4, 0.0), 0.0),
-    (Corpus(10, 13, 0.08, 0.4, 0.5), 0.3),
-    (Corpus(10, 13, 0.02, 0.4, 0.0), 0.0),
-    (Corpus(30, 20, 0.08, 0.4, 0.5), 0.2),
-    (Corpus(1, 130, 0.08, 0.0, 0.5), 0.0),
-    (Corpus(1, 500, 0.05, 0.0, 1.0), 0.0),
+EQUAL_SYSTEMS = [  # with the standard deviation by which a speaker suits one system more than the other
+    (CorpusModel(10, 13, 0.08, 0.4, 0.0), 0.0),
+    (CorpusModel(10, 13, 0.08, 0.4, 0.5), 0.3),
+    (CorpusModel(10, 13, 0.02, 0.4, 0.0), 0.0),
+    (CorpusModel(30, 20, 0.08, 0.4, 0.5), 0.2),
+    (CorpusModel(1, 130, 0.08, 0.0, 0.5), 0.0),
+    (CorpusModel(1, 500, 0.05, 0.0, 1.0), 0.0),
 ]
-SHARED = 0.6  # of the words are heard by luck that both systems share
+SHARED_LUCK_FRACTION = 0.6  # of the words are heard by luck that both systems share
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -90,13 +90,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(coverage(corpus, args.systems, args.seed), flush=True)
     elif args.what == "equal":
         print("speakers  each  true rate  spread  clump  quirk   called different   paired  MAPSSWE")
-        for corpus, quirk in EQUAL:
+        for corpus, quirk in EQUAL_SYSTEMS:
             print(equal(corpus, quirk, args.systems, args.seed), flush=True)
     else:
         print(speed(args.utterances, args.seed))
 
 
-def coverage(corpus: Corpus, systems: int, seed: int) -> str:
+def coverage(corpus: CorpusModel, systems: int, seed: int) -> str:
     """How often the interval holds the true rate, lies below it, lies above it."""
     rng = np.random.default_rng(seed)
     names = [f"s{i}" for i in range(corpus.speakers) for _ in range(corpus.each)]
@@ -113,13 +113,17 @@ def coverage(corpus: Corpus, systems: int, seed: int) -> str:
     )
 
 
-def equal(corpus: Corpus, quirk: float, systems: int, seed: int) -> str:
+def equal(corpus: CorpusModel, quirk: float, systems: int, seed: int) -> str:
     """How often two systems of the same true rate are called different, by both tests and by each."""
     rng = np.random.default_rng(seed)
     called = np.zeros(3, int)
     for number in tqdm(range(systems), disable=None, leave=False):
-        (verdict,) = against(*_twins(corpus, quirk, rng), seed=number)
-        called += verdict.different, verdict.p_paired < ALPHA, verdict.p_segments < ALPHA
+        (verdict,) = compare_to_baseline(*_equal_systems(corpus, quirk, rng), seed=number)
+        called += (
+            verdict.significant,
+            verdict.p_randomisation < SIGNIFICANCE_LEVEL,
+            verdict.p_mapsswe < SIGNIFICANCE_LEVEL,
+        )
     rates = [100 * int(n) / systems for n in called]
     return (
         f"{corpus.speakers:8} {corpus.each:5} {100 * corpus.rate:8.0f} %  {corpus.spread:6.1f} {corpus.clump:6.1f}"
@@ -127,15 +131,17 @@ def equal(corpus: Corpus, quirk: float, systems: int, seed: int) -> str:
     )
 
 
-def _twins(corpus: Corpus, quirk: float, rng: np.random.Generator) -> tuple[System, list[System]]:
+def _equal_systems(
+    corpus: CorpusModel, quirk: float, rng: np.random.Generator
+) -> tuple[System, list[System]]:
     """Two systems of equal truth: texts in which a wrong word is one that nobody said."""
     hard = corpus.probabilities(rng)
     tastes = [np.exp(rng.normal(-(quirk**2) / 2, quirk, (corpus.speakers, 1))) for _ in "ab"]
-    runs: list[list[Row]] = [[], []]
+    runs: list[list[ScoredUtterance]] = [[], []]
     for place in np.ndindex(hard.shape):
         words = 1 + int(rng.poisson(5))
         common, own = rng.random(words), rng.random(words)
-        luck = common, np.where(rng.random(words) < SHARED, common, own)
+        luck = common, np.where(rng.random(words) < SHARED_LUCK_FRACTION, common, own)
         said = [f"w{i}" for i in range(words)]
         for run, taste, draw in zip(runs, tastes, luck, strict=True):
             wrong = draw < hard[place] * taste[place[0], 0]
@@ -143,7 +149,7 @@ def _twins(corpus: Corpus, quirk: float, rng: np.random.Generator) -> tuple[Syst
             speaker = f"s{place[0]}" if corpus.speakers > 1 else ""
             texts = " ".join(said), " ".join(heard)
             run.append(
-                Row(f"{place}", *texts, count_words(*texts), ErrorCounts(), speaker)
+                ScoredUtterance(f"{place}", *texts, count_word_errors(*texts), ErrorCounts(), speaker)
             )  # characters cost most
     a, b = (System(name, (tuple(run),)) for name, run in zip("ab", runs, strict=True))
     return a, [b]
@@ -159,7 +165,10 @@ def speed(utterances: int, seed: int) -> str:
     heard = [np.where(rng.random(len(t)) < 0.1, rng.choice(vocabulary, len(t)), t) for t in texts]
     pairs = [(" ".join(said), " ".join(got)) for said, got in zip(texts, heard, strict=True)]
     begin, cpu = time.perf_counter(), time.process_time()
-    rows = [score(str(i), said, got) for i, (said, got) in enumerate(tqdm(pairs, disable=None, leave=False))]
+    rows = [
+        score_utterance(str(i), said, got)
+        for i, (said, got) in enumerate(tqdm(pairs, disable=None, leave=False))
+    ]
     aligned = time.process_time() - cpu
     line = summarize("made", rows).line()
     wall, cpu = time.perf_counter() - begin, time.process_time() - cpu

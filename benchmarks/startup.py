@@ -39,9 +39,9 @@ WRONG = {  # run in an empty folder
 STARTS = {
     "a recipe": "asrattn.training.recipe",
     "train": "asrattn.training.fit",
-    "transcribe": "asrattn.recognizer",
-    "evaluate": "asrattn.recognizer, asrattn.scoring.report",
-    "score": "asrattn.scoring",
+    "transcribe": "asrattn.inference.recognizer",
+    "evaluate": "asrattn.inference.recognizer, asrattn.report",
+    "score": "asrattn.metrics",
     "torch alone": "torch",
     "lightning alone": "lightning",
 }

@@ -19,7 +19,7 @@ from torch.amp.grad_scaler import GradScaler
 
 from asrattn.augment.transforms import Augment
 from asrattn.model.speech_model import SpeechModel
-from asrattn.training.batches import cut
+from asrattn.training.data.sampler import bucket_by_duration
 from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
 from benchmarks.clock import finish
@@ -42,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(args.threads)
     recipe = Recipe.load(args.recipe)
     model = SpeechModel(replace(recipe.model, vocabulary=32)).to(args.device)
-    step = Step(recipe, model, args.device)
-    batches = lengths(recipe.data.batch_seconds, args.steps + args.warm)
+    step = TrainingStep(recipe, model, args.device)
+    batches = batch_lengths(recipe.data.batch_seconds, args.steps + args.warm)
     for seconds in batches[: args.warm]:
         step(seconds)
     finish(args.device)
@@ -56,11 +56,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(
         f"{recipe.name:18} {sum(p.numel() for p in model.parameters()) / 1e6:6.2f} M   {recipe.train.precision}   "
         f"{args.threads} threads   {audio / wall:6.0f} audio-s/s   {audio / cpu:6.0f} audio-s/CPU-s   "
-        f"{1000 * wall / args.steps:5.0f} ms/step   peak {peak(args.device):.1f} GB"
+        f"{1000 * wall / args.steps:5.0f} ms/step   peak {peak_memory_gb(args.device):.1f} GB"
     )
 
 
-class Step:
+class TrainingStep:
     """One optimizer step on made sounds of the given lengths, drawn on the device."""
 
     def __init__(
@@ -99,7 +99,7 @@ class Step:
         tokens, token_lens = tokens.to(self.device), token_lens.to(self.device)
         if self.recipe.loss.consistency:
             feats, lens, tokens, token_lens = (torch.cat((x, x)) for x in (feats, lens, tokens, token_lens))
-        feats = self.augment.mask(feats, lens, self.generator)
+        feats = self.augment.mask_features(feats, lens, self.generator)
         precision = PRECISIONS[self.recipe.train.precision]
         with torch.autocast(self.device, dtype=precision, enabled=precision != torch.float32):
             return self.model.loss(feats, lens, tokens, token_lens, self.recipe.loss).total
@@ -110,20 +110,20 @@ class Step:
         lens = torch.tensor([int(s * rate) for s in seconds])
         shape = (len(seconds), int(lens.max()))
         wave = 0.1 * torch.randn(shape, generator=self.noise, device=self.device)
-        wave, lens = self.augment.wave(wave, lens.to(self.device), self.generator)
+        wave, lens = self.augment.augment_wave(wave, lens.to(self.device), self.generator)
         feats, feat_lens = self.model.frontend(wave, lens)
-        return self.augment.warp(feats, feat_lens, self.generator)
+        return self.augment.warp_features(feats, feat_lens, self.generator)
 
 
-def lengths(batch_seconds: float, n: int) -> list[list[float]]:
+def batch_lengths(batch_seconds: float, n: int) -> list[list[float]]:
     """n batches of like lengths: log-normal around 2.5 s, as in AN4; the same for every call."""
     draw = random.Random(0)
     seconds = [min(max(draw.lognormvariate(0.9, 0.5), 0.6), 8.0) for _ in range(40 * n)]
-    batches = [[seconds[i] for i in batch] for batch in cut(seconds, batch_seconds)]
+    batches = [[seconds[i] for i in batch] for batch in bucket_by_duration(seconds, batch_seconds)]
     return draw.sample(batches, n)
 
 
-def peak(device: str) -> float:
+def peak_memory_gb(device: str) -> float:
     """Gigabytes."""
     if device != "cpu":
         return torch.cuda.max_memory_allocated() / 1e9

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from asrattn.errors import AsrattnError
-from asrattn.part import WHOLE, Part
+from asrattn.sharding import UNSHARDED, JobShard
 from data_prep import (
     aishell,
     an4,
@@ -16,15 +16,15 @@ from data_prep import (
     demo,
     folder,
     kaldi,
+    lhotse_shar,
     librispeech,
-    shar,
     shards,
     speechocean762,
     summary,
 )
-from data_prep.build import Options, PartDone
+from data_prep.build import JobShardDone, PrepOptions
 
-Prepare = Callable[[argparse.Namespace, Options], dict[str, Path]]
+Prepare = Callable[[argparse.Namespace, PrepOptions], dict[str, Path]]
 Run = Callable[[argparse.Namespace], Iterable[str]]
 
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for line in run(args):
             print(line)
-    except PartDone as done:
+    except JobShardDone as done:
         print(done)
     except AsrattnError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -50,11 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _prepared(prepare: Prepare) -> Run:
+def _make_run(prepare: Prepare) -> Run:
     def run(args: argparse.Namespace) -> Iterable[str]:
         names = ("lower", "upper", "strip_punctuation", "quick", "jobs", "seed", "part")
-        options = Options(**{name: getattr(args, name) for name in names})
-        return summary.lines(prepare(args, options), args.dest)
+        options = PrepOptions(**{name: getattr(args, name) for name in names})
+        return summary.format_summary(prepare(args, options), args.dest)
 
     return run
 
@@ -106,7 +106,7 @@ def _add(
 ) -> argparse.ArgumentParser:
     """A corpus with the options that all of them have."""
     parser: argparse.ArgumentParser = corpora.add_parser(name, help=description, description=description)
-    parser.set_defaults(run=_prepared(prepare))
+    parser.set_defaults(run=_make_run(prepare))
     if source:
         parser.add_argument("source", metavar="SOURCE", type=Path, help=source)
     parser.add_argument(
@@ -138,7 +138,12 @@ def _add_work(parser: argparse.ArgumentParser, part: str) -> None:
     )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of whatever is drawn (%(default)s)")
     parser.add_argument(
-        "--shard", metavar="I/N", type=Part.parse, default=WHOLE, dest="part", help=f"{part} (default: all)"
+        "--shard",
+        metavar="I/N",
+        type=JobShard.parse,
+        default=UNSHARDED,
+        dest="part",
+        help=f"{part} (default: all)",
     )
 
 
@@ -148,8 +153,10 @@ def _add_shards(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser = corpora.add_parser("shards", help=description, description=description)
     parser.set_defaults(
-        run=lambda args: shards.lines(
-            shards.make(args.source, args.dest, args.hours, args.rate, args.seed, args.jobs, args.part),
+        run=lambda args: shards.format_shard_summary(
+            shards.write_shards(
+                args.source, args.dest, args.hours, args.rate, args.seed, args.jobs, args.part
+            ),
             args.dest,
         )
     )
@@ -242,10 +249,10 @@ def _add_folder(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _add_shares(parser)
 
 
-def _table(args: argparse.Namespace) -> folder.Table | None:
+def _table(args: argparse.Namespace) -> folder.TableColumns | None:
     if args.table is None:
         return None
-    return folder.Table(
+    return folder.TableColumns(
         args.table, args.audio_column, args.text_column, args.speaker_column, args.split_column
     )
 
@@ -281,7 +288,11 @@ def _count(text: str) -> int:
 def _add_shar(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     description = "Lhotse Shar -> manifests of its archives, to be trained on where they lie"
     parser = corpora.add_parser("shar", help=description, description=description)
-    parser.set_defaults(run=lambda args: shards.lines(shar.index(args.source, args.dest), args.dest))
+    parser.set_defaults(
+        run=lambda args: shards.format_shard_summary(
+            lhotse_shar.index_shar(args.source, args.dest), args.dest
+        )
+    )
     parser.add_argument(
         "source", metavar="SOURCE", type=Path, help="the folder with cuts.000000.jsonl.gz in it"
     )

@@ -4,21 +4,21 @@ from pathlib import Path
 
 from asrattn.errors import DataError
 from data_prep import build
-from data_prep.build import AS_PUBLISHED, Options
-from data_prep.entries import SPLITS, Entry, folder, lines
+from data_prep.build import DEFAULT_OPTIONS, PrepOptions
+from data_prep.entries import SPLITS, CorpusEntry, read_lines, require_folder
 
 _LIST = Path("transcript", "aishell_transcript_v0.8.txt")
 
 
-def prepare(source: Path, dest: Path, options: Options = AS_PUBLISHED) -> dict[str, Path]:
+def prepare(source: Path, dest: Path, options: PrepOptions = DEFAULT_OPTIONS) -> dict[str, Path]:
     """Manifests of the published splits; texts without the spaces, which are a segmenter's and not the speaker's.
 
     source   data_aishell/, or the folder above it
     """
     dest = build.open_dest(dest)
-    root = _root(folder(source))
+    root = _root(require_folder(source))
     _check_unpacked(root / "wav")
-    return build.write(dest, build.check(dest, _entries(root), options))
+    return build.write_manifests(dest, build.build_splits(dest, _entries(root), options))
 
 
 def _root(source: Path) -> Path:
@@ -39,7 +39,7 @@ def _check_unpacked(wav: Path) -> None:
         )
 
 
-def _entries(root: Path) -> dict[str, list[Entry]]:
+def _entries(root: Path) -> dict[str, list[CorpusEntry]]:
     texts = _transcripts(root / _LIST)
     sounds = {name: sorted((root / "wav" / name).glob("*/*.wav")) for name in SPLITS}
     if not sounds["train"]:
@@ -49,18 +49,20 @@ def _entries(root: Path) -> dict[str, list[Entry]]:
     for id_, text in texts.items():  # those which no sound has taken
         speaker = id_[6:11]  # BAC009S0002W0122
         fault = f"no wav file of {speaker or id_} is its sound"
-        entries[home.get(speaker, "train")].append(Entry(id_, root / _LIST, text, speaker, fault=fault))
+        entries[home.get(speaker, "train")].append(
+            CorpusEntry(id_, root / _LIST, text, speaker, drop_reason=fault)
+        )
     return entries
 
 
-def _entry(path: Path, texts: dict[str, str]) -> Entry:
+def _entry(path: Path, texts: dict[str, str]) -> CorpusEntry:
     fault = "" if path.stem in texts else f"{_LIST.name} has no line for it"  # 325 of those published
-    return Entry(path.stem, path, texts.pop(path.stem, ""), path.parent.name, fault=fault)
+    return CorpusEntry(path.stem, path, texts.pop(path.stem, ""), path.parent.name, drop_reason=fault)
 
 
 def _transcripts(path: Path) -> dict[str, str]:
     texts: dict[str, str] = {}
-    for number, line in lines(path):
+    for number, line in read_lines(path):
         id_, *words = line.split()
         if id_ in texts:
             raise DataError(f"{path}:{number}: {id_} has a line already; each id may have one")

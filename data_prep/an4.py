@@ -8,24 +8,24 @@ from pathlib import Path, PurePosixPath
 
 from asrattn.errors import DataError
 from data_prep import build, split
-from data_prep.build import AS_PUBLISHED, Options
-from data_prep.entries import Entry, folder, lines
+from data_prep.build import DEFAULT_OPTIONS, PrepOptions
+from data_prep.entries import CorpusEntry, read_lines, require_folder
 
 _LINE = re.compile(r"(?P<text>.*)\((?P<id>[^()]+)\)\s*$")
 _SUFFIXES = (".wav", ".sph")
 
 
 def prepare(
-    source: Path, dest: Path, options: Options = AS_PUBLISHED, dev_speakers: int = 6
+    source: Path, dest: Path, options: PrepOptions = DEFAULT_OPTIONS, dev_speakers: int = 6
 ) -> dict[str, Path]:
     """Manifests of AN4; dev is `dev_speakers` whole speakers held out of the 74 of train, as none is published.
 
     source   the folder with etc/ and wav/, the folder above it, or an4_sphere.tar.gz (unpacked to DEST/an4)
     """
     dest = build.open_dest(dest)
-    root = _root(_unpack(source, dest) if source.is_file() else folder(source))
-    splits = build.check(dest, {name: _entries(root, name) for name in ("train", "test")}, options)
-    return build.write(dest, split.hold_out_speakers(splits, dev_speakers, options.seed))
+    root = _root(_unpack(source, dest) if source.is_file() else require_folder(source))
+    splits = build.build_splits(dest, {name: _entries(root, name) for name in ("train", "test")}, options)
+    return build.write_manifests(dest, split.hold_out_speakers(splits, dev_speakers, options.seed))
 
 
 def _root(source: Path) -> Path:
@@ -35,23 +35,25 @@ def _root(source: Path) -> Path:
     raise DataError(f"{source}: has no etc/ and no an4/etc/; name the folder that AN4 was unpacked to")
 
 
-def _entries(root: Path, name: str) -> list[Entry]:
+def _entries(root: Path, name: str) -> list[CorpusEntry]:
     transcription = root / "etc" / f"an4_{name}.transcription"
     texts = _transcripts(transcription)
     entries = []
-    for _, line in lines(root / "etc" / f"an4_{name}.fileids"):
+    for _, line in read_lines(root / "etc" / f"an4_{name}.fileids"):
         path = PurePosixPath(line.strip())
         sound = _sound(root / "wav" / path)
         fault = "" if path.name in texts else f"{transcription.name} has no line for it"
-        entries.append(Entry(path.name, sound, texts.pop(path.name, ""), path.parent.name, fault=fault))
+        entries.append(
+            CorpusEntry(path.name, sound, texts.pop(path.name, ""), path.parent.name, drop_reason=fault)
+        )
     fault = f"an4_{name}.fileids does not name its sound"
-    return entries + [Entry(id_, transcription, text, fault=fault) for id_, text in texts.items()]
+    return entries + [CorpusEntry(id_, transcription, text, drop_reason=fault) for id_, text in texts.items()]
 
 
 def _transcripts(path: Path) -> dict[str, str]:
     """Id -> text; the marks of sentence start and end, in train but not in test, are left out."""
     texts = {}
-    for number, line in lines(path):
+    for number, line in read_lines(path):
         match = _LINE.match(line)
         if not match:
             raise DataError(f"{path}:{number}: does not end with an id in parentheses: {line.strip()!r}")
@@ -89,6 +91,6 @@ def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path,
         return
     data = content.read()
     target = dest / path
-    with build.writing(dest):
+    with build.wrap_write_errors(dest):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)

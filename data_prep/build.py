@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from asrattn import manifest
 from asrattn.audio import AudioInfo
+from asrattn.data import manifest
+from asrattn.data.manifest import Utterance
 from asrattn.errors import DataError, ManifestError
-from asrattn.manifest import Utterance
-from asrattn.part import WHOLE, Part
-from data_prep import opened
-from data_prep.entries import SPLITS, Entry
+from asrattn.sharding import UNSHARDED, JobShard
+from data_prep import audio_scan
+from data_prep.entries import SPLITS, CorpusEntry
 
 log = logging.getLogger(__name__)
 
-DROPPED = "dropped.tsv"
-OVERSHOOT = (
+DROPPED_FILENAME = "dropped.tsv"
+MAX_OVERSHOOT_SECONDS = (
     0.5  # seconds a segment may end behind its file: rounding in published lists, as Kaldi tolerates it
 )
 
@@ -28,14 +28,14 @@ Splits = dict[str, list[Utterance]]
 
 
 @dataclass(frozen=True)
-class Options:
+class PrepOptions:
     """What can be asked for with any corpus.
 
     lower, upper, strip_punctuation   changes to the transcripts, in this order; none: as published
     quick   read only the headers of sound files: quicker, but truncated and NaN audio may pass
     jobs    files opened at the same time
     seed    of everything drawn: held-out speakers, made speech
-    part    of the files to be opened now, and nothing else; WHOLE prepares the corpus
+    job_shard  of the files to be opened now, and nothing else; WHOLE prepares the corpus
     """
 
     lower: bool = False
@@ -44,17 +44,17 @@ class Options:
     quick: bool = False
     jobs: int = os.cpu_count() or 1
     seed: int = 0
-    part: Part = WHOLE
+    job_shard: JobShard = UNSHARDED
 
 
-AS_PUBLISHED = Options()
+DEFAULT_OPTIONS = PrepOptions()
 
 
-class PartDone(Exception):  # noqa: N818 (no error)
+class JobShardDone(Exception):  # noqa: N818 (no error)
     """A part of the files was opened, which ends this run; a later one prepares the corpus."""
 
 
-class Dropped(NamedTuple):
+class DroppedEntry(NamedTuple):
     """An entry that did not become an utterance."""
 
     split: str
@@ -64,7 +64,7 @@ class Dropped(NamedTuple):
 
 
 @contextmanager
-def writing(dest: Path) -> Iterator[None]:
+def wrap_write_errors(dest: Path) -> Iterator[None]:
     """Turn what the system says about writing below `dest` into one DataError."""
     try:
         yield
@@ -79,51 +79,59 @@ def open_dest(dest: Path) -> Path:
 
     Links must go: a path with .. climbs from where a folder really is.
     """
-    with writing(dest):
+    with wrap_write_errors(dest):
         dest.mkdir(parents=True, exist_ok=True)
         dest = dest.resolve()
         _write_dropped(dest, [])
     return dest
 
 
-def check(dest: Path, listed: Mapping[str, Sequence[Entry]], options: Options) -> Splits:
+def build_splits(
+    dest: Path, entries_by_split: Mapping[str, Sequence[CorpusEntry]], options: PrepOptions
+) -> Splits:
     """Open every sound once, in parallel: utterances in the order of the lists; DEST/dropped.tsv says what is left out.
 
     Raises ManifestError where an id stands twice, in one split or in two, and DataError where nothing can be used;
-    PartDone where only a part of the files is to be opened.
+    JobShardDone where only a part of the files is to be opened.
     """
-    _check_ids(listed)
-    files = dict.fromkeys(e.audio for entries in listed.values() for e in entries if not e.fault)
-    if options.part != WHOLE:
-        with writing(dest):
-            count = opened.some(dest, list(files), options.quick, options.jobs, options.part)
-        raise PartDone(f"{count} of {len(files)} files opened; after all parts, run it again without --shard")
-    sounds = opened.everything(dest, list(files), options.quick, options.jobs)
-    splits: Splits = {name: [] for name in listed}
+    _check_ids(entries_by_split)
+    files = dict.fromkeys(
+        e.audio for entries in entries_by_split.values() for e in entries if not e.drop_reason
+    )
+    if options.job_shard != UNSHARDED:
+        with wrap_write_errors(dest):
+            count = audio_scan.scan_job_shard(
+                dest, list(files), options.quick, options.jobs, options.job_shard
+            )
+        raise JobShardDone(
+            f"{count} of {len(files)} files opened; after all parts, run it again without --shard"
+        )
+    sounds = audio_scan.scan_all(dest, list(files), options.quick, options.jobs)
+    splits: Splits = {name: [] for name in entries_by_split}
     dropped = []
-    for name, entries in listed.items():
+    for name, entries in entries_by_split.items():
         for entry in entries:
             made = _utterance(entry, sounds, options)
             if isinstance(made, Utterance):
                 splits[name].append(made)
             else:
-                dropped.append(Dropped(name, entry.id, entry.audio, made))
-    with writing(dest):
+                dropped.append(DroppedEntry(name, entry.id, entry.audio, made))
+    with wrap_write_errors(dest):
         _write_dropped(dest, dropped)
     if not any(splits.values()):
         why = f"; {len(dropped)} were dropped, the first because: {dropped[0].reason}" if dropped else ""
-        raise DataError(f"no usable utterance{why} (all of them in {dest / DROPPED})")
+        raise DataError(f"no usable utterance{why} (all of them in {dest / DROPPED_FILENAME})")
     return splits
 
 
-def write(dest: Path, splits: Splits) -> dict[str, Path]:
+def write_manifests(dest: Path, splits: Splits) -> dict[str, Path]:
     """DEST/<split>.jsonl for every split that holds something.
 
     A train, dev or test manifest of an earlier preparation that this one does not make is removed: its utterances
     may stand in another split now. Raises DataError where `dest` cannot be written.
     """
     paths = {}
-    with writing(dest):
+    with wrap_write_errors(dest):
         for name in dict.fromkeys((*SPLITS, *splits)):
             if splits.get(name):
                 paths[name] = dest / f"{name}.jsonl"
@@ -135,26 +143,26 @@ def write(dest: Path, splits: Splits) -> dict[str, Path]:
     return paths
 
 
-def clean(text: str, options: Options) -> str:
+def clean_transcript(text: str, options: PrepOptions) -> str:
     """The transcript as published, white space made single, then what the options ask for."""
     if options.lower:
         text = text.lower()
     if options.upper:
         text = text.upper()
     if options.strip_punctuation:
-        text = "".join(_bare(text))
+        text = "".join(_strip_punctuation(text))
     return " ".join(text.split())
 
 
-def _bare(text: str) -> Iterator[str]:
+def _strip_punctuation(text: str) -> Iterator[str]:
     """Punctuation becomes a space, except an apostrophe or a hyphen between two letters (don't, thirty-one)."""
     for before, char, after in zip(" " + text, text, text[1:] + " ", strict=False):
         inside = char in "'’-" and before.isalnum() and after.isalnum()
         yield " " if unicodedata.category(char).startswith("P") and not inside else char
 
 
-def _check_ids(listed: Mapping[str, Sequence[Entry]]) -> None:
-    seen: dict[str, tuple[str, Entry]] = {}
+def _check_ids(listed: Mapping[str, Sequence[CorpusEntry]]) -> None:
+    seen: dict[str, tuple[str, CorpusEntry]] = {}
     for name, entries in listed.items():
         for entry in entries:
             if entry.id in seen:
@@ -166,26 +174,28 @@ def _check_ids(listed: Mapping[str, Sequence[Entry]]) -> None:
             seen[entry.id] = name, entry
 
 
-def _utterance(entry: Entry, sounds: Mapping[Path, AudioInfo | str], options: Options) -> Utterance | str:
+def _utterance(
+    entry: CorpusEntry, sounds: Mapping[Path, AudioInfo | str], options: PrepOptions
+) -> Utterance | str:
     """The utterance, or the reason why there is none."""
-    if entry.fault:
-        return entry.fault
+    if entry.drop_reason:
+        return entry.drop_reason
     sound = sounds[entry.audio]
     if isinstance(sound, str):
         return sound
-    text = clean(entry.text, options)
+    text = clean_transcript(entry.text, options)
     if not text:
         return "its transcript is empty"
     start, end = entry.start or 0.0, sound.seconds if entry.end is None else entry.end
     if not 0 <= start < end:
         return f"its segment from {start} to {end} seconds is empty"
-    if end > sound.seconds + OVERSHOOT or start >= sound.seconds:
+    if end > sound.seconds + MAX_OVERSHOOT_SECONDS or start >= sound.seconds:
         return f"its segment ends at {end} seconds, its file {entry.audio.name} at {sound.seconds:.2f}"
     seconds = round(min(end, sound.seconds) - start, 4)
     return Utterance(entry.id, str(entry.audio), text, seconds, entry.speaker, entry.start)
 
 
-def _write_dropped(dest: Path, dropped: Iterable[Dropped]) -> None:
+def _write_dropped(dest: Path, dropped: Iterable[DroppedEntry]) -> None:
     rows = ["split\tid\taudio\treason\n"]
     rows += ["\t".join(" ".join(str(field).split()) for field in row) + "\n" for row in dropped]
-    (dest / DROPPED).write_text("".join(rows), encoding="utf-8")
+    (dest / DROPPED_FILENAME).write_text("".join(rows), encoding="utf-8")

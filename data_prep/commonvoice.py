@@ -4,25 +4,25 @@ from pathlib import Path
 
 from asrattn.errors import DataError
 from data_prep import build
-from data_prep.build import AS_PUBLISHED, Options
-from data_prep.entries import SPLITS, Entry, columns, folder, table
+from data_prep.build import DEFAULT_OPTIONS, PrepOptions
+from data_prep.entries import SPLITS, CorpusEntry, read_table, require_columns, require_folder
 
 
-def prepare(source: Path, dest: Path, options: Options = AS_PUBLISHED) -> dict[str, Path]:
+def prepare(source: Path, dest: Path, options: PrepOptions = DEFAULT_OPTIONS) -> dict[str, Path]:
     """Manifests of the published splits; `source` is the folder of one language (cv-corpus-.../en)."""
     dest = build.open_dest(dest)
-    source = folder(source)
+    source = require_folder(source)
     clips = source / "clips"
     if not clips.is_dir():
         raise DataError(f"{source}: has no folder clips/; name the folder of one language, where clips/ is")
     listed = {name: _entries(source / f"{name}.tsv", clips) for name in SPLITS}
-    return build.write(dest, build.check(dest, listed, options))
+    return build.write_manifests(dest, build.build_splits(dest, listed, options))
 
 
-def _entries(path: Path, clips: Path) -> list[Entry]:
-    rows = table(path)
-    columns(path, rows, "path", "sentence")
-    entries: list[Entry] = []
+def _entries(path: Path, clips: Path) -> list[CorpusEntry]:
+    rows = read_table(path)
+    require_columns(path, rows, "path", "sentence")
+    entries: list[CorpusEntry] = []
     seen: dict[str, int] = {}
     for number, row in enumerate(rows, 2):
         clip = row["path"]
@@ -33,5 +33,7 @@ def _entries(path: Path, clips: Path) -> list[Entry]:
         else:
             fault = ""
             seen[clip] = number
-        entries.append(Entry(id_, clips / clip, row["sentence"], row.get("client_id", ""), fault=fault))
+        entries.append(
+            CorpusEntry(id_, clips / clip, row["sentence"], row.get("client_id", ""), drop_reason=fault)
+        )
     return entries

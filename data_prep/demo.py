@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from asrattn import audio
 from data_prep import build, espeak
-from data_prep.build import AS_PUBLISHED, Options
-from data_prep.entries import Entry
+from data_prep.build import DEFAULT_OPTIONS, PrepOptions
+from data_prep.entries import CorpusEntry
 
 RATE = 16000
 WORDS = (
@@ -50,7 +50,7 @@ class Voice(NamedTuple):
         return f"{self.variant}-{self.pitch}"
 
 
-class Line(NamedTuple):
+class DemoUtterance(NamedTuple):
     """One utterance before it is spoken."""
 
     id: str
@@ -62,7 +62,7 @@ class Line(NamedTuple):
     seed: int
 
 
-def prepare(dest: Path, options: Options = AS_PUBLISHED) -> dict[str, Path]:
+def prepare(dest: Path, options: PrepOptions = DEFAULT_OPTIONS) -> dict[str, Path]:
     """DEST/wav/<split>/*.wav, 16 kHz, and their manifests; no voice speaks in two splits.
 
     Also DEST/unseen.wav and its text in DEST/unseen.txt, spoken by a voice that is in no split.
@@ -71,24 +71,26 @@ def prepare(dest: Path, options: Options = AS_PUBLISHED) -> dict[str, Path]:
     dest = build.open_dest(dest)
     draw = random.Random(options.seed)
     lines = {
-        split: list(_script(split, voices, UTTERANCES[split], draw)) for split, voices in _cast(draw).items()
+        split: list(_draw_utterances(split, voices, UTTERANCES[split], draw))
+        for split, voices in _assign_voices(draw).items()
     }
     (unseen,) = lines.pop("unseen")
     files = {dest / "unseen.wav": unseen}
-    listed: dict[str, list[Entry]] = {}
+    listed: dict[str, list[CorpusEntry]] = {}
     for split, script in lines.items():
         paths = [dest / "wav" / split / f"{line.id}.wav" for line in script]
         files.update(zip(paths, script, strict=True))
         listed[split] = [
-            Entry(line.id, path, line.text, line.voice.name) for path, line in zip(paths, script, strict=True)
+            CorpusEntry(line.id, path, line.text, line.voice.name)
+            for path, line in zip(paths, script, strict=True)
         ]
-    _speak(files.items(), len(files))
-    with build.writing(dest):
+    _synthesize(files.items(), len(files))
+    with build.wrap_write_errors(dest):
         (dest / "unseen.txt").write_text(unseen.text + "\n", encoding="utf-8")
-    return build.write(dest, build.check(dest, listed, options))
+    return build.write_manifests(dest, build.build_splits(dest, listed, options))
 
 
-def _cast(draw: random.Random) -> dict[str, list[Voice]]:
+def _assign_voices(draw: random.Random) -> dict[str, list[Voice]]:
     """Who speaks where: a variant in one split only; in train it makes two speakers, a low and a high one."""
     cast: dict[str, list[Voice]] = {"train": [], **{split: [] for split in HELD_OUT}}
     for gender, variants in enumerate((WOMEN, MEN)):
@@ -100,12 +102,14 @@ def _cast(draw: random.Random) -> dict[str, list[Voice]]:
     return cast
 
 
-def _script(split: str, voices: list[Voice], count: int, draw: random.Random) -> Iterator[Line]:
+def _draw_utterances(
+    split: str, voices: list[Voice], count: int, draw: random.Random
+) -> Iterator[DemoUtterance]:
     """`count` utterances of one to five words; the voices take turns."""
     for number in range(count):
         voice = voices[number % len(voices)]
         words = draw.choices(WORDS, k=5 if split == "unseen" else draw.randint(1, 5))
-        yield Line(
+        yield DemoUtterance(
             f"{split}-{number:04d}-{voice.name}",
             " ".join(words),
             voice,
@@ -116,12 +120,12 @@ def _script(split: str, voices: list[Voice], count: int, draw: random.Random) ->
         )
 
 
-def _speak(lines: Iterable[tuple[Path, Line]], count: int) -> None:
-    with espeak.opened() as speaker:
+def _synthesize(lines: Iterable[tuple[Path, DemoUtterance]], count: int) -> None:
+    with espeak.open_synthesizer() as speaker:
         for path, line in tqdm(
             lines, "speaking", count, unit=" files", file=sys.stderr, disable=None, leave=False
         ):
-            wave = speaker.say(
+            wave = speaker.synthesize(
                 line.text,
                 "en-us",
                 line.voice.variant,
@@ -130,10 +134,10 @@ def _speak(lines: Iterable[tuple[Path, Line]], count: int) -> None:
                 gap=line.gap,
                 seed=line.seed,
             )
-            audio.write(path, _recorded(soxr.resample(wave, speaker.rate, RATE), line.seed), RATE)
+            audio.write(path, _simulate_recording(soxr.resample(wave, speaker.rate, RATE), line.seed), RATE)
 
 
-def _recorded(wave: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+def _simulate_recording(wave: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     """As if recorded: pauses around it, a drawn level, faint noise. No room is as silent as a row of zeros."""
     rng = np.random.default_rng(seed)
     before, after = rng.integers(RATE // 10, RATE // 4, 2)

@@ -11,7 +11,7 @@ from asrattn.errors import DataError
 SPLITS = ("train", "dev", "test")
 
 
-class Entry(NamedTuple):
+class CorpusEntry(NamedTuple):
     """One line of a corpus: an utterance to be, still unchecked.
 
     start, end   the stretch of the file in seconds; None: from its beginning, to its end
@@ -24,10 +24,10 @@ class Entry(NamedTuple):
     speaker: str = ""
     start: float | None = None
     end: float | None = None
-    fault: str = ""
+    drop_reason: str = ""
 
 
-def folder(path: Path) -> Path:
+def require_folder(path: Path) -> Path:
     """`path`, absolute, if it is a folder. Raises DataError."""
     if not path.exists():
         raise DataError(f"{path}: does not exist; name the folder of the corpus")
@@ -36,14 +36,14 @@ def folder(path: Path) -> Path:
     return path.resolve()
 
 
-def lines(path: Path) -> Iterator[tuple[int, str]]:
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Numbered lines of a text file, without the empty ones. Raises DataError."""
-    for number, line in enumerate(text(path).split("\n"), 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if line.strip():
             yield number, line
 
 
-def text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """A whole UTF-8 text file, with or without byte order mark. Raises DataError."""
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -55,11 +55,11 @@ def text(path: Path) -> str:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def table(path: Path) -> list[dict[str, str]]:
+def read_table(path: Path) -> list[dict[str, str]]:
     """Rows of a .csv (quoted fields) or of any other table (tabs, quotes are plain characters). Raises DataError."""
     comma = path.suffix.lower() == ".csv"
     reader = csv.DictReader(
-        io.StringIO(text(path)),
+        io.StringIO(read_text(path)),
         delimiter="," if comma else "\t",
         quoting=csv.QUOTE_MINIMAL if comma else csv.QUOTE_NONE,
         strict=True,
@@ -77,7 +77,7 @@ def table(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def columns(path: Path, rows: list[dict[str, str]], *names: str) -> None:
+def require_columns(path: Path, rows: list[dict[str, str]], *names: str) -> None:
     """Raise DataError unless the table has all these columns."""
     for name in names:
         if name not in rows[0]:

@@ -21,7 +21,7 @@ _RATE, _VOLUME, _PITCH, _WORD_GAP = 1, 2, 3, 7  # espeak_PARAMETER
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 
-class Speaker:
+class Synthesizer:
     """The opened library. It keeps its state globally: one at a time, in one thread."""
 
     def __init__(self, library: ctypes.CDLL, data: Path) -> None:
@@ -40,7 +40,7 @@ class Speaker:
             raise DataError(f"{data}: eSpeak NG cannot read its data; install espeakng-loader again")
         library.espeak_SetSynthCallback(self._callback)
 
-    def say(
+    def synthesize(
         self, text: str, language: str, variant: str, *, speed: int, pitch: int, gap: int, seed: int
     ) -> NDArray[np.float32]:
         """(S,) at `self.rate`, within ±1; the same arguments give the same samples.
@@ -72,7 +72,7 @@ class Speaker:
 
 
 @contextmanager
-def opened() -> Iterator[Speaker]:
+def open_synthesizer() -> Iterator[Synthesizer]:
     """The library, until the end of the block: the same calls in the same order give the same samples.
 
     Its state (phases, flutter) lives on from one utterance to the next and survives espeak_Terminate, so each block
@@ -94,6 +94,6 @@ def opened() -> Iterator[Speaker]:
         except OSError as error:
             raise DataError(f"eSpeak NG cannot be loaded ({error}); install espeakng-loader again") from None
         try:
-            yield Speaker(library, data)
+            yield Synthesizer(library, data)
         finally:
             library.espeak_Terminate()

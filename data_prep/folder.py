@@ -6,8 +6,8 @@ from pathlib import Path
 from asrattn import audio
 from asrattn.errors import DataError
 from data_prep import build, split
-from data_prep.build import AS_PUBLISHED, Options
-from data_prep.entries import SPLITS, Entry, columns, folder, table, text
+from data_prep.build import DEFAULT_OPTIONS, PrepOptions
+from data_prep.entries import SPLITS, CorpusEntry, read_table, read_text, require_columns, require_folder
 
 _NAMES = {
     "train": "train",
@@ -21,7 +21,7 @@ _NAMES = {
 
 
 @dataclass(frozen=True)
-class Table:
+class TableColumns:
     """Which columns of a table hold what; the paths in it are relative to the folder of recordings."""
 
     path: Path
@@ -34,53 +34,55 @@ class Table:
 def prepare(
     source: Path,
     dest: Path,
-    options: Options = AS_PUBLISHED,
-    listed: Table | None = None,
+    options: PrepOptions = DEFAULT_OPTIONS,
+    table_columns: TableColumns | None = None,
     dev_share: float = 0.1,
     test_share: float = 0.1,
 ) -> dict[str, Path]:
     """Manifests of a folder of recordings, split by speakers where they are known and by utterances elsewhere.
 
-    listed       None: every sound file below `source` has its text in a .txt beside it; the speaker is the name of
+    table_columns  None: every sound file below `source` has its text in a .txt beside it; the speaker is the name of
                  the folder it lies in, and folders train, dev, test directly in `source` are taken as the splits
     dev_share, test_share   share of the utterances held out where no such split is given
     """
     dest = build.open_dest(dest)
-    source = folder(source)
-    entries = _listed(source, listed) if listed else _walked(source)
-    splits = build.check(dest, entries, options)
+    source = require_folder(source)
+    entries = _read_table_entries(source, table_columns) if table_columns else _scan_folder(source)
+    splits = build.build_splits(dest, entries, options)
     shares = {"dev": dev_share, "test": test_share}
-    return build.write(dest, split.hold_out_shares(splits, shares, options.seed))
+    return build.write_manifests(dest, split.hold_out_shares(splits, shares, options.seed))
 
 
-def _walked(source: Path) -> dict[str, list[Entry]]:
+def _scan_folder(source: Path) -> dict[str, list[CorpusEntry]]:
     files = [path for path in sorted(source.rglob("*")) if path.is_file()]
     sounds = [path for path in files if path.suffix.lower() in audio.EXTENSIONS]
     texts = {path.with_suffix(""): path for path in files if path.suffix.lower() == ".txt"}
     if not sounds:
         raise DataError(f"{source}: holds no sound file; known are {' '.join(sorted(audio.EXTENSIONS))}")
-    entries: dict[str, list[Entry]] = {name: [] for name in SPLITS}
+    entries: dict[str, list[CorpusEntry]] = {name: [] for name in SPLITS}
     for path in sounds:
-        entry = _beside(path, source, texts.get(path.with_suffix("")))
+        entry = _paired_entry(path, source, texts.get(path.with_suffix("")))
         entries[_split(path.relative_to(source))].append(entry)
     fault = "it is a text without a sound file of the same name"
     for stem in sorted(texts.keys() - {path.with_suffix("") for path in sounds}):
         path = texts[stem]
         entries[_split(path.relative_to(source))].append(
-            Entry(path.relative_to(source).as_posix(), path, "", fault=fault)
+            CorpusEntry(path.relative_to(source).as_posix(), path, "", drop_reason=fault)
         )
     return entries
 
 
-def _beside(path: Path, source: Path, words: Path | None) -> Entry:
+def _paired_entry(path: Path, source: Path, words: Path | None) -> CorpusEntry:
     """The recording with the text that lies beside it."""
     id_ = path.with_suffix("").relative_to(source)
     if words is None:
-        return Entry(id_.as_posix(), path, "", fault="there is no .txt of the same name beside it")
+        return CorpusEntry(
+            id_.as_posix(), path, "", drop_reason="there is no .txt of the same name beside it"
+        )
     try:
-        return Entry(id_.as_posix(), path, text(words), _speaker(id_))
+        return CorpusEntry(id_.as_posix(), path, read_text(words), _speaker(id_))
     except DataError as error:
-        return Entry(id_.as_posix(), path, "", fault=str(error))
+        return CorpusEntry(id_.as_posix(), path, "", drop_reason=str(error))
 
 
 def _split(path: Path) -> str:
@@ -93,11 +95,11 @@ def _speaker(path: Path) -> str:
     return "" if name.lower() in _NAMES else name
 
 
-def _listed(source: Path, listed: Table) -> dict[str, list[Entry]]:
+def _read_table_entries(source: Path, listed: TableColumns) -> dict[str, list[CorpusEntry]]:
     path = listed.path if listed.path.exists() else source / listed.path
-    rows = table(path)
-    columns(path, rows, listed.audio, listed.text, *filter(None, (listed.speaker, listed.split)))
-    entries: dict[str, list[Entry]] = {name: [] for name in SPLITS}
+    rows = read_table(path)
+    require_columns(path, rows, listed.audio, listed.text, *filter(None, (listed.speaker, listed.split)))
+    entries: dict[str, list[CorpusEntry]] = {name: [] for name in SPLITS}
     for number, row in enumerate(rows, 2):
         name = row[listed.split] if listed.split else "train"
         if name.lower() not in _NAMES:
@@ -106,9 +108,9 @@ def _listed(source: Path, listed: Table) -> dict[str, list[Entry]]:
     return entries
 
 
-def _row(source: Path, row: dict[str, str], number: int, listed: Table) -> Entry:
+def _row(source: Path, row: dict[str, str], number: int, listed: TableColumns) -> CorpusEntry:
     path = Path(row[listed.audio])
     if not path.name:
-        return Entry(f"line {number}", source, "", fault=f"its column {listed.audio!r} is empty")
+        return CorpusEntry(f"line {number}", source, "", drop_reason=f"its column {listed.audio!r} is empty")
     speaker = row[listed.speaker] if listed.speaker else _speaker(path)
-    return Entry(path.with_suffix("").as_posix(), source / path, row[listed.text], speaker)
+    return CorpusEntry(path.with_suffix("").as_posix(), source / path, row[listed.text], speaker)

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from asrattn.errors import DataError
 from data_prep import build, split
-from data_prep.build import AS_PUBLISHED, Options
-from data_prep.entries import SPLITS, Entry, folder, lines
+from data_prep.build import DEFAULT_OPTIONS, PrepOptions
+from data_prep.entries import SPLITS, CorpusEntry, read_lines, require_folder
 
 
 def prepare(
     source: Path,
     dest: Path,
-    options: Options = AS_PUBLISHED,
+    options: PrepOptions = DEFAULT_OPTIONS,
     root: Path | None = None,
     dev_share: float = 0.1,
     test_share: float = 0.1,
@@ -22,13 +22,13 @@ def prepare(
     dev_share, test_share   share of the utterances held out, by speakers, where the corpus has no such split
     """
     dest = build.open_dest(dest)
-    source = folder(source)
-    splits = build.check(dest, entries(source, root and folder(root)), options)
+    source = require_folder(source)
+    splits = build.build_splits(dest, read_entries(source, root and require_folder(root)), options)
     shares = {"dev": dev_share, "test": test_share}
-    return build.write(dest, split.hold_out_shares(splits, shares, options.seed))
+    return build.write_manifests(dest, split.hold_out_shares(splits, shares, options.seed))
 
 
-def entries(source: Path, root: Path | None = None) -> dict[str, list[Entry]]:
+def read_entries(source: Path, root: Path | None = None) -> dict[str, list[CorpusEntry]]:
     """What the lists say, by split. Raises DataError for missing or damaged lists and for commands in wav.scp."""
     if (source / "wav.scp").exists():
         return {"train": _entries(source, root)}
@@ -38,7 +38,7 @@ def entries(source: Path, root: Path | None = None) -> dict[str, list[Entry]]:
     return {name: _entries(source / name, root) for name in found}
 
 
-def _entries(here: Path, root: Path | None) -> list[Entry]:
+def _entries(here: Path, root: Path | None) -> list[CorpusEntry]:
     sounds = _sounds(here / "wav.scp", root)
     texts = _mapping(here / "text")
     speakers = _mapping(here / "utt2spk") if (here / "utt2spk").exists() else {}
@@ -48,9 +48,11 @@ def _entries(here: Path, root: Path | None) -> list[Entry]:
         if recording not in sounds:
             fault = f"wav.scp has no line for its recording {recording}"
         sound = sounds.get(recording, Path(recording))
-        listed.append(Entry(id_, sound, texts.pop(id_, ""), speakers.get(id_, ""), start, end, fault))
+        listed.append(CorpusEntry(id_, sound, texts.pop(id_, ""), speakers.get(id_, ""), start, end, fault))
     unknown = "it has a text but no sound: wav.scp or segments lack a line for it"
-    return listed + [Entry(id_, here / "text", text, fault=unknown) for id_, text in texts.items()]
+    return listed + [
+        CorpusEntry(id_, here / "text", text, drop_reason=unknown) for id_, text in texts.items()
+    ]
 
 
 def _segments(here: Path, sounds: dict[str, Path]) -> dict[str, tuple[str, float | None, float | None]]:
@@ -91,7 +93,7 @@ def _sound(path: Path, here: Path, root: Path | None) -> Path:
 def _mapping(path: Path) -> dict[str, str]:
     """First word -> rest of the line. Raises DataError where a first word stands twice."""
     mapping: dict[str, str] = {}
-    for number, line in lines(path):
+    for number, line in read_lines(path):
         key, *rest = line.split(maxsplit=1)
         if key in mapping:
             raise DataError(f"{path}:{number}: {key} has a line already; each id may have one")

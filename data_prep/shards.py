@@ -16,18 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from asrattn import audio, manifest
+from asrattn import audio
+from asrattn.data import manifest
+from asrattn.data.lazy_manifest import LazyManifest
+from asrattn.data.manifest import Utterance
+from asrattn.data.shards import INFO_FILENAME
 from asrattn.errors import AudioError, DataError, ManifestError
-from asrattn.lines import Lines
-from asrattn.manifest import Utterance
-from asrattn.part import WHOLE, Part
-from asrattn.shards import ABOUT
-from data_prep.build import DROPPED, writing
-from data_prep.summary import NAMED
+from asrattn.sharding import UNSHARDED, JobShard
+from data_prep.build import DROPPED_FILENAME, wrap_write_errors
+from data_prep.summary import MAX_SHOWN_DROPPED
 
 
 @dataclass(frozen=True)
-class Plan:
+class ShardPlan:
     """What a folder of shards is made from and how, as shards.json holds it: other shards are not put beside them."""
 
     manifest: str  # a digest of its bytes
@@ -37,7 +38,7 @@ class Plan:
     shards: int
 
 
-class Made(NamedTuple):
+class WrittenShard(NamedTuple):
     """A shard: how many utterances it holds, and those left out, with the reason."""
 
     archive: Path
@@ -45,33 +46,33 @@ class Made(NamedTuple):
     dropped: list[tuple[str, str]]
 
 
-def make(
+def write_shards(
     path: Path,
     dest: Path,
     hours: float = 0.5,
     rate: int | None = None,
     seed: int = 0,
     jobs: int = 1,
-    part: Part = WHOLE,
-) -> Iterator[Made]:
+    job_shard: JobShard = UNSHARDED,
+) -> Iterator[WrittenShard]:
     """Write shards of so many hours, or those of one part, each whole or not at all; those that are there are left.
 
     rate   in Hz; None: each file at its own
     Segments are cut out of their files. What cannot be read is left out, and told. Raises ManifestError for a bad
     manifest; DataError where `dest` holds other shards or cannot be written, and where a whole shard is unreadable.
     """
-    source = Lines(path)
+    source = LazyManifest(path)
     order = np.random.default_rng(seed).permutation(len(source))
     shard_of = (np.cumsum(source.seconds[order], dtype=np.float64) - 1e-6) // (3600 * hours)
     _, starts = np.unique(shard_of, return_index=True)
     pieces = np.split(order, starts[1:])
-    with writing(dest):
+    with wrap_write_errors(dest):
         dest.mkdir(parents=True, exist_ok=True)
-        claim(dest, asdict(Plan(_digest(path), hours, rate, seed, len(pieces))))
-    stems = part.of([dest.resolve() / f"shard-{number:05}" for number in range(len(pieces))])
+        init_shard_folder(dest, asdict(ShardPlan(_digest(path), hours, rate, seed, len(pieces))))
+    stems = job_shard.select([dest.resolve() / f"shard-{number:05}" for number in range(len(pieces))])
     todo = [
         (stem, piece)
-        for stem, piece in zip(stems, part.of(pieces), strict=True)
+        for stem, piece in zip(stems, job_shard.select(pieces), strict=True)
         if not _manifest(stem).exists()
     ]
     bar = tqdm(
@@ -86,30 +87,30 @@ def make(
         yield from pool.map(lambda job: _write(job[0], job[1], source, rate, bar), todo)
 
 
-def lines(made: Iterator[Made], dest: Path) -> Iterator[str]:
+def format_shard_summary(made: Iterator[WrittenShard], dest: Path) -> Iterator[str]:
     """What was made, in a few lines."""
     shards = list(made)
     dropped = [each for shard in shards for each in shard.dropped]
     yield f"{len(shards)} shards written, {sum(s.utterances for s in shards)} utterances  {dest}"
-    yield f"dropped  {len(dropped)}" + (f"  reasons in {dest}/*.{DROPPED}" if dropped else "")
-    yield from (f"  {id_}: {reason}" for id_, reason in dropped[:NAMED])
-    if len(dropped) > NAMED:
-        yield f"  … and {len(dropped) - NAMED} more"
+    yield f"dropped  {len(dropped)}" + (f"  reasons in {dest}/*.{DROPPED_FILENAME}" if dropped else "")
+    yield from (f"  {id_}: {reason}" for id_, reason in dropped[:MAX_SHOWN_DROPPED])
+    if len(dropped) > MAX_SHOWN_DROPPED:
+        yield f"  … and {len(dropped) - MAX_SHOWN_DROPPED} more"
 
 
-def claim(dest: Path, plan: Mapping[str, object]) -> None:
+def init_shard_folder(dest: Path, plan: Mapping[str, object]) -> None:
     """Say in shards.json what is to be made. Raises DataError where something else was made already."""
-    about = dest / ABOUT
+    about = dest / INFO_FILENAME
     text = json.dumps(plan, indent=2) + "\n"
     if about.is_file():
         if about.read_text(encoding="utf-8") != text:
             raise DataError(
-                f"{dest}: holds shards of another manifest or with other settings ({ABOUT}); name another DEST"
+                f"{dest}: holds shards of another manifest or with other settings ({INFO_FILENAME}); name another DEST"
             )
     elif any(dest.glob("*.jsonl")):
         raise DataError(f"{dest}: holds manifests that are no shards; name another DEST")
     else:
-        draft = about.with_name(f"{ABOUT}.{uuid.uuid4().hex}.part")  # several jobs may begin at once
+        draft = about.with_name(f"{INFO_FILENAME}.{uuid.uuid4().hex}.part")  # several jobs may begin at once
         draft.write_text(text, encoding="utf-8")
         draft.replace(about)
 
@@ -119,14 +120,16 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
-def _write(stem: Path, piece: NDArray[np.int64], source: Lines, rate: int | None, bar: tqdm) -> Made:
+def _write(
+    stem: Path, piece: NDArray[np.int64], source: LazyManifest, rate: int | None, bar: tqdm
+) -> WrittenShard:
     """The archive first: where there is a manifest, the shard is whole."""
     archive, utterances, dropped = stem.with_suffix(".tar"), [], []
-    with writing(stem.parent):
+    with wrap_write_errors(stem.parent):
         draft = archive.with_name(archive.name + ".part")
         with tarfile.open(draft, "w") as tar:
             for i, number in enumerate(piece.tolist()):
-                made = _coded(source, number, archive / f"{i:06}.flac", rate)
+                made = _encode_utterance(source, number, archive / f"{i:06}.flac", rate)
                 if isinstance(made, tuple):
                     utterance, data = made
                     member = tarfile.TarInfo(f"{i:06}.flac")
@@ -140,7 +143,7 @@ def _write(stem: Path, piece: NDArray[np.int64], source: Lines, rate: int | None
             raise DataError(f"{archive}: none of its {len(dropped)} utterances can be read: {dropped[0][1]}")
         draft.replace(archive)
         write_manifest(stem, utterances, dropped)
-    return Made(archive, len(utterances), dropped)
+    return WrittenShard(archive, len(utterances), dropped)
 
 
 def write_manifest(stem: Path, utterances: list[Utterance], dropped: list[tuple[str, str]]) -> None:
@@ -150,7 +153,7 @@ def write_manifest(stem: Path, utterances: list[Utterance], dropped: list[tuple[
             "utterance\treason\n",
             *("\t".join(" ".join(f.split()) for f in row) + "\n" for row in dropped),
         ]
-        stem.with_suffix("." + DROPPED).write_text("".join(rows), encoding="utf-8")
+        stem.with_suffix("." + DROPPED_FILENAME).write_text("".join(rows), encoding="utf-8")
     manifest.write(_manifest(stem), utterances)
 
 
@@ -158,7 +161,9 @@ def _manifest(stem: Path) -> Path:
     return stem.with_suffix(".jsonl")
 
 
-def _coded(source: Lines, number: int, place: Path, rate: int | None) -> tuple[Utterance, bytes] | str:
+def _encode_utterance(
+    source: LazyManifest, number: int, place: Path, rate: int | None
+) -> tuple[Utterance, bytes] | str:
     """The utterance as it stands in the shard, and its sound; or why it cannot be used."""
     try:
         utterance = source[number]

@@ -4,8 +4,8 @@ import hashlib
 import logging
 from collections.abc import Iterable
 
+from asrattn.data.manifest import Utterance
 from asrattn.errors import DataError
-from asrattn.manifest import Utterance
 from data_prep.build import Splits
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ def hold_out_speakers(splits: Splits, count: int, seed: int) -> Splits:
     speakers = {u.speaker for u in splits["train"]}
     if count and count >= len(speakers):
         raise DataError(f"{count} speakers cannot be held out of {len(speakers)}; lower --dev-speakers")
-    drawn = set(_drawn(speakers, seed)[:count])
+    drawn = set(_shuffle(speakers, seed)[:count])
     dev = [u for u in splits["train"] if u.speaker in drawn]
     train = [u for u in splits["train"] if u.speaker not in drawn]
     return {**splits, "train": train, "dev": dev}
@@ -38,7 +38,7 @@ def hold_out_shares(splits: Splits, shares: dict[str, float], seed: int) -> Spli
     groups = _groups(train, len(wanted))
     filled = dict(splits)
     for number, (name, share) in enumerate(wanted.items()):
-        held = _take(groups, round(share * len(train)), len(wanted) - number, seed)
+        held = _draw_groups(groups, round(share * len(train)), len(wanted) - number, seed)
         ids = {u.id for key in held for u in groups.pop(key)}
         filled[name] = [u for u in train if u.id in ids]
     ids = {u.id for group in groups.values() for u in group}
@@ -49,7 +49,7 @@ def _groups(utterances: Iterable[Utterance], splits: int) -> Groups:
     """Utterances that must stay together: a speaker's. One without a speaker is a group of its own."""
     groups: Groups = {}
     for u in utterances:
-        groups.setdefault(u.speaker or _alone(u), []).append(u)
+        groups.setdefault(u.speaker or _single_group(u), []).append(u)
     if len(groups) > splits:
         return groups
     log.warning(
@@ -57,25 +57,25 @@ def _groups(utterances: Iterable[Utterance], splits: int) -> Groups:
         len(groups),
         splits + 1,
     )
-    return {_alone(u): [u] for group in groups.values() for u in group}
+    return {_single_group(u): [u] for group in groups.values() for u in group}
 
 
-def _alone(utterance: Utterance) -> str:
+def _single_group(utterance: Utterance) -> str:
     return "\n" + utterance.id  # no speaker's name holds a line break
 
 
-def _take(groups: Groups, target: int, leave: int, seed: int) -> list[str]:
+def _draw_groups(groups: Groups, target: int, leave: int, seed: int) -> list[str]:
     """Drawn groups that together come near `target` utterances, all but `leave`; the smallest if all are large."""
     taken: list[str] = []
     count = 0
-    for key in _drawn(groups, seed):
+    for key in _shuffle(groups, seed):
         size = len(groups[key])
         if count < target and count + size <= 1.25 * target and len(groups) - len(taken) > leave:
             taken.append(key)
             count += size
-    return taken or [min(_drawn(groups, seed), key=lambda key: len(groups[key]))]
+    return taken or [min(_shuffle(groups, seed), key=lambda key: len(groups[key]))]
 
 
-def _drawn(keys: Iterable[str], seed: int) -> list[str]:
+def _shuffle(keys: Iterable[str], seed: int) -> list[str]:
     """In an order that depends on nothing but the keys and the seed."""
     return sorted(keys, key=lambda key: hashlib.sha256(f"{seed}:{key}".encode()).digest())

@@ -106,7 +106,7 @@ def test_search_knows_protocols_and_not_the_model() -> None:
 
 
 def test_the_package_itself_loads_nothing_until_it_is_asked() -> None:
-    assert {name for _, name in imports("asrattn")} == {"typing", "asrattn.recognizer"}
+    assert {name for _, name in imports("asrattn")} == {"typing", "asrattn.inference.recognizer"}
     assert loaded_after("import asrattn", HEAVY | {"numpy"}) == set()
     assert loaded_after("from asrattn import Recognizer", HEAVY) == {"torch"}
 
@@ -253,7 +253,7 @@ def test_the_lower_floors_load_no_torch(name: str) -> None:
 
 
 def test_using_a_model_loads_no_training() -> None:
-    assert loaded_after("import asrattn.recognizer", HEAVY) == {"torch"}
+    assert loaded_after("import asrattn.inference.recognizer", HEAVY) == {"torch"}
 
 
 RECIPES = """

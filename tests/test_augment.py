@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from asrattn import audio, lengths
 from asrattn.augment import AugmentConfig
-from asrattn.augment.transforms import Augment, change_speed, warp_frames
+from asrattn.augment.transforms import Augment, perturb_speed, warp_frames
 from asrattn.config import from_plain, to_plain
 from asrattn.errors import AudioError, ConfigError, DataError
 
 RATE = 16000
 NOTHING = AugmentConfig(
-    noise=0.0, stretch=0.0, warp=0.0, equalizer=0.0, frequency_masks=0, time_masks=0, time_fraction=0.0
+    noise=0.0, stretch=0.0, vtlp=0.0, equalizer=0.0, frequency_masks=0, time_masks=0, time_fraction=0.0
 )
 
 
@@ -43,7 +43,7 @@ def features(*lens: int, size: int = 80) -> tuple[torch.Tensor, torch.Tensor]:
 
 def ratios(augment: Augment, wave: torch.Tensor, lens: torch.Tensor) -> torch.Tensor:
     """Measured signal-to-noise ratios (B,) in dB."""
-    noisy, _ = augment.wave(wave, lens, seeded())
+    noisy, _ = augment.augment_wave(wave, lens, seeded())
     noise = noisy - wave
     return 10 * torch.log10(wave.double().square().sum(1) / noise.double().square().sum(1))
 
@@ -51,12 +51,12 @@ def ratios(augment: Augment, wave: torch.Tensor, lens: torch.Tensor) -> torch.Te
 def test_all_at_0_is_the_identity():
     augment = only()
     wave, lens = waves(4000, 3000)
-    assert torch.equal(augment.wave(wave, lens, seeded())[0], wave)
+    assert torch.equal(augment.augment_wave(wave, lens, seeded())[0], wave)
     feats, feat_lens = features(50, 30)
-    warped, warped_lens = augment.warp(feats, feat_lens, seeded())
+    warped, warped_lens = augment.warp_features(feats, feat_lens, seeded())
     assert torch.equal(warped, feats)
     assert torch.equal(warped_lens, feat_lens)
-    assert torch.equal(augment.mask(feats, feat_lens, seeded()), feats)
+    assert torch.equal(augment.mask_features(feats, feat_lens, seeded()), feats)
 
 
 def test_the_seed_decides_and_the_caller_keeps_his_tensors():
@@ -67,9 +67,9 @@ def test_the_seed_decides_and_the_caller_keeps_his_tensors():
 
     def run(seed):
         generator = seeded(seed)
-        warped, warped_lens = augment.warp(feats, feat_lens, generator)
-        masked = augment.mask(warped, warped_lens, generator)
-        return (*augment.wave(wave, lens, generator), warped, warped_lens, masked)
+        warped, warped_lens = augment.warp_features(feats, feat_lens, generator)
+        masked = augment.mask_features(warped, warped_lens, generator)
+        return (*augment.augment_wave(wave, lens, generator), warped, warped_lens, masked)
 
     assert all(torch.equal(a, b) for a, b in zip(run(1), run(1), strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(run(1), run(2), strict=True))
@@ -81,39 +81,39 @@ def test_padding_changes_nothing():
     augment = Augment(AugmentConfig(speed=0.1, noise=1.0), RATE)
     wave, lens = waves(8000, 6000)
     wider = torch.nn.functional.pad(wave, (0, 3000))
-    a, a_lens = augment.wave(wave, lens, seeded())
-    b, b_lens = augment.wave(wider, lens, seeded())
+    a, a_lens = augment.augment_wave(wave, lens, seeded())
+    b, b_lens = augment.augment_wave(wider, lens, seeded())
     assert torch.equal(a_lens, b_lens)
     torch.testing.assert_close(a, b[:, : a.shape[1]], atol=1e-6, rtol=1e-5)
 
     feats, lens = features(300, 200, 1)
     wider = torch.nn.functional.pad(feats, (0, 0, 0, 500))
-    a, a_lens = augment.warp(feats, lens, seeded())
-    b, b_lens = augment.warp(wider, lens, seeded())
+    a, a_lens = augment.warp_features(feats, lens, seeded())
+    b, b_lens = augment.warp_features(wider, lens, seeded())
     assert torch.equal(a_lens, b_lens)
     assert a.shape == b.shape == (3, int(a_lens.max()), 80)
     torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-3)
-    a, b = augment.mask(feats, lens, seeded()), augment.mask(wider, lens, seeded())
+    a, b = augment.mask_features(feats, lens, seeded()), augment.mask_features(wider, lens, seeded())
     assert torch.equal(a, b[:, :300])
 
 
 def test_padding_stays_0():
     augment = Augment(AugmentConfig(speed=0.2, noise=1.0), RATE)
-    wave, lens = augment.wave(*waves(8000, 3000, 1), seeded())
+    wave, lens = augment.augment_wave(*waves(8000, 3000, 1), seeded())
     assert (wave[~lengths.mask(lens, wave.shape[1])] == 0).all()
-    feats, lens = augment.warp(*features(100, 30, 1), seeded())
+    feats, lens = augment.warp_features(*features(100, 30, 1), seeded())
     padding = ~lengths.mask(lens, feats.shape[1])
     assert (feats[padding] == 0).all()
-    assert (augment.mask(feats, lens, seeded())[padding] == 0).all()
+    assert (augment.mask_features(feats, lens, seeded())[padding] == 0).all()
 
 
 def test_no_frame_stays_no_frame():
     augment = Augment(AugmentConfig(), RATE)
     for counts in ((20, 0), (0, 0)):
         feats = torch.zeros(2, 20, 80)
-        warped, lens = augment.warp(feats, torch.tensor(counts), seeded())
+        warped, lens = augment.warp_features(feats, torch.tensor(counts), seeded())
         assert (lens > 0).tolist() == [count > 0 for count in counts]
-        assert augment.mask(warped, lens, seeded()).shape == warped.shape
+        assert augment.mask_features(warped, lens, seeded()).shape == warped.shape
 
 
 # Noise
@@ -134,7 +134,7 @@ def test_ratios_are_uniform_in_their_range():
 
 def test_noise_comes_as_often_as_its_probability():
     wave, lens = waves(*[100] * 1000)
-    noisy, _ = only(noise=0.2).wave(wave, lens, seeded())
+    noisy, _ = only(noise=0.2).augment_wave(wave, lens, seeded())
     share = (noisy != wave).any(1).double().mean()
     assert abs(share - 0.2) < 0.04
 
@@ -150,7 +150,7 @@ def test_made_noise_goes_from_white_to_brown():
 
 def test_silence_gets_no_noise_and_no_nan():
     wave, lens = torch.zeros(2, 1000), torch.tensor([1000, 0])
-    assert (only(noise=1.0).wave(wave, lens, seeded())[0] == 0).all()
+    assert (only(noise=1.0).augment_wave(wave, lens, seeded())[0] == 0).all()
 
 
 def test_noise_from_real_recordings(shared_data):
@@ -169,7 +169,7 @@ def test_a_short_noise_starts_over(tmp_path):
     (tmp_path / "deep").mkdir()
     audio.write(tmp_path / "deep" / "hum.wav", 0.5 * clip.numpy(), RATE)
     wave, lens = waves(1000)
-    noisy, _ = only(noise=1.0, noise_folder=str(tmp_path)).wave(wave, lens, seeded())
+    noisy, _ = only(noise=1.0, noise_folder=str(tmp_path)).augment_wave(wave, lens, seeded())
     noise = (noisy - wave)[0]
     torch.testing.assert_close(noise[:160], noise[160:320], atol=1e-6, rtol=0)
 
@@ -198,7 +198,7 @@ def test_a_broken_noise_file_is_told(tmp_path):
 def test_speed_moves_a_tone_and_keeps_its_shape(factor):
     t = torch.arange(RATE) / RATE
     wave = torch.sin(2 * math.pi * 1000 * t)[None]
-    fast, lens = change_speed(wave, torch.tensor([RATE]), torch.tensor([factor]))
+    fast, lens = perturb_speed(wave, torch.tensor([RATE]), torch.tensor([factor]))
     assert lens.tolist() == [round(RATE / factor)]
     expected = torch.sin(2 * math.pi * 1000 * factor * torch.arange(int(lens)) / RATE)
     middle = slice(100, int(lens) - 100)
@@ -208,13 +208,13 @@ def test_speed_moves_a_tone_and_keeps_its_shape(factor):
 def test_speeding_up_does_not_fold_frequencies_back():
     t = torch.arange(RATE) / RATE
     high = torch.sin(2 * math.pi * 7900 * t)[None]
-    fast, _ = change_speed(high, torch.tensor([RATE]), torch.tensor([1.25]))
+    fast, _ = perturb_speed(high, torch.tensor([RATE]), torch.tensor([1.25]))
     assert fast.square().mean() < 0.05 * high.square().mean()
 
 
 def test_speed_draws_its_factor_for_each_utterance():
     wave, lens = waves(*[2000] * 50)
-    _, new = only(speed=0.1).wave(wave, lens, seeded())
+    _, new = only(speed=0.1).augment_wave(wave, lens, seeded())
     factors = 2000 / new
     assert len(new.unique()) > 30
     assert 0.9 - 1e-3 <= factors.min() < 0.92
@@ -284,7 +284,7 @@ def test_warping_keeps_both_ends_of_the_axis_and_their_order(tract):
 
 def test_stretch_is_drawn_for_each_utterance_within_its_limits():
     feats, lens = features(*[1000] * 100, size=2)
-    _, new = only(stretch=0.12).warp(feats, lens, seeded())
+    _, new = only(stretch=0.12).warp_features(feats, lens, seeded())
     assert 880 <= new.min() < 890
     assert 1110 < new.max() <= 1120
 
@@ -309,7 +309,7 @@ def test_time_masks_keep_their_limits(seed, lens, count, width, fraction):
     augment = only(time_masks=count, time_width=width, time_fraction=fraction)
     counts = torch.tensor(lens)
     feats = torch.ones(len(lens), max(lens), 6)
-    masked = augment.mask(feats, counts, seeded(seed))
+    masked = augment.mask_features(feats, counts, seeded(seed))
     assert torch.equal(masked.amax(2), masked.amin(2))  # whole frames
     for row, size in zip(masked[:, :, 0], lens, strict=True):
         hidden = (row[:size] == 0).tolist()
@@ -326,7 +326,7 @@ def test_time_masks_keep_their_limits(seed, lens, count, width, fraction):
 @settings(max_examples=60, deadline=None)
 def test_frequency_masks_keep_their_limits(seed, count, width, size):
     augment = only(frequency_masks=count, frequency_width=width)
-    masked = augment.mask(torch.ones(3, 7, size), torch.tensor([7, 7, 5]), seeded(seed))
+    masked = augment.mask_features(torch.ones(3, 7, size), torch.tensor([7, 7, 5]), seeded(seed))
     for row in masked:
         hidden = (row[0] == 0).tolist()
         assert torch.equal(row[:5], row[:1].expand(5, size))
@@ -336,7 +336,7 @@ def test_frequency_masks_keep_their_limits(seed, count, width, size):
 
 
 def test_one_mask_takes_every_width_and_every_place():
-    masked = only(time_masks=1, time_width=5, time_fraction=1.0).mask(
+    masked = only(time_masks=1, time_width=5, time_fraction=1.0).mask_features(
         torch.ones(3000, 20, 1), torch.full((3000,), 20), seeded()
     )
     hidden = masked[:, :, 0] == 0
@@ -347,7 +347,7 @@ def test_one_mask_takes_every_width_and_every_place():
 
 def test_the_equalizer_adds_one_curve_to_all_frames_of_an_utterance():
     feats, lens = features(50, 30)
-    curve = only(equalizer=0.4).mask(feats, lens, seeded()) - feats
+    curve = only(equalizer=0.4).mask_features(feats, lens, seeded()) - feats
     assert (curve[1, 30:] == 0).all()
     first = curve[:, 0]
     torch.testing.assert_close(curve[0], first[0].expand(50, 80), atol=1e-5, rtol=0)
@@ -390,22 +390,22 @@ def test_the_accelerator_draws_the_same(accelerator):
         module = augment.to(device)
         wave, lens = (x.to(device) for x in waves(8000, 6000, 5000))
         feats, feat_lens = (x.to(device) for x in features(60, 50, 40))
-        sound = module.wave(wave, lens, generator)
-        warped = module.warp(feats, feat_lens, generator)
-        return [x.cpu() for x in (*sound, *warped, module.mask(*warped, generator))]
+        sound = module.augment_wave(wave, lens, generator)
+        warped = module.warp_features(feats, feat_lens, generator)
+        return [x.cpu() for x in (*sound, *warped, module.mask_features(*warped, generator))]
 
     for cpu, gpu in zip(run("cpu"), run(accelerator), strict=True):
         torch.testing.assert_close(gpu, cpu, atol=1e-3, rtol=1e-3)
 
 
 def test_a_ramp_grows_from_nothing_to_the_whole():
-    config = AugmentConfig(ramp=0.4)
+    config = AugmentConfig(warmup=0.4)
     assert [config.strength(p) for p in (0.0, 0.1, 0.4, 1.0)] == pytest.approx([0, 0.25, 1, 1])
     assert AugmentConfig().strength(0.0) == 1
     feats, lens = features(40, 30)
     module = Augment(AugmentConfig(noise=0), 16000)
-    assert torch.equal(module.mask(feats, lens, seeded(), 0.0), feats)
-    unwarped, _ = module.warp(feats, lens, seeded(), torch.ones(len(feats)), 0.0)
+    assert torch.equal(module.mask_features(feats, lens, seeded(), 0.0), feats)
+    unwarped, _ = module.warp_features(feats, lens, seeded(), torch.ones(len(feats)), 0.0)
     torch.testing.assert_close(unwarped, feats, atol=1e-4, rtol=1e-4)
-    whole = (module.mask(feats, lens, seeded()) == 0).sum()
-    assert (module.mask(feats, lens, seeded(), 0.3) == 0).sum() < whole
+    whole = (module.mask_features(feats, lens, seeded()) == 0).sum()
+    assert (module.mask_features(feats, lens, seeded(), 0.3) == 0).sum() < whole

@@ -16,7 +16,7 @@ import tiny
 import torch
 
 from asrattn import checkpoint
-from asrattn.checkpoint import Saved
+from asrattn.checkpoint import Checkpoint
 from asrattn.errors import CheckpointError
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import BpeTokenizer
@@ -54,7 +54,7 @@ class TestThereAndBack:
         assert all(torch.equal(before[name], after[name]) for name in before)
         assert saved.model.config == tiny.config()
         assert saved.tokenizer == tiny.TOKENIZER
-        assert saved.search == tiny.SEARCH
+        assert saved.decoding == tiny.DECODING
         assert saved.card == tiny.card()
         assert not saved.model.training
 
@@ -66,7 +66,7 @@ class TestThereAndBack:
     def test_what_was_loaded_can_be_saved(self, path: Path, tmp_path: Path) -> None:
         saved = checkpoint.load(path)
         copy = tmp_path / "copy.safetensors"
-        checkpoint.save(copy, saved.model, saved.tokenizer, saved.card, saved.search)
+        checkpoint.save(copy, saved.model, saved.tokenizer, saved.card, saved.decoding)
         assert copy.read_bytes() == path.read_bytes()
 
     def test_bpe_tokenizer(self, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ class TestAverage:
             torch.testing.assert_close(mean.double(), expected)
 
     def test_one_file_is_itself(self, path: Path) -> None:
-        averaged: Saved = checkpoint.average([path])
+        averaged: Checkpoint = checkpoint.average([path])
         assert torch.equal(averaged.model.ctc.weight, tiny.model().ctc.weight)
 
     def test_unlike_models(self, path: Path, tmp_path: Path) -> None:

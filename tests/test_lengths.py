@@ -20,7 +20,7 @@ def test_strided_counts_what_a_convolution_gives(
     size: int, kernel: int, stride: int, data: st.DataObject
 ) -> None:
     padding = data.draw(st.integers(0, kernel // 2))
-    counted = lengths.strided(torch.tensor([size]), kernel, stride, padding)
+    counted = lengths.conv_output_lens(torch.tensor([size]), kernel, stride, padding)
     assert counted.dtype is torch.int64
     if size + 2 * padding < kernel:
         assert counted.item() == 0
@@ -30,7 +30,7 @@ def test_strided_counts_what_a_convolution_gives(
 
 
 def test_strided_is_never_below_zero() -> None:
-    assert lengths.strided(torch.tensor([0, 1, 399, 400, 560]), kernel=400, stride=160).tolist() == [
+    assert lengths.conv_output_lens(torch.tensor([0, 1, 399, 400, 560]), kernel=400, stride=160).tolist() == [
         0,
         0,
         0,

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from asrattn.decoders import RecurrentDecoderConfig, TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig, LSTMEncoderConfig, TransformerEncoderConfig
 from asrattn.errors import ConfigError
-from asrattn.frontend import FrontendConfig
+from asrattn.features import FeatureConfig
 from asrattn.model import LossConfig, ModelConfig
-from asrattn.model.speech_model import SpeechModel, Whole, consistency_loss, ctc_loss
+from asrattn.model.speech_model import LossNormalizer, SpeechModel, consistency_loss, ctc_loss
 from asrattn.text import EOS, UNKNOWN
 
 V = 8
@@ -20,7 +20,7 @@ V = 8
 
 def small(encoder=None, decoder=None):
     config = ModelConfig(
-        frontend=FrontendConfig(mels=20),
+        frontend=FeatureConfig(mels=20),
         encoder=encoder or LSTMEncoderConfig(dim=12, layers=2, channels=4),
         decoder=decoder or RecurrentDecoderConfig(dim=12, embedding=6),
         vocabulary=V,
@@ -32,11 +32,11 @@ def small(encoder=None, decoder=None):
 MODELS = [
     (LSTMEncoderConfig(dim=12, layers=2, channels=4), RecurrentDecoderConfig(dim=12, embedding=6)),
     (
-        ConformerConfig(dim=16, layers=2, heads=2, hidden=16, channels=4),
-        TransformerDecoderConfig(dim=16, layers=1, heads=2, hidden=16),
+        ConformerConfig(dim=16, layers=2, heads=2, ffn_dim=16, channels=4),
+        TransformerDecoderConfig(dim=16, layers=1, heads=2, ffn_dim=16),
     ),
     (
-        TransformerEncoderConfig(dim=16, layers=2, heads=2, hidden=16, channels=4),
+        TransformerEncoderConfig(dim=16, layers=2, heads=2, ffn_dim=16, channels=4),
         RecurrentDecoderConfig(dim=12, embedding=6),
     ),
 ]
@@ -53,7 +53,7 @@ def batch():
 @pytest.mark.parametrize(("encoder", "decoder"), MODELS)
 def test_total_is_the_weighted_sum_and_every_weight_learns(encoder, decoder, batch):
     model = small(encoder, decoder).train()
-    config = LossConfig(ctc=0.4, inter_ctc=0.25, smoothing=0.1)
+    config = LossConfig(ctc=0.4, inter_ctc=0.25, label_smoothing=0.1)
     losses = model.loss(*batch, config)
     expected = 0.6 * losses.attention + 0.4 * (0.75 * losses.ctc + 0.25 * losses.inter_ctc)
     torch.testing.assert_close(losses.total, expected)
@@ -64,7 +64,7 @@ def test_total_is_the_weighted_sum_and_every_weight_learns(encoder, decoder, bat
 def test_attention_loss_is_the_mean_over_tokens_and_eos(batch):
     model = small()
     feats, feat_lens, tokens, token_lens = batch
-    loss = model.loss(*batch, LossConfig(ctc=0.0, smoothing=0.0))
+    loss = model.loss(*batch, LossConfig(ctc=0.0, label_smoothing=0.0))
     nats = 0.0
     for b in range(2):
         sequence = tokens[b, : token_lens[b]].tolist()
@@ -94,7 +94,7 @@ def test_ctc_loss_is_infinite_where_the_tokens_do_not_fit():
 @pytest.mark.parametrize(("encoder", "decoder"), MODELS)
 def test_silence_without_a_text_has_a_loss(encoder, decoder):
     lens, nothing = torch.tensor([60, 60]), torch.zeros(2, 0, dtype=torch.int64)
-    config, step = LossConfig(ctc=0.3, consistency=0.2), Whole(2, 1)
+    config, step = LossConfig(ctc=0.3, consistency=0.2), LossNormalizer(2, 1)
     losses = small(encoder, decoder).loss(
         torch.zeros(2, 60, 20), lens, nothing, torch.zeros_like(lens), config, step
     )
@@ -151,7 +151,7 @@ def test_guided_attention_is_what_lies_off_the_diagonal(encoder, decoder, batch)
     model = small(encoder, decoder)
     losses = model.loss(*batch, LossConfig(ctc=0.0, guided=2.0))
     encoded = model.encoder(feats, feat_lens)
-    weights = model.decoder(F.pad(tokens, (1, 0), value=EOS), encoded.output, encoded.lens).look
+    weights = model.decoder(F.pad(tokens, (1, 0), value=EOS), encoded.output, encoded.lens).last_layer_weights
     off = sum(
         weights[b, u, t].item()
         * (1 - math.exp(-(((u + 0.5) / (n + 1) - (t + 0.5) / frames) ** 2) / (2 * 0.2**2)))
@@ -194,7 +194,7 @@ def test_token_noise_disturbs_what_is_fed_in_training_and_never_what_is_wanted(b
     monkeypatch.setattr(type(model.decoder), "forward", forward)
     for noise in (0.0, 0.5):
         for training in (False, True):
-            model.train(training).loss(*batch, LossConfig(ctc=0.0, token_noise=noise))
+            model.train(training).loss(*batch, LossConfig(ctc=0.0, decoder_input_noise=noise))
     plain, _, untouched, disturbed = fed
     assert torch.equal(plain, untouched)  # in evaluation
     assert (disturbed[:, 0] == EOS).all()

@@ -7,21 +7,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from asrattn.attention import AttentionConfig, FixedConfig
+from asrattn.attention import AttentionConfig, FixedContextConfig
 from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig
 from asrattn.encoders import (
     ConformerConfig,
     EncoderConfig,
-    LocalConfig,
+    LocalAttentionConfig,
     LSTMEncoderConfig,
-    SparseConfig,
+    SparseAttentionConfig,
     TransformerEncoderConfig,
 )
-from asrattn.frontend import FrontendConfig
+from asrattn.features import FeatureConfig
 from asrattn.layers import FramePositions
 from asrattn.model import LossConfig, ModelConfig
 from asrattn.model.speech_model import SpeechModel, ctc_loss
-from asrattn.training.precision import multiplies_bf16
+from asrattn.training.precision import has_native_bf16
 
 pytestmark = pytest.mark.gpu
 V, MELS = 12, 20
@@ -44,7 +44,7 @@ ENCODERS += [
     *(small(ConformerConfig, positions=positions) for positions in get_args(FramePositions)),
     *(
         small(ConformerConfig, attention=attention, positions=positions)
-        for attention in (LocalConfig(window=3), SparseConfig(block=2, spread=2))
+        for attention in (LocalAttentionConfig(window=3), SparseAttentionConfig(block=2, global_frames=2))
         for positions in ("rotary", "relative")
     ),
 ]
@@ -52,9 +52,9 @@ DECODERS = [small(member) for member in get_args(DecoderConfig)]
 DECODERS += [small(RecurrentDecoderConfig, kind=kind) for kind in ("gru", "rnn")]
 DECODERS += [small(TransformerDecoderConfig, positions="rotary")]
 DECODERS += [small(RecurrentDecoderConfig, attention=small(member)) for member in get_args(AttentionConfig)]
-DECODERS += [small(RecurrentDecoderConfig, attention=FixedConfig("last"))]
-MODELS = [ModelConfig(FrontendConfig(mels=MELS), encoder, DECODERS[0], V) for encoder in ENCODERS]
-MODELS += [ModelConfig(FrontendConfig(mels=MELS), ENCODERS[0], decoder, V) for decoder in DECODERS]
+DECODERS += [small(RecurrentDecoderConfig, attention=FixedContextConfig("last"))]
+MODELS = [ModelConfig(FeatureConfig(mels=MELS), encoder, DECODERS[0], V) for encoder in ENCODERS]
+MODELS += [ModelConfig(FeatureConfig(mels=MELS), ENCODERS[0], decoder, V) for decoder in DECODERS]
 
 
 def batch() -> list[Tensor]:
@@ -90,7 +90,7 @@ def test_losses_and_gradients_are_those_of_the_cpu(config: ModelConfig, accelera
 def test_half_precision_is_finite_and_close(
     config: ModelConfig, dtype: torch.dtype, accelerator: str
 ) -> None:
-    if accelerator == "cpu" and not (dtype == torch.bfloat16 and multiplies_bf16()):
+    if accelerator == "cpu" and not (dtype == torch.bfloat16 and has_native_bf16()):
         pytest.skip("not on this processor")
     torch.manual_seed(0)
     model = SpeechModel(config).to(accelerator)
@@ -115,7 +115,7 @@ def test_ctc_loss_is_that_of_the_cpu(accelerator: str) -> None:
 
 def test_consistency_is_that_of_the_cpu(accelerator: str) -> None:
     torch.manual_seed(0)
-    model = SpeechModel(ModelConfig(FrontendConfig(mels=MELS), ENCODERS[0], DECODERS[0], V))
+    model = SpeechModel(ModelConfig(FeatureConfig(mels=MELS), ENCODERS[0], DECODERS[0], V))
     config = LossConfig(consistency=0.5)
 
     def found(device: str) -> Tensor:
@@ -140,6 +140,6 @@ def test_no_kernel_of_the_cpu_is_called(accelerator: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(dropout, "_row", never)
     monkeypatch.setattr(scaled_dot._ScaledDot, "forward", staticmethod(never))
     encoder = replace(small(ConformerConfig, dim=256, heads=4, hidden=1024), dropout=0.1)
-    model = SpeechModel(ModelConfig(FrontendConfig(mels=MELS), encoder, DECODERS[0], V)).to(accelerator)
+    model = SpeechModel(ModelConfig(FeatureConfig(mels=MELS), encoder, DECODERS[0], V)).to(accelerator)
     found, _ = losses(model, accelerator, LOSS)
     assert found[0].isfinite()

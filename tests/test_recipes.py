@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from asrattn.config import from_plain, override, to_plain
+from asrattn.decoding.beam_search import beam_search
 from asrattn.model.speech_model import SpeechModel
-from asrattn.search.beam import beam_search
 from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
 
@@ -64,7 +64,7 @@ def step_and_decode(recipe: Recipe) -> None:
     build_optimizer(recipe.train.optimizer, model, fused=True).step()
     assert all(not torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))
     enc = model.eval().encode(wave, lens)
-    search = replace(recipe.search, beam=2, max_length=0.2)
+    search = replace(recipe.decoding, beam_size=2, max_length=0.2)
     found = beam_search(model.decoder, enc.output, enc.lens, model.ctc_log_probs(enc.output).detach(), search)
     assert [len(hypotheses) for hypotheses in found] == [1, 1]
 

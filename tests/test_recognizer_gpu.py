@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import tiny
 
-from asrattn.recognizer import Recognizer
-from asrattn.transcript import Transcript
+from asrattn.inference.recognizer import Recognizer
+from asrattn.inference.transcript import Transcript
 
 pytestmark = pytest.mark.gpu
 
@@ -44,11 +44,11 @@ def test_all_ways_to_use_a_model_work(tmp_path: Path, accelerator: str) -> None:
     here = Recognizer.load(tiny.model_file(tmp_path), "cpu")
     wave, tokens = tiny.wave(1.5), tiny.TOKENIZER.encode("the fox")
     assert recognizer.losses([wave], [tokens]) == pytest.approx(here.losses([wave], [tokens]), rel=1e-3)
-    assert recognizer.explain(wave, tokens).weights == pytest.approx(
-        here.explain(wave, tokens).weights, abs=1e-3
+    assert recognizer.compute_attention(wave, tokens).weights == pytest.approx(
+        here.compute_attention(wave, tokens).weights, abs=1e-3
     )
-    assert recognizer.examine([wave], [tokens], True).focus == pytest.approx(
-        here.examine([wave], [tokens], True).focus, abs=1e-3
+    assert recognizer.measure_attention([wave], [tokens], True).focus == pytest.approx(
+        here.measure_attention([wave], [tokens], True).focus, abs=1e-3
     )
     for by in ("ctc", "attention"):
         ours, theirs = (each.align([wave], [tokens], by) for each in (recognizer, here))  # type: ignore[arg-type]

@@ -6,23 +6,23 @@ import numpy as np
 import torch
 
 from asrattn import audio, checkpoint
-from asrattn.config import Plain
+from asrattn.config import JSONValue
 from asrattn.decoders import RecurrentDecoderConfig
+from asrattn.decoding import DecodingConfig
 from asrattn.encoders import LSTMEncoderConfig
-from asrattn.frontend import FrontendConfig
+from asrattn.features import FeatureConfig
 from asrattn.model import ModelConfig
 from asrattn.model.speech_model import SpeechModel
-from asrattn.search import SearchConfig
 from asrattn.text import CharTokenizer
 
 RATE = 8000
 TOKENIZER = CharTokenizer.train(["the quick brown fox", "jumps over a lazy dog"])
-SEARCH = SearchConfig(beam=3, max_length=0.5)  # untrained models know no end
+DECODING = DecodingConfig(beam_size=3, max_length=0.5)  # untrained models know no end
 
 
 def config(vocabulary: int = TOKENIZER.size) -> ModelConfig:
     return ModelConfig(
-        FrontendConfig(rate=RATE, mels=16),
+        FeatureConfig(rate=RATE, mels=16),
         LSTMEncoderConfig(dim=8, layers=1, channels=4, norm="none"),  # a norm would even the sounds out
         RecurrentDecoderConfig(dim=8, embedding=4),
         vocabulary=vocabulary,
@@ -39,14 +39,17 @@ def model(seed: int = 0) -> SpeechModel:
     return made.eval()
 
 
-def card(seed: int = 0) -> dict[str, Plain]:
-    doubts: dict[str, Plain] = {"decoder": 1e9, "ctc": 1e9}  # an untrained model is to be doubted everywhere
+def card(seed: int = 0) -> dict[str, JSONValue]:
+    doubts: dict[str, JSONValue] = {
+        "decoder": 1e9,
+        "ctc": 1e9,
+    }  # an untrained model is to be doubted everywhere
     return {"name": "tiny", "dev_wer": 12.5, "seed": seed, "doubts": doubts}
 
 
 def model_file(folder: Path, seed: int = 0) -> Path:
     path = folder / "model.safetensors"
-    checkpoint.save(path, model(seed), TOKENIZER, card(seed), SEARCH)
+    checkpoint.save(path, model(seed), TOKENIZER, card(seed), DECODING)
     return path
 
 

@@ -12,7 +12,7 @@ def check_heads(dim: int, heads: int) -> None:
 
 
 @dataclass(frozen=True)
-class DotConfig:
+class DotAttentionConfig:
     """Dot-product attention over projected keys; `scaled` divides by √dim. Its form of many heads is `multihead`."""
 
     kind: Literal["dot"] = "dot"
@@ -24,7 +24,7 @@ class DotConfig:
 
 
 @dataclass(frozen=True)
-class GeneralConfig:
+class GeneralAttentionConfig:
     """Bilinear attention; the decoder's size must be a multiple of `heads`."""
 
     kind: Literal["general"] = "general"
@@ -35,7 +35,7 @@ class GeneralConfig:
 
 
 @dataclass(frozen=True)
-class AdditiveConfig:
+class AdditiveAttentionConfig:
     """Additive attention through a hidden layer of `dim`, which `heads` share."""
 
     kind: Literal["additive"] = "additive"
@@ -48,7 +48,7 @@ class AdditiveConfig:
 
 
 @dataclass(frozen=True)
-class ConcatConfig:
+class ConcatAttentionConfig:
     """A linear map of query and frame together; it cannot depend on the query, and is there to show that."""
 
     kind: Literal["concat"] = "concat"
@@ -59,7 +59,7 @@ class ConcatConfig:
 
 
 @dataclass(frozen=True)
-class CosineConfig:
+class CosineAttentionConfig:
     """Cosine attention over keys of `dim`, which `heads` share."""
 
     kind: Literal["cosine"] = "cosine"
@@ -72,7 +72,7 @@ class CosineConfig:
 
 
 @dataclass(frozen=True)
-class LocationConfig:
+class LocationAwareAttentionConfig:
     """Location-aware attention: `filters` convolutions, `kernel` frames wide, over the last weights of each head."""
 
     kind: Literal["location"] = "location"
@@ -88,7 +88,7 @@ class LocationConfig:
 
 
 @dataclass(frozen=True)
-class CoverageConfig:
+class CoverageAttentionConfig:
     """Coverage attention through a hidden layer of `dim`, which `heads` share."""
 
     kind: Literal["coverage"] = "coverage"
@@ -100,12 +100,12 @@ class CoverageConfig:
         check_heads(self.dim, self.heads)
 
 
-NARROWEST = 0.1
+MIN_SIGMA_FRAMES = 0.1
 """The smallest σ in frames: one much narrower than a frame has no gradient."""
 
 
 @dataclass(frozen=True)
-class GMMConfig:
+class GMMAttentionConfig:
     """Gaussian mixture attention: a hidden layer of `dim` moves `components` Gaussians along.
 
     step    frames that a token moves them at the beginning of training
@@ -121,11 +121,11 @@ class GMMConfig:
     def __post_init__(self) -> None:
         check(min(self.dim, self.components) > 0, "dim and components must be positive")
         check(self.step > 0, f"step is {self.step}; it must be positive")
-        check(self.width > NARROWEST, f"width is {self.width}; it must be above {NARROWEST}")
+        check(self.width > MIN_SIGMA_FRAMES, f"width is {self.width}; it must be above {MIN_SIGMA_FRAMES}")
 
 
 @dataclass(frozen=True)
-class MonotonicConfig:
+class MonotonicAttentionConfig:
     """Hard monotonic attention through a hidden layer of `dim`.
 
     noise   standard deviation of what is added to the energies in training, so that decisions become clear ones
@@ -161,19 +161,22 @@ class MoChAConfig:
 
 
 @dataclass(frozen=True)
-class ForwardConfig:
-    """Forward attention through a hidden layer of `dim`; a token moves it by `reach` frames at most."""
+class ForwardAttentionConfig:
+    """Forward attention through a hidden layer of `dim`; a token moves it by `max_advance` frames at most."""
 
     kind: Literal["forward"] = "forward"
     dim: int = 256
-    reach: int = 25
+    max_advance: int = 25
 
     def __post_init__(self) -> None:
-        check(min(self.dim, self.reach) > 0, f"dim {self.dim} and reach {self.reach} must be positive")
+        check(
+            min(self.dim, self.max_advance) > 0,
+            f"dim {self.dim} and reach {self.max_advance} must be positive",
+        )
 
 
 @dataclass(frozen=True)
-class MultiHeadConfig:
+class MultiHeadAttentionConfig:
     """Multi-head attention: `heads` scaled dot products of `dim`/`heads` each."""
 
     kind: Literal["multihead"] = "multihead"
@@ -187,24 +190,24 @@ class MultiHeadConfig:
 
 
 @dataclass(frozen=True)
-class FixedConfig:
+class FixedContextConfig:
     """A fixed context: the mean of all frames, or the last one."""
 
     kind: Literal["mean", "last"] = "mean"
 
 
 AttentionConfig = (
-    DotConfig
-    | GeneralConfig
-    | AdditiveConfig
-    | ConcatConfig
-    | CosineConfig
-    | LocationConfig
-    | CoverageConfig
-    | GMMConfig
-    | MonotonicConfig
+    DotAttentionConfig
+    | GeneralAttentionConfig
+    | AdditiveAttentionConfig
+    | ConcatAttentionConfig
+    | CosineAttentionConfig
+    | LocationAwareAttentionConfig
+    | CoverageAttentionConfig
+    | GMMAttentionConfig
+    | MonotonicAttentionConfig
     | MoChAConfig
-    | ForwardConfig
-    | MultiHeadConfig
-    | FixedConfig
+    | ForwardAttentionConfig
+    | MultiHeadAttentionConfig
+    | FixedContextConfig
 )

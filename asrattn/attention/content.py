@@ -6,17 +6,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asrattn.attention.config import AdditiveConfig, ConcatConfig, CosineConfig, DotConfig, GeneralConfig
+from asrattn.attention.additive_score import additive_scores
+from asrattn.attention.config import (
+    AdditiveAttentionConfig,
+    ConcatAttentionConfig,
+    CosineAttentionConfig,
+    DotAttentionConfig,
+    GeneralAttentionConfig,
+)
 from asrattn.attention.heads import Heads
-from asrattn.attention.hidden import hidden_scores
-from asrattn.attention.memory import Memory, Stateless, full, softmax, weigh
+from asrattn.attention.memory import Memory, Stateless, at_least_float32, masked_softmax, weighted_sum
 from asrattn.config import check
 
 
-class Dot(nn.Module):
+class DotAttention(nn.Module):
     """e_t = (W s)ᵀ (V h_t), divided by √dim when scaled (Luong et al. 2015; Vaswani et al. 2017)."""
 
-    def __init__(self, config: DotConfig, query: int, values: int):
+    def __init__(self, config: DotAttentionConfig, query: int, values: int):
         super().__init__()
         self.dim = values
         self.query = nn.Linear(query, config.dim, bias=False)
@@ -32,18 +38,18 @@ class Dot(nn.Module):
     def forward(self, query: Tensor, memory: Memory, state: Stateless) -> tuple[Tensor, Tensor, Stateless]:
         keys = memory.keys
         queries = self.query(query).view(len(keys), 1, -1, keys.shape[-1])
-        weights = softmax(queries @ keys.transpose(-1, -2) * self.scale, memory.mask)
-        return weigh(weights, memory.values), weights.flatten(0, 2)[:, None], ()
+        weights = masked_softmax(queries @ keys.transpose(-1, -2) * self.scale, memory.mask)
+        return weighted_sum(weights, memory.values), weights.flatten(0, 2)[:, None], ()
 
 
-class General(nn.Module):
+class GeneralAttention(nn.Module):
     """e_t = sᵀ W h_t (Luong et al. 2015); of head i: s_iᵀ W_i h_t, with s_i its share of s.
 
     W = K / √Q, with K what is learnt and Q the size of a head's s: so Adam, whose steps know no size, does not drive
     the scores to where softmax is flat.
     """
 
-    def __init__(self, config: GeneralConfig, query: int, values: int):
+    def __init__(self, config: GeneralAttentionConfig, query: int, values: int):
         super().__init__()
         check(query % config.heads == 0, f"the decoder's dim {query} is no multiple of heads {config.heads}")
         self.dim = values
@@ -58,18 +64,18 @@ class General(nn.Module):
         return ()
 
     def forward(self, query: Tensor, memory: Memory, state: Stateless) -> tuple[Tensor, Tensor, Stateless]:
-        queries = self.heads.ask(query, memory).to(memory.keys.dtype)
-        context, looks = self.heads.look(queries @ memory.keys.transpose(-1, -2), memory)
+        queries = self.heads.split_queries(query, memory).to(memory.keys.dtype)
+        context, looks = self.heads.attend(queries @ memory.keys.transpose(-1, -2), memory)
         return context, looks, ()
 
 
-class Additive(nn.Module):
+class AdditiveAttention(nn.Module):
     """e_t = vᵀ tanh(W s + V h_t + b) (Bahdanau et al. 2015); each head has its share of the hidden layer.
 
     It is also the concat score vᵀ tanh(A [s; h_t]) of Luong et al. (2015), with A = [W V].
     """
 
-    def __init__(self, config: AdditiveConfig, query: int, values: int):
+    def __init__(self, config: AdditiveAttentionConfig, query: int, values: int):
         super().__init__()
         self.dim = values
         self.heads = Heads(values, config.heads)
@@ -84,19 +90,19 @@ class Additive(nn.Module):
         return ()
 
     def forward(self, query: Tensor, memory: Memory, state: Stateless) -> tuple[Tensor, Tensor, Stateless]:
-        scores = hidden_scores(self.query(query), memory.keys, self.score.weight)
-        context, looks = self.heads.look(scores, memory)
+        scores = additive_scores(self.query(query), memory.keys, self.score.weight)
+        context, looks = self.heads.attend(scores, memory)
         return context, looks, ()
 
 
-class Concat(nn.Module):
+class ConcatAttention(nn.Module):
     """e_t = wᵀ [s; h_t] = w_sᵀ s + w_hᵀ h_t, the concat score of Luong et al. (2015) without its vᵀ tanh(·).
 
     The query adds the same to every frame, so the softmax takes it out again: all tokens read one learnt mean of the
     frames. With the tanh between, it is `additive`.
     """
 
-    def __init__(self, config: ConcatConfig, query: int, values: int):
+    def __init__(self, config: ConcatAttentionConfig, query: int, values: int):
         super().__init__()
         self.dim = values
         self.heads = Heads(values, config.heads)
@@ -110,18 +116,18 @@ class Concat(nn.Module):
         return ()
 
     def forward(self, query: Tensor, memory: Memory, state: Stateless) -> tuple[Tensor, Tensor, Stateless]:
-        scores = self.heads.ask(self.query(query), memory) + memory.keys.transpose(-1, -2)
-        context, looks = self.heads.look(scores, memory)
+        scores = self.heads.split_queries(self.query(query), memory) + memory.keys.transpose(-1, -2)
+        context, looks = self.heads.attend(scores, memory)
         return context, looks, ()
 
 
-class Cosine(nn.Module):
+class CosineAttention(nn.Module):
     """e_t = g · cos(W s, V h_t) (Graves et al. 2014; Henry et al. 2020); g > 0 is learnt, one for each head.
 
     It begins at 10: scores between -10 and 10 leave room for a sharp look as well as for an even one.
     """
 
-    def __init__(self, config: CosineConfig, query: int, values: int):
+    def __init__(self, config: CosineAttentionConfig, query: int, values: int):
         super().__init__()
         self.dim = values
         self.heads = Heads(values, config.heads)
@@ -137,12 +143,12 @@ class Cosine(nn.Module):
         return ()
 
     def forward(self, query: Tensor, memory: Memory, state: Stateless) -> tuple[Tensor, Tensor, Stateless]:
-        queries = _unit(self.heads.ask(self.query(query), memory))
-        scores = full(queries @ memory.keys.transpose(-1, -2)) * self.log_scale.exp()
-        context, looks = self.heads.look(scores, memory)
+        queries = _unit(self.heads.split_queries(self.query(query), memory))
+        scores = at_least_float32(queries @ memory.keys.transpose(-1, -2)) * self.log_scale.exp()
+        context, looks = self.heads.attend(scores, memory)
         return context, looks, ()
 
 
 def _unit(x: Tensor) -> Tensor:
     """x (..., A) divided by its length, which half precision cannot sum up."""
-    return F.normalize(full(x), dim=-1).to(x.dtype)
+    return F.normalize(at_least_float32(x), dim=-1).to(x.dtype)

@@ -4,25 +4,25 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from asrattn.attention.config import CoverageConfig
+from asrattn.attention.additive_score import additive_scores
+from asrattn.attention.config import CoverageAttentionConfig
 from asrattn.attention.heads import Heads
-from asrattn.attention.hidden import hidden_scores
-from asrattn.attention.memory import Memory, full
+from asrattn.attention.memory import Memory, at_least_float32
 
 
 class CoverageState(NamedTuple):
     """read (N, H, T): the sum of all earlier weights."""
 
-    read: Tensor
+    coverage: Tensor
 
 
-class Coverage(nn.Module):
+class CoverageAttention(nn.Module):
     """e_t = vᵀ tanh(W s + V h_t + w c_t + b), c = Σ of all earlier α (See et al. 2017).
 
     c is the linguistic coverage of Tu et al. (2016) where every frame has the fertility 1.
     """
 
-    def __init__(self, config: CoverageConfig, query: int, values: int):
+    def __init__(self, config: CoverageAttentionConfig, query: int, values: int):
         super().__init__()
         self.dim = values
         self.heads = Heads(values, config.heads)
@@ -35,13 +35,13 @@ class Coverage(nn.Module):
         return self.heads.prepare(2 * self.key(values), values, mask)
 
     def start(self, memory: Memory) -> CoverageState:
-        nothing = full(memory.values.new_zeros(memory.mask.shape))
+        nothing = at_least_float32(memory.values.new_zeros(memory.mask.shape))
         return CoverageState(nothing[:, None].expand(-1, self.heads.count, -1))
 
     def forward(
         self, query: Tensor, memory: Memory, state: CoverageState
     ) -> tuple[Tensor, Tensor, CoverageState]:
-        read = state.read[..., None], self.coverage.weight
-        scores = hidden_scores(self.query(query), memory.keys, self.score.weight, *read)
-        context, looks = self.heads.look(scores, memory)
-        return context, looks, CoverageState(state.read + looks)
+        read = state.coverage[..., None], self.coverage.weight
+        scores = additive_scores(self.query(query), memory.keys, self.score.weight, *read)
+        context, looks = self.heads.attend(scores, memory)
+        return context, looks, CoverageState(state.coverage + looks)

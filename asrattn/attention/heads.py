@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from asrattn.attention.memory import Memory, softmax, weigh
+from asrattn.attention.memory import Memory, masked_softmax, weighted_sum
 from asrattn.config import check
 from asrattn.layers.linear import Linear
 
@@ -33,12 +33,12 @@ class Heads(nn.Module):
         values = self.split(self.value(values)) if self.count > 1 else values[:, None]
         return Memory(self.split(keys), values, mask)
 
-    def ask(self, queries: Tensor, memory: Memory) -> Tensor:
+    def split_queries(self, queries: Tensor, memory: Memory) -> Tensor:
         """queries (N, A) -> (B, H, K, A/H)."""
         return self.split(queries.view(len(memory.mask), -1, queries.shape[-1]))
 
-    def look(self, scores: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def attend(self, scores: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """scores (B, H, K, T) -> contexts (N, D), the weights of each head (N, H, T)."""
-        weights = softmax(scores, memory.mask)
-        context = weigh(weights, memory.values)
+        weights = masked_softmax(scores, memory.mask)
+        context = weighted_sum(weights, memory.values)
         return self.out(context) if self.count > 1 else context, weights.transpose(1, 2).flatten(0, 1)

@@ -9,30 +9,36 @@ from typing import Any, Protocol, TypeVar
 from torch import Tensor
 
 from asrattn.attention.config import (
-    AdditiveConfig,
+    AdditiveAttentionConfig,
     AttentionConfig,
-    ConcatConfig,
-    CosineConfig,
-    CoverageConfig,
-    DotConfig,
-    FixedConfig,
-    ForwardConfig,
-    GeneralConfig,
-    GMMConfig,
-    LocationConfig,
+    ConcatAttentionConfig,
+    CosineAttentionConfig,
+    CoverageAttentionConfig,
+    DotAttentionConfig,
+    FixedContextConfig,
+    ForwardAttentionConfig,
+    GeneralAttentionConfig,
+    GMMAttentionConfig,
+    LocationAwareAttentionConfig,
     MoChAConfig,
-    MonotonicConfig,
-    MultiHeadConfig,
+    MonotonicAttentionConfig,
+    MultiHeadAttentionConfig,
 )
-from asrattn.attention.content import Additive, Concat, Cosine, Dot, General
-from asrattn.attention.coverage import Coverage
-from asrattn.attention.fixed import Fixed
-from asrattn.attention.forward import Forward
-from asrattn.attention.gmm import GMM
-from asrattn.attention.location import LocationAware
+from asrattn.attention.content import (
+    AdditiveAttention,
+    ConcatAttention,
+    CosineAttention,
+    DotAttention,
+    GeneralAttention,
+)
+from asrattn.attention.coverage import CoverageAttention
+from asrattn.attention.fixed import FixedContext
+from asrattn.attention.forward import ForwardAttention
+from asrattn.attention.gmm import GMMAttention
+from asrattn.attention.location import LocationAwareAttention
 from asrattn.attention.memory import Memory
-from asrattn.attention.monotonic import Monotonic
-from asrattn.attention.multihead import MultiHead
+from asrattn.attention.monotonic import MonotonicAttention
+from asrattn.attention.multihead import MultiHeadAttention
 
 S = TypeVar("S")
 
@@ -66,27 +72,27 @@ class Attention(Protocol[S]):
 def build(config: AttentionConfig, query: int, values: int) -> Attention[Any]:  # noqa: C901  (a table)
     """The attention of a configuration, for queries (N, query) over values (B, T, values)."""
     match config:
-        case DotConfig():
-            return Dot(config, query, values)
-        case GeneralConfig():
-            return General(config, query, values)
-        case AdditiveConfig():
-            return Additive(config, query, values)
-        case ConcatConfig():
-            return Concat(config, query, values)
-        case CosineConfig():
-            return Cosine(config, query, values)
-        case LocationConfig():
-            return LocationAware(config, query, values)
-        case CoverageConfig():
-            return Coverage(config, query, values)
-        case GMMConfig():
-            return GMM(config, query, values)
-        case MonotonicConfig() | MoChAConfig():
-            return Monotonic(config, query, values)
-        case ForwardConfig():
-            return Forward(config, query, values)
-        case MultiHeadConfig():
-            return MultiHead(config, query, values)
-        case FixedConfig():
-            return Fixed(config, query, values)
+        case DotAttentionConfig():
+            return DotAttention(config, query, values)
+        case GeneralAttentionConfig():
+            return GeneralAttention(config, query, values)
+        case AdditiveAttentionConfig():
+            return AdditiveAttention(config, query, values)
+        case ConcatAttentionConfig():
+            return ConcatAttention(config, query, values)
+        case CosineAttentionConfig():
+            return CosineAttention(config, query, values)
+        case LocationAwareAttentionConfig():
+            return LocationAwareAttention(config, query, values)
+        case CoverageAttentionConfig():
+            return CoverageAttention(config, query, values)
+        case GMMAttentionConfig():
+            return GMMAttention(config, query, values)
+        case MonotonicAttentionConfig() | MoChAConfig():
+            return MonotonicAttention(config, query, values)
+        case ForwardAttentionConfig():
+            return ForwardAttention(config, query, values)
+        case MultiHeadAttentionConfig():
+            return MultiHeadAttention(config, query, values)
+        case FixedContextConfig():
+            return FixedContext(config, query, values)

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asrattn.attention.config import LocationConfig
+from asrattn.attention.additive_score import additive_scores
+from asrattn.attention.config import LocationAwareAttentionConfig
 from asrattn.attention.heads import Heads
-from asrattn.attention.hidden import hidden_scores
-from asrattn.attention.memory import Memory, full
+from asrattn.attention.memory import Memory, at_least_float32
 
 
 class LocationState(NamedTuple):
@@ -17,13 +17,13 @@ class LocationState(NamedTuple):
     weights: Tensor
 
 
-class LocationAware(nn.Module):
+class LocationAwareAttention(nn.Module):
     """e_t = vᵀ tanh(W s + V h_t + U f_t + b), f = F ∗ α_previous (Chorowski et al. 2015).
 
     Each head has its own last look and its share of the hidden layer; they have the filters F in common.
     """
 
-    def __init__(self, config: LocationConfig, query: int, values: int):
+    def __init__(self, config: LocationAwareAttentionConfig, query: int, values: int):
         super().__init__()
         self.dim = values
         self.heads = Heads(values, config.heads)
@@ -37,7 +37,7 @@ class LocationAware(nn.Module):
         return self.heads.prepare(2 * self.key(values), values, mask)
 
     def start(self, memory: Memory) -> LocationState:
-        real = full(memory.mask.to(memory.values.dtype))
+        real = at_least_float32(memory.mask.to(memory.values.dtype))
         even = real / real.sum(-1, keepdim=True)
         return LocationState(even[:, None].expand(-1, self.heads.count, -1))
 
@@ -48,6 +48,6 @@ class LocationAware(nn.Module):
         half = self.filters.in_features // 2
         windows = F.pad(state.weights, (half, half)).unfold(-1, self.filters.in_features, 1)
         looked = self.filters(windows), self.location.weight
-        scores = hidden_scores(self.query(query), memory.keys, self.score.weight, *looked)
-        context, looks = self.heads.look(scores, memory)
+        scores = additive_scores(self.query(query), memory.keys, self.score.weight, *looked)
+        context, looks = self.heads.attend(scores, memory)
         return context, looks, LocationState(looks)

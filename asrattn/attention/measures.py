@@ -12,8 +12,8 @@ from torch import Tensor
 
 from asrattn.lengths import mask
 
-WIDTH = 0.2  # of the diagonal, as a share of the utterance (Tachibana et al. 2018)
-BACK = 1.0  # frames that a look may go back and still count as going forward
+DIAGONAL_WIDTH = 0.2  # of the diagonal, as a share of the utterance (Tachibana et al. 2018)
+MAX_STEP_BACK_FRAMES = 1.0  # frames that a look may go back and still count as going forward
 
 
 def focus(weights: Tensor, token_lens: Tensor, lens: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def focus(weights: Tensor, token_lens: Tensor, lens: Tensor) -> Tensor:
 def monotonicity(weights: Tensor, token_lens: Tensor) -> Tensor:
     """The share of outputs whose mean frame does not lie before the one of the output before, by more than BACK."""
     at = positions(weights)
-    forward = (at[:, 1:] >= at[:, :-1] - BACK).float()
+    forward = (at[:, 1:] >= at[:, :-1] - MAX_STEP_BACK_FRAMES).float()
     return _mean(forward, (token_lens - 1).clamp(min=0), empty=1.0)
 
 
@@ -39,24 +39,24 @@ def off_diagonal(weights: Tensor, token_lens: Tensor, lens: Tensor) -> Tensor:
     u, t = (torch.arange(size, device=weights.device) + 0.5 for size in weights.shape[1:])
     rows = u / token_lens.clamp(min=1)[:, None]
     columns = t / lens.clamp(min=1)[:, None]
-    return 1 - torch.exp(-((rows[:, :, None] - columns[:, None]) ** 2) / (2 * WIDTH**2))
+    return 1 - torch.exp(-((rows[:, :, None] - columns[:, None]) ** 2) / (2 * DIAGONAL_WIDTH**2))
 
 
-def read(weights: Tensor, borders: Tensor) -> Tensor:
+def token_coverage(weights: Tensor, boundaries: Tensor) -> Tensor:
     """(B, U): the weight of all outputs together on the frames of each token, which is 1 where each is read once.
 
     borders (B, U + 1): the frames borders[u] … borders[u + 1] - 1 belong to token u, such as an alignment says. Near 0
     a token was skipped, near 2 it was read twice.
     """
     total = weights.float().sum(1).cumsum(-1)
-    total = torch.nn.functional.pad(total, (1, 0)).gather(1, borders)
+    total = torch.nn.functional.pad(total, (1, 0)).gather(1, boundaries)
     return total.diff(dim=-1)
 
 
-def agreement(weights: Tensor, token_lens: Tensor, starts: Tensor, ends: Tensor, slack: int) -> Tensor:
-    """The share of tokens whose heaviest frame is one of starts … ends - 1 (B, U), give or take `slack` frames."""
+def agreement(weights: Tensor, token_lens: Tensor, starts: Tensor, ends: Tensor, tolerance: int) -> Tensor:
+    """The share of tokens whose heaviest frame is one of starts … ends - 1 (B, U), give or take `tolerance` frames."""
     heaviest = weights.argmax(-1)
-    inside = (heaviest >= starts - slack) & (heaviest < ends + slack)
+    inside = (heaviest >= starts - tolerance) & (heaviest < ends + tolerance)
     return _mean(inside.float(), token_lens, empty=1.0)
 
 

@@ -17,18 +17,18 @@ class Memory(NamedTuple):
     mask: Tensor
 
 
-def softmax(scores: Tensor, mask: Tensor) -> Tensor:
+def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     """scores (B, ..., T), mask (B, T) -> weights of the same shape, at least float32, zero on padding."""
     mask = mask.view(mask.shape[0], *(1,) * (scores.dim() - 2), mask.shape[-1])
-    scores = full(scores)
+    scores = at_least_float32(scores)
     return scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1) * mask
 
 
-def full(x: Tensor) -> Tensor:
+def at_least_float32(x: Tensor) -> Tensor:
     """In single precision at least: half of it is too coarse for sums over frames."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def weigh(weights: Tensor, values: Tensor) -> Tensor:
+def weighted_sum(weights: Tensor, values: Tensor) -> Tensor:
     """weights (B, H, K, T), values (B, H, T, d) -> contexts (N, H·d)."""
     return (weights.to(values.dtype) @ values).transpose(1, 2).flatten(2).flatten(0, 1)

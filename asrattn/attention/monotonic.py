@@ -6,19 +6,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asrattn.attention.config import MoChAConfig, MonotonicConfig
-from asrattn.attention.hidden import hidden_scores
-from asrattn.attention.memory import Memory, full, weigh
-from asrattn.attention.recurrence import recurrence
+from asrattn.attention.additive_score import additive_scores
+from asrattn.attention.config import MoChAConfig, MonotonicAttentionConfig
+from asrattn.attention.linear_recurrence import linear_recurrence
+from asrattn.attention.memory import Memory, at_least_float32, weighted_sum
 
 
 class MonotonicState(NamedTuple):
     """at (N, T): how likely the look is to have stopped at each frame; the first look begins at frame 0."""
 
-    at: Tensor
+    stop_probs: Tensor
 
 
-class Monotonic(nn.Module):
+class MonotonicAttention(nn.Module):
     """From where it stopped, the look goes on and stops at each frame with p_t = σ(e_t) (Raffel et al. 2017):
 
         e_t = g vᵀ/‖v‖ tanh(W s + V h_t + b) + r
@@ -35,7 +35,7 @@ class Monotonic(nn.Module):
     The weights sum to the probability that the look has stopped.
     """
 
-    def __init__(self, config: MonotonicConfig | MoChAConfig, query: int, values: int):
+    def __init__(self, config: MonotonicAttentionConfig | MoChAConfig, query: int, values: int):
         super().__init__()
         self.dim = values
         self.noise = config.noise
@@ -52,7 +52,7 @@ class Monotonic(nn.Module):
         return Memory(keys.unflatten(-1, (self.scores, -1)).transpose(1, 2), values[:, None], mask)
 
     def start(self, memory: Memory) -> MonotonicState:
-        at = full(memory.values.new_zeros(memory.mask.shape))
+        at = at_least_float32(memory.values.new_zeros(memory.mask.shape))
         at[:, 0] = 1
         return MonotonicState(at)
 
@@ -60,16 +60,18 @@ class Monotonic(nn.Module):
         self, query: Tensor, memory: Memory, state: MonotonicState
     ) -> tuple[Tensor, Tensor, MonotonicState]:
         energies, *others = self._scores(query, memory).unbind(1)
-        at = self._stop(energies, memory.mask, state.at.view_as(energies))
+        at = self._stop(energies, memory.mask, state.stop_probs.view_as(energies))
         weights = _chunks(at, others[0], memory.mask, self.chunk) if others else at
-        context = weigh(weights[:, None], memory.values)
+        context = weighted_sum(weights[:, None], memory.values)
         return context, weights.flatten(0, 1)[:, None], MonotonicState(at.flatten(0, 1))
 
     def _scores(self, query: Tensor, memory: Memory) -> Tensor:
         """e and, with chunks, u: (B, 1 or 2, K, T)."""
         stop, *read = self.score.weight.chunk(self.scores, dim=-1)
         stop = self.gain * F.normalize(stop, dim=-1)
-        scores = full(hidden_scores(self.query(query), memory.keys, torch.cat((stop, *read), dim=-1)))
+        scores = at_least_float32(
+            additive_scores(self.query(query), memory.keys, torch.cat((stop, *read), dim=-1))
+        )
         constant = F.pad((self.offset - stop.sum()).view(1), (0, self.scores - 1))
         return scores + constant.view(-1, 1, 1)
 
@@ -80,7 +82,7 @@ class Monotonic(nn.Module):
             stop, stay = energies.sigmoid(), (-energies).sigmoid()
         else:
             stop, stay = (energies > 0).to(before.dtype), (energies <= 0).to(before.dtype)
-        reached = recurrence(F.pad(stay[..., :-1], (1, 0)), before)
+        reached = linear_recurrence(F.pad(stay[..., :-1], (1, 0)), before)
         return stop * reached * mask[:, None]
 
 

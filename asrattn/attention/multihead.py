@@ -4,16 +4,16 @@ import math
 
 from torch import Tensor, nn
 
-from asrattn.attention.config import MultiHeadConfig
-from asrattn.attention.memory import Memory, Stateless, softmax, weigh
+from asrattn.attention.config import MultiHeadAttentionConfig
+from asrattn.attention.memory import Memory, Stateless, masked_softmax, weighted_sum
 from asrattn.layers.dropout import Dropout
 from asrattn.layers.linear import Linear
 
 
-class MultiHead(nn.Module):
+class MultiHeadAttention(nn.Module):
     """softmax(Q Kᵀ / √(dim/heads)) V in each head, then a linear map (Vaswani et al. 2017)."""
 
-    def __init__(self, config: MultiHeadConfig, query: int, values: int):
+    def __init__(self, config: MultiHeadAttentionConfig, query: int, values: int):
         super().__init__()
         self.dim = config.dim
         self.heads = config.heads
@@ -34,6 +34,6 @@ class MultiHead(nn.Module):
     def forward(self, query: Tensor, memory: Memory, state: Stateless) -> tuple[Tensor, Tensor, Stateless]:
         B, H, _, d = memory.keys.shape
         queries = self.query(query).view(B, -1, H, d).transpose(1, 2)
-        weights = softmax(queries @ memory.keys.transpose(-1, -2) / math.sqrt(d), memory.mask)
-        context = self.out(weigh(self.dropout(weights), memory.values))
+        weights = masked_softmax(queries @ memory.keys.transpose(-1, -2) / math.sqrt(d), memory.mask)
+        context = self.out(weighted_sum(self.dropout(weights), memory.values))
         return context, weights.transpose(1, 2).flatten(0, 1), ()

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asrattn import files
-from asrattn.audio.plain import open_plain
-from asrattn.audio.sound import Sound, Wave, cut_short
-from asrattn.audio.track import open_track
+from asrattn.audio.interface import AudioDecoder, Wave, truncation_error
+from asrattn.audio.pyav_backend import open_pyav
+from asrattn.audio.soundfile_backend import open_soundfile
 from asrattn.errors import AudioError
 
 _CODECS = {
@@ -33,7 +33,7 @@ EXTENSIONS: frozenset[str] = frozenset(
     {*_CODECS, ".oga", ".au", ".caf", ".w64", ".m4a", ".mp4", ".mov", ".webm", ".mkv", ".aac"}
 )
 
-_OVERSHOOT = 0.01  # seconds by which a segment may pass the end: lists of segments are rounded
+_OVERSHOOT_SECONDS = 0.01  # seconds by which a segment may pass the end: lists of segments are rounded
 _RATES = range(1000, 1_000_000)  # Hz; what lies outside comes from a damaged header
 
 
@@ -78,7 +78,7 @@ def read(
         blocks = list(sound.blocks(begin, count))
         wave = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0, np.float32), *blocks])
         if len(wave) < count - sound.slack or not len(wave):
-            raise cut_short(
+            raise truncation_error(
                 path, f"after {(begin + len(wave)) / sound.rate:.2f} s of {sound.frames / sound.rate:.2f} s"
             )
         native = sound.rate
@@ -93,7 +93,7 @@ def write(path: Path, wave: NDArray[Any], rate: int) -> None:
     """
     data = encode(path, wave, rate)
     try:
-        with files.drafted(path) as draft:
+        with files.atomic_write(path) as draft:
             draft.write_bytes(data)
     except OSError as error:
         raise AudioError(f"{path}: cannot be written ({error.strerror})") from None
@@ -133,7 +133,7 @@ def _encode(path: Path, wave: NDArray[Any], rate: int) -> memoryview:
 
 
 @contextmanager
-def _open(path: Path, data: bytes | None = None) -> Iterator[Sound]:
+def _open(path: Path, data: bytes | None = None) -> Iterator[AudioDecoder]:
     """The file, its header checked."""
     with _file(path) if data is None else io.BytesIO(data) as file:
         head = file.read(1024)
@@ -162,23 +162,23 @@ def _file(path: Path) -> IO[bytes]:
         raise AudioError(f"{str(path)!r}: cannot be opened ({error})") from None
 
 
-def _decoder(path: Path, file: IO[bytes], head: bytes) -> AbstractContextManager[Sound]:
+def _decoder(path: Path, file: IO[bytes], head: bytes) -> AbstractContextManager[AudioDecoder]:
     """PyAV for its containers, soundfile for the rest, told apart by the first bytes."""
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide"):
-        return open_track(path, file, "mp4")
+        return open_pyav(path, file, "mp4")
     if head[:4] == b"\x1aE\xdf\xa3":
-        return open_track(path, file, "matroska")
+        return open_pyav(path, file, "matroska")
     if head[:2] in (b"\xff\xf1", b"\xff\xf9"):
-        return open_track(path, file, "aac")
-    return open_plain(path, file, head)
+        return open_pyav(path, file, "aac")
+    return open_soundfile(path, file, head)
 
 
-def _segment(path: Path, sound: Sound, start: float | None, seconds: float | None) -> tuple[int, int]:
+def _segment(path: Path, sound: AudioDecoder, start: float | None, seconds: float | None) -> tuple[int, int]:
     """First frame and number of frames in the file's own rate."""
     total = sound.frames / sound.rate
     first = 0.0 if start is None else start
     last = total if seconds is None else first + seconds
-    inside = 0 <= first < min(last, total) and last <= total + _OVERSHOOT  # False for NaN as well
+    inside = 0 <= first < min(last, total) and last <= total + _OVERSHOOT_SECONDS  # False for NaN as well
     begin = round(first * sound.rate) if inside else 0
     count = min(round(last * sound.rate), sound.frames) - begin if inside else 0
     if count <= 0:

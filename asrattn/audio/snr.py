@@ -5,12 +5,15 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from asrattn.audio.sound import Wave
+from asrattn.audio.interface import Wave
 
-FRAME = 0.02  # seconds
-LOUD, QUIET = 95, 10  # percentiles of the frames' power: speech with noise, and noise alone
-FLOOR, CEILING = -10.0, 60.0  # dB
-_SILENCE = 1e-10  # power: -100 dB of full scale, below a 16-bit sample's last bit
+FRAME_SECONDS = 0.02  # seconds
+LOUD_PERCENTILE, QUIET_PERCENTILE = (
+    95,
+    10,
+)  # percentiles of the frames' power: speech with noise, and noise alone
+MIN_SNR_DB, MAX_SNR_DB = -10.0, 60.0  # dB
+_SILENCE_POWER = 1e-10  # power: -100 dB of full scale, below a 16-bit sample's last bit
 
 
 def estimate(waves: Iterable[Wave], rate: int) -> float | None:
@@ -20,13 +23,13 @@ def estimate(waves: Iterable[Wave], rate: int) -> float | None:
     percentiles of a histogram. It takes the sound to pause somewhere, and the noise to be steady; it compares
     utterances of one corpus, and is no measurement.
     """
-    parts = [_powers(wave, round(FRAME * rate)) for wave in waves]
+    parts = [_powers(wave, round(FRAME_SECONDS * rate)) for wave in waves]
     powers = np.concatenate([np.zeros(0), *parts])
     if not len(powers):
         return None
-    loud, quiet = np.percentile(powers, [LOUD, QUIET]) + _SILENCE
+    loud, quiet = np.percentile(powers, [LOUD_PERCENTILE, QUIET_PERCENTILE]) + _SILENCE_POWER
     ratio = max((loud - quiet) / quiet, 1e-9)
-    return float(np.clip(10 * np.log10(ratio), FLOOR, CEILING))
+    return float(np.clip(10 * np.log10(ratio), MIN_SNR_DB, MAX_SNR_DB))
 
 
 def _powers(wave: Wave, size: int) -> NDArray[np.float64]:

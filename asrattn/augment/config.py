@@ -14,12 +14,12 @@ class AugmentConfig:
     noise: the probability that an utterance gets noise, at a ratio drawn from `snr` (dB), out of the audio
     files below `noise_folder`; without a folder it is coloured noise, from white to brown.
     stretch: time is stretched or squeezed by up to this fraction, on the frames.
-    warp: the feature axis is warped by up to this fraction, like a longer or shorter vocal tract; this needs
+    vtlp: the feature axis is warped by up to this fraction, like a longer or shorter vocal tract; this needs
     a frequency axis, so 0 for mfcc.
     equalizer: the largest gain of a random curve over the feature axis, in deviations of the features.
     Masks (SpecAugment, https://arxiv.org/abs/1904.08779): each has a width drawn from 0 to its limit; the
     time masks of an utterance add up to at most `time_fraction` of it.
-    ramp: the share of the training over which masks, warp and equalizer grow from nothing to the above. On
+    warmup: the share of the training over which masks, warp and equalizer grow from nothing to the above. On
     little data a model that first sees whole utterances finds the alignment in half the time.
     """
 
@@ -28,22 +28,29 @@ class AugmentConfig:
     noise_folder: str | None = None
     snr: tuple[float, float] = (5.0, 35.0)
     stretch: float = 0.12
-    warp: float = 0.10
+    vtlp: float = 0.10
     equalizer: float = 0.4
     frequency_masks: int = 2
     frequency_width: int = 20
     time_masks: int = 6
     time_width: int = 14
     time_fraction: float = 0.2
-    ramp: float = 0.0
+    warmup: float = 0.0
 
     @property
-    def shortest(self) -> float:
+    def min_length_factor(self) -> float:
         """The factor by which an utterance may be shortened."""
         return (1 - self.stretch) / (1 + self.speed)
 
     def __post_init__(self) -> None:
-        limits = {"speed": 0.5, "noise": 1.0, "stretch": 0.5, "warp": 0.3, "time_fraction": 1.0, "ramp": 1.0}
+        limits = {
+            "speed": 0.5,
+            "noise": 1.0,
+            "stretch": 0.5,
+            "vtlp": 0.3,
+            "time_fraction": 1.0,
+            "warmup": 1.0,
+        }
         for name, limit in limits.items():
             value = getattr(self, name)
             check(0 <= value <= limit, f"augment.{name}: {value} must lie between 0 and {limit}")
@@ -57,4 +64,4 @@ class AugmentConfig:
 
     def strength(self, progress: float) -> float:
         """What is applied at `progress` of the training (0 to 1), as a share of the whole."""
-        return min(1.0, progress / self.ramp) if self.ramp else 1.0
+        return min(1.0, progress / self.warmup) if self.warmup else 1.0

@@ -16,13 +16,13 @@ from asrattn.augment.config import AugmentConfig
 from asrattn.errors import DataError
 
 EQUALIZER_POINTS = 5
-KNEE = 0.75  # where on the feature axis the warp bends back, so that both ends stay in place
-HALF_TAPS = 8  # of the resampling filter
-MADE_NOISES, MADE_SECONDS = 16, 8  # coloured noises: their number, and the period of each
+VTLP_KNEE = 0.75  # where on the feature axis the warp bends back, so that both ends stay in place
+RESAMPLER_HALF_TAPS = 8  # of the resampling filter
+COLORED_NOISE_COUNT, COLORED_NOISE_SECONDS = 16, 8  # coloured noises: their number, and the period of each
 
 
 class Augment(nn.Module):
-    """`wave` goes before the front-end, `warp` and then `mask` after it; in training only.
+    """`augment_wave` goes before the front-end, `warp_features` and then `mask_features` after it; in training only.
 
     The noises stay in memory, on the module's device: 115 MB for an hour at 16 kHz. Raises DataError if the
     noise folder is missing or holds no audio, AudioError for a file in it that cannot be read.
@@ -37,23 +37,27 @@ class Augment(nn.Module):
         self.config = config
         noises: list[Tensor] = []
         if config.noise:
-            noises = _load(Path(config.noise_folder), rate) if config.noise_folder else _make(rate)
+            noises = (
+                _load_noises(Path(config.noise_folder), rate)
+                if config.noise_folder
+                else _colored_noises(rate)
+            )
         sizes = torch.tensor([len(noise) for noise in noises], dtype=torch.int64)
         bank = torch.cat(noises) if noises else torch.zeros(0, dtype=torch.int16)
         self.register_buffer("noises", bank, persistent=False)
         self.register_buffer("starts", sizes.cumsum(0) - sizes, persistent=False)
         self.register_buffer("sizes", sizes, persistent=False)
 
-    def wave(self, wave: Tensor, lens: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+    def augment_wave(self, wave: Tensor, lens: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         """Speed change and noise: wave (B, S), lens (B,) -> (B, S'), (B,); new lengths only by the former."""
         if self.config.speed:
             factor = _around_one(self.config.speed, len(wave), generator, wave.device)
-            wave, lens = change_speed(wave, lens, factor)
+            wave, lens = perturb_speed(wave, lens, factor)
         if self.config.noise:
             wave = self._add_noise(wave, lens, generator)
         return wave, lens
 
-    def warp(
+    def warp_features(
         self,
         feats: Tensor,
         lens: Tensor,
@@ -66,14 +70,16 @@ class Augment(nn.Module):
         length (B,): new length over old, where it was drawn before the batch was put together.
         strength: the share of the vocal-tract warp that is applied.
         """
-        if not (self.config.stretch or self.config.warp):
+        if not (self.config.stretch or self.config.vtlp):
             return feats, lens
         if length is None:
             length = _around_one(self.config.stretch, len(feats), generator, feats.device)
-        tract = _around_one(self.config.warp * strength, len(feats), generator, feats.device)
+        tract = _around_one(self.config.vtlp * strength, len(feats), generator, feats.device)
         return warp_frames(feats, lens, length, tract)
 
-    def mask(self, feats: Tensor, lens: Tensor, generator: Generator, strength: float = 1.0) -> Tensor:
+    def mask_features(
+        self, feats: Tensor, lens: Tensor, generator: Generator, strength: float = 1.0
+    ) -> Tensor:
         """Equalizer and SpecAugment: normalised feats (B, F, M), lens (B,) -> (B, F, M), 0 where masked.
 
         strength: the share of the largest gain and of the largest widths.
@@ -132,8 +138,11 @@ def warp_frames(feats: Tensor, lens: Tensor, length: Tensor, tract: Tensor) -> t
     time = middles * (lens / new.clamp(min=1))[:, None] - 0.5
     time = torch.minimum(time, lens[:, None] - 1).clamp(min=0)
     share = torch.linspace(0, 1, M, device=feats.device)
-    below, above = share * tract[:, None], 1 - (1 - share) * (1 - KNEE * tract[:, None]) / (1 - KNEE)
-    band = torch.where(share < KNEE, below, above)
+    below, above = (
+        share * tract[:, None],
+        1 - (1 - share) * (1 - VTLP_KNEE * tract[:, None]) / (1 - VTLP_KNEE),
+    )
+    band = torch.where(share < VTLP_KNEE, below, above)
     shape = (len(feats), size, M)
     x = (band * 2 - 1)[:, None, :].expand(shape)
     y = (time * 2 / max(frames - 1, 1) - 1)[:, :, None].expand(shape)
@@ -142,7 +151,7 @@ def warp_frames(feats: Tensor, lens: Tensor, length: Tensor, tract: Tensor) -> t
     return warped * lengths.mask(new, size)[:, :, None], new
 
 
-def change_speed(wave: Tensor, lens: Tensor, factor: Tensor) -> tuple[Tensor, Tensor]:
+def perturb_speed(wave: Tensor, lens: Tensor, factor: Tensor) -> tuple[Tensor, Tensor]:
     """Play wave (B, S) faster by factor (B,), pitch and all: lens (B,) become lens / factor, rounded.
 
     Band-limited: a sinc under a raised cosine, over 16 samples.
@@ -155,12 +164,16 @@ def change_speed(wave: Tensor, lens: Tensor, factor: Tensor) -> tuple[Tensor, Te
     part = (place - whole).float()
     # Speeding up shifts frequencies up: what would pass half the rate is filtered out.
     cutoff = (1 / factor).clamp(max=1)[:, None]
-    padded = F.pad(wave * lengths.mask(lens, wave.shape[1]), (HALF_TAPS, HALF_TAPS))
+    padded = F.pad(wave * lengths.mask(lens, wave.shape[1]), (RESAMPLER_HALF_TAPS, RESAMPLER_HALF_TAPS))
     result = torch.zeros(part.shape, device=wave.device)
-    for tap in range(1 - HALF_TAPS, HALF_TAPS + 1):
+    for tap in range(1 - RESAMPLER_HALF_TAPS, RESAMPLER_HALF_TAPS + 1):
         distance = part - tap
-        weight = cutoff * torch.sinc(distance * cutoff) * torch.cos(distance * (math.pi / 2 / HALF_TAPS)) ** 2
-        index = (whole.long() + (tap + HALF_TAPS)).clamp(max=padded.shape[1] - 1)
+        weight = (
+            cutoff
+            * torch.sinc(distance * cutoff)
+            * torch.cos(distance * (math.pi / 2 / RESAMPLER_HALF_TAPS)) ** 2
+        )
+        index = (whole.long() + (tap + RESAMPLER_HALF_TAPS)).clamp(max=padded.shape[1] - 1)
         result += weight * padded.gather(1, index)
     return result * lengths.mask(new, len(at)), new
 
@@ -185,17 +198,17 @@ def _spans(widths: Tensor, lens: Tensor, size: int, generator: Generator) -> Ten
     return ((at >= start[:, :, None]) & (at < (start + widths)[:, :, None])).any(1)
 
 
-def _make(rate: int) -> list[Tensor]:
+def _colored_noises(rate: int) -> list[Tensor]:
     """Noises whose power falls with frequency, from not at all (white) to squared (brown); always the same."""
-    size = MADE_SECONDS * rate
-    white = torch.randn(MADE_NOISES, size // 2 + 1, 2, generator=torch.Generator().manual_seed(0))
-    slope = torch.linspace(0, 1, MADE_NOISES)[:, None]
+    size = COLORED_NOISE_SECONDS * rate
+    white = torch.randn(COLORED_NOISE_COUNT, size // 2 + 1, 2, generator=torch.Generator().manual_seed(0))
+    slope = torch.linspace(0, 1, COLORED_NOISE_COUNT)[:, None]
     hz = torch.linspace(0, rate / 2, size // 2 + 1).clamp(min=50)  # below 50 Hz flat: no inaudible rumble
     noises: Tensor = torch.fft.irfft(torch.view_as_complex(white) * hz**-slope, n=size)
     return [_quantise(noise) for noise in noises]
 
 
-def _load(folder: Path, rate: int) -> list[Tensor]:
+def _load_noises(folder: Path, rate: int) -> list[Tensor]:
     """Every audio file below the folder."""
     from tqdm import tqdm
 

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from asrattn import manifest
 from asrattn.cli import options
 from asrattn.config import override
+from asrattn.data import manifest
+from asrattn.experiments.variants import Ablation, parse_variants, prepare_out_dir
 from asrattn.training.recipe import Recipe
-from asrattn.training.variants import Ablation, claim, variants
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="what varies: decoder.attention=dot,location+heads=4 or train.ema=0,0.999; of several every combination",
     )
     parser.add_argument(
-        "--seeds", type=options.positive, default=1, metavar="N", help="runs of each (default: 1)"
+        "--seeds", type=options.positive_int, default=1, metavar="N", help="runs of each (default: 1)"
     )
     parser.add_argument(
         "--judge",
@@ -34,28 +34,28 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="what they are compared on (default: dev.jsonl, on which the best epoch was chosen too)",
     )
     parser.add_argument(
-        "--jobs", type=options.positive, default=1, metavar="N", help="runs at a time (default: 1)"
+        "--jobs", type=options.positive_int, default=1, metavar="N", help="runs at a time (default: 1)"
     )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     recipe = override(Recipe.load(args.recipe), args.settings)
-    from asrattn.training import data_folder
+    from asrattn.training.data import folder as data_folder
 
     data_folder.check(args.data)
     judged = args.judge or args.data / data_folder.DEV
     manifest.check(judged)
     what = Ablation(
-        recipe, variants(args.over, recipe), args.seeds, args.data, judged, args.out, args.accelerator
+        recipe, parse_variants(args.over, recipe), args.seeds, args.data, judged, args.out, args.accelerator
     )
-    claim(what)
+    prepare_out_dir(what)
 
-    from asrattn.training import ablated
+    from asrattn.experiments import ablation_report
 
-    table = ablated.ablate(what, args.jobs, args.threads)
+    table = ablation_report.ablate(what, args.jobs, args.threads)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         print("   ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
-    print(args.out / ablated.PAGE)
+    print(args.out / ablation_report.PAGE_FILE)
     return 0

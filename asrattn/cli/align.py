@@ -6,15 +6,16 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asrattn import manifest, model_file
-from asrattn.cli import options, spoken
+from asrattn import model_file
+from asrattn.cli import options, transcript_output
+from asrattn.data import manifest
 from asrattn.errors import AsrattnError
 
 if TYPE_CHECKING:
-    from asrattn.manifest import Utterance
-    from asrattn.recognizer import Recognizer
-    from asrattn.transcript import Transcript
-    from asrattn.transcript.words import Witness
+    from asrattn.data.manifest import Utterance
+    from asrattn.inference.recognizer import Recognizer
+    from asrattn.inference.transcript import Transcript
+    from asrattn.inference.word_timing import AlignmentSource
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "manifest", type=Path, metavar="MANIFEST", help="utterances with their texts (.jsonl)"
     )
-    spoken.add_format(parser, "json")
+    transcript_output.add_format_option(parser, "json")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="a file for each utterance and format, instead of stdout"
     )
@@ -43,39 +44,43 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     utterances = list(manifest.read(args.manifest))
-    targets = spoken.targets([(u.id, u.id.replace("/", "_")) for u in utterances], args.out, args.format)
-    utterances = list(args.shard.of(utterances))
+    targets = transcript_output.output_paths(
+        [(u.id, u.id.replace("/", "_")) for u in utterances], args.out, args.format
+    )
+    utterances = list(args.shard.select(utterances))
     model_file.read_speech_model(args.model)
 
-    from asrattn.recognizer import Recognizer
+    from asrattn.inference.recognizer import Recognizer
 
     options.use_threads(args)
     recognizer = Recognizer.load(args.model, args.device)
     failed = 0
-    for utterance in options.bar(utterances, len(utterances), "utterance"):
+    for utterance in options.progress_bar(utterances, len(utterances), "utterance"):
         try:
-            found = aligned(recognizer, utterance, args.by)
+            found = align_utterance(recognizer, utterance, args.by)
         except AsrattnError as error:
             _log.error("asrattn: %s: %s", utterance.id, error)
             failed += 1
             continue
         if args.out:
-            spoken.write(found, targets[utterance.id])
+            transcript_output.write_transcript(found, targets[utterance.id])
         else:
-            spoken.say(found, args.format[0], many=True)
+            transcript_output.print_transcript(found, args.format[0], many=True)
     if failed:
         _log.error("asrattn: %d of %d could not be aligned", failed, len(utterances))
     return 1 if failed else 0
 
 
-def aligned(recognizer: "Recognizer", utterance: "Utterance", by: "Witness") -> "Transcript":
+def align_utterance(
+    recognizer: "Recognizer", utterance: "Utterance", source: "AlignmentSource"
+) -> "Transcript":
     """Raises AudioError, TextError, and DataError for a text that does not fit into its sound."""
     from asrattn import audio
-    from asrattn.transcript import Transcript
+    from asrattn.inference.transcript import Transcript
 
     seconds = None if utterance.start is None else utterance.seconds
     path = Path(utterance.audio)
     wave = audio.read(path, recognizer.rate, utterance.start, seconds)
-    (words,) = recognizer.align([wave], [recognizer.tokenizer.encode(utterance.text)], by)
+    (words,) = recognizer.align([wave], [recognizer.tokenizer.encode(utterance.text)], source)
     length = len(wave) / recognizer.rate
     return Transcript(utterance.id, path, utterance.text, math.nan, length, tuple(words))

@@ -14,8 +14,8 @@ from asrattn.config import override
 from asrattn.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from asrattn.checking.finding import Case, Finding
-    from asrattn.checking.result import Result
+    from asrattn.corpus_check.finding import CheckedUtterance, Finding
+    from asrattn.corpus_check.result import CheckResult
 
 T = TypeVar("T")
 _WORST, _ALL = "breaking", "all"
@@ -45,7 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--jobs",
-        type=options.positive,
+        type=options.positive_int,
         default=os.cpu_count() or 1,
         metavar="N",
         help="processes that read audio",
@@ -67,7 +67,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from asrattn.checking import manifests
+    from asrattn.corpus_check import manifests
 
     paths = manifests.find(args.subjects)
     if args.recipe:
@@ -78,73 +78,80 @@ def run(args: argparse.Namespace) -> int:
         files.make_folder(args.out)
     if args.fix:
         for path in paths.values():
-            manifests.refuse(path)  # before the long work
-    result = _examined(args, paths)
-    print("\n".join(result.lines()))
+            manifests.refuse_overwrite(path)  # before the long work
+    result = _check(args, paths)
+    print("\n".join(result.format_lines()))
     if args.out:
         _write(args.out, args.subjects, result)
     if args.fix:
         _fix(paths, result.findings, args.fix == _ALL)
-    return 1 if result.breaks else 0
+    return 1 if result.breaks_training else 0
 
 
-def _examined(args: argparse.Namespace, paths: Mapping[str, Path]) -> "Result":
-    from asrattn import checking
-    from asrattn.checking import manifests
-    from asrattn.checking.result import Result, summarize
+def _check(args: argparse.Namespace, paths: Mapping[str, Path]) -> "CheckResult":
+    from asrattn import corpus_check
+    from asrattn.corpus_check import manifests
+    from asrattn.corpus_check.result import CheckResult, summarize_splits
 
-    cases: list[Case] = []
+    cases: list[CheckedUtterance] = []
     findings: list[Finding] = []
     for path in paths.values():
         good, bad = manifests.read(path)
         cases += good
         findings += bad
     if not args.quick:
-        cases = manifests.listened(cases, args.jobs, partial(_bar, name="listening"))
-    findings += checking.examine(cases, planned=bool(args.recipe))
+        cases = manifests.add_audio_stats(cases, args.jobs, partial(_bar, name="listening"))
+    findings += corpus_check.check_corpus(cases, has_recipe=bool(args.recipe))
     facts: Mapping[str, str] = {}
     if args.recipe:
-        more, facts = _planned(cases, args)
+        more, facts = _check_with_recipe(cases, args)
         findings += more
     if args.model:
-        findings += _judged(cases, args)
-    return Result(summarize(cases), findings, facts)
+        findings += _check_with_model(cases, args)
+    return CheckResult(summarize_splits(cases), findings, facts)
 
 
-def _planned(cases: "Sequence[Case]", args: argparse.Namespace) -> "tuple[list[Finding], Mapping[str, str]]":
-    from asrattn.checking import planned
+def _check_with_recipe(
+    cases: "Sequence[CheckedUtterance]", args: argparse.Namespace
+) -> "tuple[list[Finding], Mapping[str, str]]":
+    from asrattn.corpus_check import with_recipe
 
-    return planned.examine(cases, override(Recipe.load(args.recipe), args.settings))
+    return with_recipe.check_with_recipe(cases, override(Recipe.load(args.recipe), args.settings))
 
 
-def _judged(cases: "Sequence[Case]", args: argparse.Namespace) -> "list[Finding]":
-    from asrattn.checking import labels
+def _check_with_model(cases: "Sequence[CheckedUtterance]", args: argparse.Namespace) -> "list[Finding]":
+    from asrattn.corpus_check import label_errors
 
-    recognizer, search = options.recognizer(args)
-    return labels.examine(cases, recognizer, search, partial(_bar, name="recognising"))
+    recognizer, search = options.load_recognizer(args)
+    return label_errors.find_label_errors(cases, recognizer, search, partial(_bar, name="recognising"))
 
 
 def _bar(items: Iterator[T], total: int, name: str) -> Iterable[T]:
-    return options.bar(items, total, "utterance", name)
+    return options.progress_bar(items, total, "utterance", name)
 
 
-def _write(folder: Path, subjects: Sequence[Path], result: "Result") -> None:
-    from asrattn.checking.page import write_page
+def _write(folder: Path, subjects: Sequence[Path], result: "CheckResult") -> None:
+    from asrattn.report.check_page import write_check_page
 
-    write_page(folder / "check.html", f"Check of {', '.join(map(str, subjects))}", result)
-    files.write_text(folder / "check.json", json.dumps(result.plain(), indent=1, ensure_ascii=True) + "\n")
+    write_check_page(folder / "check.html", f"Check of {', '.join(map(str, subjects))}", result)
+    files.write_text(folder / "check.json", json.dumps(result.to_plain(), indent=1, ensure_ascii=True) + "\n")
     print(folder / "check.html")
 
 
 def _fix(paths: Mapping[str, Path], findings: "Sequence[Finding]", everything: bool) -> None:
     """Leave out what would break training, or what is suspicious too, and say what that was."""
-    from asrattn.checking import manifests
-    from asrattn.checking.finding import Severity
+    from asrattn.corpus_check import manifests
+    from asrattn.corpus_check.finding import Severity
 
     severities = {Severity.BREAKS, Severity.SUSPICIOUS} if everything else {Severity.BREAKS}
-    chosen = [each for each in findings if each.kind.severity in severities and each.leave]
-    left = {name: {line for each in chosen for split, line in each.leave if split == name} for name in paths}
-    for written, lines in manifests.leave_out({paths[name]: lines for name, lines in left.items()}).items():
+    chosen = [each for each in findings if each.kind.severity in severities and each.lines_to_drop]
+    left = {
+        name: {line for each in chosen for split, line in each.lines_to_drop if split == name}
+        for name in paths
+    }
+    for written, lines in manifests.write_clean_manifests(
+        {paths[name]: lines for name, lines in left.items()}
+    ).items():
         print(f"{written}: without {len(lines)} lines")
     for kind in dict.fromkeys(each.kind for each in chosen):
         print(f"  {kind.name}: {', '.join(each.where for each in chosen if each.kind == kind)}")

@@ -8,18 +8,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from asrattn.cli import options, scored
+from asrattn.cli import error_rates, options
 from asrattn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from asrattn.manifest import Utterance
-    from asrattn.scoring.compare import System, Verdict
+    from asrattn.data.manifest import Utterance
+    from asrattn.metrics.significance import SignificanceResult, System
 
 PAGE = "compare.html"
-_CHANGES = 10  # words and speakers shown
+_MAX_CHANGES = 10  # words and speakers shown
 
 
-class Named(NamedTuple):
+class NamedSystem(NamedTuple):
     """A system on the command line: NAME=FILE,FILE… or FILE."""
 
     name: str
@@ -42,14 +42,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="SYSTEM",
         help="hypotheses (.jsonl), the baseline first; several runs of one system: NAME=FILE,FILE…",
     )
-    scored.add_normalize(parser, "what all texts go through first (default: nothing)")
-    scored.add_force(parser)
+    error_rates.add_normalize(parser, "what all texts go through first (default: nothing)")
+    error_rates.add_force(parser)
     parser.add_argument(
         "--changes",
-        type=options.positive,
-        default=_CHANGES,
+        type=options.positive_int,
+        default=_MAX_CHANGES,
         metavar="N",
-        help=f"show the N words and speakers that changed most (default: {_CHANGES})",
+        help=f"show the N words and speakers that changed most (default: {_MAX_CHANGES})",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     parser.add_argument(
@@ -59,8 +59,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from asrattn import manifest
-    from asrattn.scoring.compare import against
+    from asrattn.data import manifest
+    from asrattn.metrics.significance import compare_to_baseline
 
     if len(args.systems) < 2:
         raise ConfigError(
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     normalizer = args.normalize or "none"
     systems = [_system(named, utterances, args) for named in args.systems]
     baseline, *others = systems
-    verdicts = against(baseline, others)
+    verdicts = compare_to_baseline(baseline, others)
     if args.out:
         _write_page(args, systems, verdicts, normalizer)
     if args.json:
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     for system in systems:
         print(system_line(system, normalizer))
     for verdict in verdicts:
-        print(verdict_line(baseline.name, verdict))
+        print(significance_line(baseline.name, verdict))
     print(f"95 % intervals and the first test from resampling {verdicts[0].paired.unit}", file=sys.stderr)
     for other in others:
         _print_changes(baseline, other, args.changes)
@@ -89,10 +89,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write_page(
-    args: argparse.Namespace, systems: Sequence["System"], verdicts: Sequence["Verdict"], normalizer: str
+    args: argparse.Namespace,
+    systems: Sequence["System"],
+    verdicts: Sequence["SignificanceResult"],
+    normalizer: str,
 ) -> None:
-    from asrattn.scoring import NORMALIZERS
-    from asrattn.scoring.report.comparison import write_comparison
+    from asrattn.metrics import NORMALIZERS
+    from asrattn.report.comparison import write_comparison
 
     n = len(systems[0].runs[0])
     about = (
@@ -102,75 +105,75 @@ def _write_page(
     print(args.out / PAGE, file=sys.stderr)
 
 
-def _named(text: str) -> Named:
+def _named(text: str) -> NamedSystem:
     name, equals, files = text.partition("=")
     if equals and not Path(text).exists():
         if not name or not all(files.split(",")):
             raise argparse.ArgumentTypeError(f"{text} is not NAME=FILE,FILE…")
-        return Named(name, tuple(Path(file) for file in files.split(",")))
-    return Named(Path(text).name.removesuffix(".jsonl"), (Path(text),))
+        return NamedSystem(name, tuple(Path(file) for file in files.split(",")))
+    return NamedSystem(Path(text).name.removesuffix(".jsonl"), (Path(text),))
 
 
-def _system(named: Named, utterances: Sequence["Utterance"], args: argparse.Namespace) -> "System":
-    from asrattn.scoring import NORMALIZERS, score
-    from asrattn.scoring.compare import System
+def _system(named: NamedSystem, utterances: Sequence["Utterance"], args: argparse.Namespace) -> "System":
+    from asrattn.metrics import NORMALIZERS, score_utterance
+    from asrattn.metrics.significance import System
 
     form = NORMALIZERS[args.normalize or "none"]
     runs = []
     for file in named.files:
-        texts = scored.matched(utterances, args.reference, file, form.name, args.force).texts
+        texts = error_rates.match_hypotheses(utterances, args.reference, file, form.name, args.force).texts
         pairs = zip(utterances, texts, strict=True)
-        runs.append(tuple(score(u.id, u.text, heard, u.speaker, form) for u, heard in pairs))
+        runs.append(tuple(score_utterance(u.id, u.text, heard, u.speaker, form) for u, heard in pairs))
     return System(named.name, tuple(runs))
 
 
 def system_line(system: "System", normalizer: str) -> str:
     """The result of a system; of several runs the mean, with each of them."""
-    from asrattn.scoring import NORMALIZERS, interval, total
-    from asrattn.scoring.result import percent
+    from asrattn.metrics import NORMALIZERS, error_rate_interval, sum_counts
+    from asrattn.metrics.result import format_rate
 
-    counts = [total(row.words for row in rows) for rows in zip(*system.runs, strict=True)]
-    whole, speakers = total(counts), [row.speaker for row in system.runs[0]]
+    counts = [sum_counts(row.words for row in rows) for rows in zip(*system.runs, strict=True)]
+    whole, speakers = sum_counts(counts), [row.speaker for row in system.runs[0]]
     parts = [
         system.name,
         f"{len(counts)} utterances",
         f"{whole.words // len(system.runs)} words",
-        percent("WER", whole.rate, interval(counts, speakers)),
+        format_rate("WER", whole.rate, error_rate_interval(counts, speakers)),
     ]
     if len(system.runs) > 1:
-        rates = (f"{100 * total(row.words for row in run).rate:.1f}" for run in system.runs)
+        rates = (f"{100 * sum_counts(row.words for row in run).rate:.1f}" for run in system.runs)
         parts.append(f"{len(system.runs)} runs: {', '.join(rates)}")
     return "   ".join([*parts, f"text {NORMALIZERS[normalizer].fingerprint}"])
 
 
-def verdict_line(baseline: str, verdict: "Verdict") -> str:
-    from asrattn.scoring.result import percent
+def significance_line(baseline: str, result: "SignificanceResult") -> str:
+    from asrattn.metrics.result import format_rate
 
-    paired, test = verdict.paired, verdict.segments
+    paired, test = result.paired, result.mapsswe
     return "   ".join(
         [
-            f"{verdict.name} against {baseline}",
-            percent("WER", paired.difference, paired.interval),
-            f"p {verdict.p_paired:.4f}",
-            f"MAPSSWE W {test.w:.2f}, {test.segments} segments, p {verdict.p_segments:.4f}",
-            verdict.word,
+            f"{result.name} against {baseline}",
+            format_rate("WER", paired.difference, paired.interval),
+            f"p {result.p_randomisation:.4f}",
+            f"MAPSSWE W {test.w:.2f}, {test.segments} segments, p {result.p_mapsswe:.4f}",
+            result.conclusion,
         ]
     )
 
 
 def _print_changes(a: "System", b: "System", n: int) -> None:
     """Utterances, words and speakers that changed."""
-    from asrattn.scoring import changes
+    from asrattn.metrics import error_changes
 
-    fixed, broken = changes.fixed_utterances(a, b), changes.broken_utterances(a, b)
+    fixed, broken = error_changes.fixed_utterances(a, b), error_changes.broken_utterances(a, b)
     print(f"\n{b.name} against {a.name}   {len(fixed)} utterances fixed   {len(broken)} newly broken")
-    words = changes.word_changes(a, b)
+    words = error_changes.word_changes(a, b)
     if words:
         total_fixed, total_broken = sum(w.fixed for w in words), sum(w.broken for w in words)
         print(f"\n  fixed  broken   of   word ({total_fixed:g} fixed, {total_broken:g} newly broken)")
     for word in words[:n]:
         print(f"  {word.fixed:5.4g}  {word.broken:6.4g} {word.times:4}   {word.word}")
-    speakers = changes.speaker_changes(a, b)
+    speakers = error_changes.speaker_changes(a, b)
     if speakers:
         better = sum(s.after < s.before for s in speakers)
         print(f"\n  before   after  words   speaker ({better} better, {len(speakers) - better} worse)")
@@ -179,29 +182,31 @@ def _print_changes(a: "System", b: "System", n: int) -> None:
         print(f"  {before:4.1f} %  {after:4.1f} %  {speaker.words:5}   {speaker.speaker}")
 
 
-def _plain(systems: Sequence["System"], verdicts: Sequence["Verdict"], normalizer: str) -> dict[str, object]:
+def _plain(
+    systems: Sequence["System"], verdicts: Sequence["SignificanceResult"], normalizer: str
+) -> dict[str, object]:
     """Everything as plain values; p as each test gives it, `holm` corrected for the number of systems."""
-    from asrattn.scoring import NORMALIZERS, changes, total
+    from asrattn.metrics import NORMALIZERS, error_changes, sum_counts
 
     baseline, *others = systems
     return {
         "baseline": baseline.name,
         "normalizer": NORMALIZERS[normalizer].fingerprint,
         "systems": [
-            {"name": s.name, "runs": [total(row.words for row in run).rate for run in s.runs]}
+            {"name": s.name, "runs": [sum_counts(row.words for row in run).rate for run in s.runs]}
             for s in systems
         ],
         "comparisons": [
             {
                 "name": v.name,
                 **asdict(v.paired),
-                "mapsswe": asdict(v.segments) | {"w": options.finite(v.segments.w)},
-                "holm": {"p": v.p_paired, "mapsswe": v.p_segments},
-                "verdict": v.word,
-                "fixed": changes.fixed_utterances(baseline, other),
-                "broken": changes.broken_utterances(baseline, other),
-                "words": [asdict(word) for word in changes.word_changes(baseline, other)],
-                "speakers": [asdict(speaker) for speaker in changes.speaker_changes(baseline, other)],
+                "mapsswe": asdict(v.mapsswe) | {"w": options.finite_or_none(v.mapsswe.w)},
+                "holm": {"p": v.p_randomisation, "mapsswe": v.p_mapsswe},
+                "verdict": v.conclusion,
+                "fixed": error_changes.fixed_utterances(baseline, other),
+                "broken": error_changes.broken_utterances(baseline, other),
+                "words": [asdict(word) for word in error_changes.word_changes(baseline, other)],
+                "speakers": [asdict(speaker) for speaker in error_changes.speaker_changes(baseline, other)],
             }
             for v, other in zip(verdicts, others, strict=True)
         ],

@@ -13,11 +13,11 @@ from asrattn.errors import ConfigError
 from asrattn.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from asrattn.config import Plain
+    from asrattn.config import JSONValue
     from asrattn.model.speech_model import SpeechModel
 
-_VOCABULARY = 30  # of a recipe with characters, whose alphabet is known only with the data
-_MEASURED = 20.0  # seconds of audio in the step that is timed
+_ASSUMED_VOCABULARY = 30  # of a recipe with characters, whose alphabet is known only with the data
+_MEASURED_SECONDS = 20.0  # seconds of audio in the step that is timed
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -31,15 +31,21 @@ def add(parser: argparse.ArgumentParser) -> None:
     options.add_threads(parser)
     forecast = parser.add_argument_group("the forecast for a recipe")
     forecast.add_argument(
-        "--utterance", type=options.above_zero, default=10.0, metavar="S", help="usual seconds (default: 10)"
+        "--utterance",
+        type=options.positive_float,
+        default=10.0,
+        metavar="S",
+        help="usual seconds (default: 10)",
     )
     forecast.add_argument(
-        "--memory", type=options.above_zero, metavar="GB", help="tell what fits into it at once"
+        "--memory", type=options.positive_float, metavar="GB", help="tell what fits into it at once"
     )
-    forecast.add_argument("--hours", type=options.above_zero, metavar="H", help="tell the time of an epoch")
+    forecast.add_argument(
+        "--hours", type=options.positive_float, metavar="H", help="tell the time of an epoch"
+    )
     forecast.add_argument(
         "--flops",
-        type=options.above_zero,
+        type=options.positive_float,
         metavar="G",
         help="GFLOP/s which the machine reaches in training (default: measured here, on the processor)",
     )
@@ -59,7 +65,7 @@ def _recipe(args: argparse.Namespace) -> Iterator[str]:
 
     options.use_threads(args)
     yield from _indented(to_plain(recipe))
-    size = recipe.model.vocabulary or getattr(recipe.data.tokens, "size", _VOCABULARY)
+    size = recipe.model.vocabulary or getattr(recipe.data.tokens, "size", _ASSUMED_VOCABULARY)
     model = SpeechModel(replace(recipe.model, vocabulary=size))
     yield from _parts(model)
     yield from _frames(model)
@@ -76,14 +82,14 @@ def _model(path: Path, settings: list[str]) -> Iterator[str]:
     from asrattn import checkpoint
 
     saved = checkpoint.load(path)
-    yield from _indented({"model": to_plain(saved.model.config), "search": to_plain(saved.search)})
+    yield from _indented({"model": to_plain(saved.model.config), "search": to_plain(saved.decoding)})
     yield from _parts(saved.model)
     yield from _frames(saved.model)
     yield f"vocabulary    {saved.tokenizer.size} tokens, 3 of them reserved ({type(saved.tokenizer).__name__})"
-    yield from _indented({"card": {**options.card(saved.card)}})
+    yield from _indented({"card": {**options.format_card(saved.card)}})
 
 
-def _indented(plain: "Plain", depth: int = 0) -> Iterator[str]:
+def _indented(plain: "JSONValue", depth: int = 0) -> Iterator[str]:
     """Nested settings, one a line, values in a column of their own."""
     if not isinstance(plain, Mapping):
         return
@@ -96,7 +102,7 @@ def _indented(plain: "Plain", depth: int = 0) -> Iterator[str]:
             yield f"{'  ' * depth}{name:{width}}  {_text(value)}"
 
 
-def _text(value: "Plain") -> str:
+def _text(value: "JSONValue") -> str:
     if isinstance(value, list):
         return ", ".join(map(_text, value))
     return "none" if value is None else str(value)
@@ -125,19 +131,19 @@ def _frames(model: "SpeechModel") -> Iterator[str]:
 def _forecast(recipe: "Recipe", model: "SpeechModel", args: argparse.Namespace) -> Iterator[str]:
     from asrattn.training import forecast
 
-    found, each = forecast.forecast(recipe, model), args.utterance
-    batch = min(recipe.data.batch_seconds, recipe.data.device_seconds or recipe.data.batch_seconds)
+    found, each = forecast.forecast_step(recipe, model), args.utterance
+    batch = min(recipe.data.batch_seconds, recipe.data.max_device_seconds or recipe.data.batch_seconds)
     yield f"memory of a training step, {recipe.train.precision}, utterances of {each:g} s (estimate)"
     yield f"  weights       {found.weights / 1e6:8.0f} MB   with gradients, optimiser and average"
-    yield f"  activations   {found.kept(batch, each) / 1e6:8.0f} MB   for {batch:g} s of audio at once"
+    yield f"  activations   {found.activations(batch, each) / 1e6:8.0f} MB   for {batch:g} s of audio at once"
     if args.memory:
-        largest = found.largest(args.memory * 1e9, each)
-        yield f"  largest       {largest:8.0f} s    of audio at once in {args.memory:g} GB: data.device_seconds"
+        largest = found.max_batch_seconds(args.memory * 1e9, each)
+        yield f"  largest       {largest:8.0f} s    of audio at once in {args.memory:g} GB: data.max_device_seconds"
     work = found.flops(1.0, each) / 1e9
     yield f"work          {work:.2f} GFLOP a second of audio, forward and backward"
     rate, source = args.flops, "given"
     if rate is None:
-        count = max(1, round(min(batch, _MEASURED) / each))
+        count = max(1, round(min(batch, _MEASURED_SECONDS) / each))
         rate = work * count * each / forecast.seconds_per_step(recipe, model, count, each)
         source = f"measured here, on {count * each:g} s of audio"
     yield f"rate          {rate:.1f} GFLOP/s, {source}: {rate / work:.0f} seconds of audio a second"

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrattn import files
-from asrattn.cli import evaluated, evidence, options, scored
-from asrattn.cli.evaluated import Heard
+from asrattn.cli import error_rates, evaluation_result, options, report_media
+from asrattn.cli.evaluation_result import EvaluatedSet
 from asrattn.errors import ConfigError
-from asrattn.part import WHOLE, Part
+from asrattn.sharding import UNSHARDED, JobShard
 
 if TYPE_CHECKING:
-    from asrattn.config import Plain
-    from asrattn.manifest import Utterance
-    from asrattn.recognizer import Recognizer
-    from asrattn.scoring import Row
+    from asrattn.config import JSONValue
+    from asrattn.data.manifest import Utterance
+    from asrattn.inference.recognizer import Recognizer
+    from asrattn.metrics import ScoredUtterance
 
 _log = logging.getLogger(__name__)
-_WORST = 10  # in the report, unless --worst says otherwise
-_RANDOM, _SEED = 6, 0  # utterances drawn for it
+_NUM_WORST = 10  # in the report, unless --worst says otherwise
+_NUM_RANDOM, _SEED = 6, 0  # utterances drawn for it
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -39,10 +39,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="write NAME.hypotheses.jsonl, NAME.result.json and report.html there",
     )
     parser.add_argument("--json", action="store_true", help="one line of JSON for each set, with its card")
-    scored.add_normalize(parser, "a second line, after both texts went through a normaliser")
-    scored.add_slices(parser)
+    error_rates.add_normalize(parser, "a second line, after both texts went through a normaliser")
+    error_rates.add_slices(parser)
     parser.add_argument(
-        "--worst", type=options.positive, metavar="N", help="show the N worst utterances, in the report too"
+        "--worst",
+        type=options.positive_int,
+        metavar="N",
+        help="show the N worst utterances, in the report too",
     )
     options.add_shard(
         parser,
@@ -52,28 +55,30 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.shard != WHOLE and not args.out:
+    if args.shard != UNSHARDED and not args.out:
         raise ConfigError(
             "--shard writes what is heard in a part of the utterances; say where, with --out DIR"
         )
     sets = _read(args.manifests, args.shard)
-    scored.check_keywords(args)
+    error_rates.check_keywords(args)
     if args.out:
         files.make_folder(args.out)
-    recognizer, search = options.recognizer(args)
+    recognizer, search = options.load_recognizer(args)
     heard, cards, failed = [], {}, 0
     for name, utterances in sets.items():
-        progress = partial(options.bar, total=len(utterances), unit="utterance", name=name)
-        each = Heard(
+        progress = partial(options.progress_bar, total=len(utterances), unit="utterance", name=name)
+        each = EvaluatedSet(
             name, utterances, recognizer.evaluate(utterances, search, progress=progress, words=bool(args.out))
         )
-        failed += _tell(each)
-        written = evaluated.write_hypotheses(args.out, each, args.shard) if args.out else None
-        if args.shard != WHOLE:
+        failed += _log_failures(each)
+        written = evaluation_result.write_hypotheses(args.out, each, args.shard) if args.out else None
+        if args.shard != UNSHARDED:
             print(written)  # the rates of a part are no result
             continue
         heard.append(each)
-        cards[f"Evaluation of {name}"] = card = evaluated.card(each, recognizer, search, args)
+        cards[f"Evaluation of {name}"] = card = evaluation_result.evaluation_card(
+            each, recognizer, search, args
+        )
         _results(each, card, args)
     if args.worst and not args.json:
         _print_worst(_rows(heard, args), args.worst)
@@ -83,9 +88,9 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _results(heard: Heard, card: dict[str, "Plain"], args: argparse.Namespace) -> None:
+def _results(heard: EvaluatedSet, card: dict[str, "JSONValue"], args: argparse.Namespace) -> None:
     """To a file, and to stdout as lines or as JSON."""
-    line = evaluated.document(heard, card, args) if args.out or args.json else ""
+    line = evaluation_result.result_to_json(heard, card, args) if args.out or args.json else ""
     if args.out:
         files.write_text(args.out / f"{heard.name}.result.json", line + "\n")
     if args.json:
@@ -94,25 +99,25 @@ def _results(heard: Heard, card: dict[str, "Plain"], args: argparse.Namespace) -
         _print_results(heard, args)
 
 
-def _rows(heard: Sequence[Heard], args: argparse.Namespace) -> list["Row"]:
+def _rows(heard: Sequence[EvaluatedSet], args: argparse.Namespace) -> list["ScoredUtterance"]:
     """Of all sets, as they are shown: of several, the ids begin with the set's name."""
     rows = [(each.name, row) for each in heard for row in each.rows(args.normalize or "none")]
     return [replace(row, id=f"{name}/{row.id}") if len(heard) > 1 else row for name, row in rows]
 
 
-def _read(manifests: Sequence[Path], part: Part) -> dict[str, list["Utterance"]]:
+def _read(manifests: Sequence[Path], part: JobShard) -> dict[str, list["Utterance"]]:
     """All sets, before the first is begun: a fault in the last one shows at once."""
-    from asrattn import manifest
+    from asrattn.data import manifest
 
-    sets = {path.stem: list(part.of(manifest.read(path))) for path in manifests}
+    sets = {path.stem: list(part.select(manifest.read(path))) for path in manifests}
     if len(sets) < len(manifests):
         raise ConfigError("two of the manifests have the same name; evaluate them one after the other")
     return sets
 
 
-def _tell(heard: Heard) -> int:
+def _log_failures(heard: EvaluatedSet) -> int:
     """Say which utterances failed, and what the set took; how many failed."""
-    from asrattn.transcript import Failure
+    from asrattn.inference.transcript import Failure
 
     outcomes, audio, wall, cpu, _ = heard.evaluation
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
@@ -126,39 +131,39 @@ def _tell(heard: Heard) -> int:
     return len(failures)
 
 
-def _print_results(heard: Heard, args: argparse.Namespace) -> None:
+def _print_results(heard: EvaluatedSet, args: argparse.Namespace) -> None:
     """A line for the set and for each part of it that is asked for, normalised where that is asked for too."""
     for result, normalizer in zip(heard.results(args.normalize), ("none", args.normalize), strict=False):
         print(result.line(), flush=True)
         rows = heard.rows(normalizer)
-        scored.print_parts(result.name, heard.utterances, rows, args.by, normalizer)
+        error_rates.print_slices(result.name, heard.utterances, rows, args.by, normalizer)
         if args.keywords:
-            scored.print_keywords(result.name, rows, args.keywords, normalizer)
+            error_rates.print_keywords(result.name, rows, args.keywords, normalizer)
 
 
-def _print_worst(rows: Sequence["Row"], n: int) -> None:
-    from asrattn.scoring import worst
+def _print_worst(rows: Sequence["ScoredUtterance"], n: int) -> None:
+    from asrattn.metrics import worst_utterances
 
-    for row in worst(rows, n):
-        scored.print_aligned(row)
+    for row in worst_utterances(rows, n):
+        error_rates.print_alignment(row)
 
 
 def _write_report(
     args: argparse.Namespace,
     recognizer: "Recognizer",
-    heard: Sequence[Heard],
-    rows: Sequence["Row"],
-    cards: Mapping[str, Mapping[str, "Plain"]],
+    heard: Sequence[EvaluatedSet],
+    rows: Sequence["ScoredUtterance"],
+    cards: Mapping[str, Mapping[str, "JSONValue"]],
 ) -> None:
-    from asrattn.scoring import NORMALIZERS, slices, worst
-    from asrattn.scoring.report import drawn, write_report
+    from asrattn.metrics import NORMALIZERS, slices, worst_utterances
+    from asrattn.report import sample_utterances, write_report
 
-    n = args.worst or _WORST
+    n = args.worst or _NUM_WORST
     spoken = [u for each in heard for u in each.utterances]
     texts = [text for each in heard for text in each.texts]
-    shown = {row.id for row in (*worst(rows, n), *drawn(rows, _RANDOM, _SEED))}
+    shown = {row.id for row in (*worst_utterances(rows, n), *sample_utterances(rows, _NUM_RANDOM, _SEED))}
     found = {
-        row.id: evidence.gather(recognizer, utterance, text)
+        row.id: report_media.load_media(recognizer, utterance, text)
         for row, utterance, text in zip(rows, spoken, texts, strict=True)
         if row.id in shown
     }
@@ -167,15 +172,15 @@ def _write_report(
         args.out / "report.html",
         [result for each in heard for result in each.results(args.normalize)],
         rows,
-        evidence.with_snr(spoken, recognizer.rate) if estimated else spoken,
-        cards={name: options.card(card) for name, card in cards.items()},
-        evidence={name: each for name, each in found.items() if each},
-        told=[pair for each in heard for pair in each.told()],
-        fields=[*(["set"] if slices.sets(spoken) else []), *args.by],
+        report_media.add_snr_tags(spoken, recognizer.rate) if estimated else spoken,
+        cards={name: options.format_card(card) for name, card in cards.items()},
+        media_by_id={name: each for name, each in found.items() if each},
+        word_confidences=[pair for each in heard for pair in each.word_confidences()],
+        fields=[*(["set"] if slices.has_several_sets(spoken) else []), *args.by],
         snr_estimated=estimated,
         normalizer=NORMALIZERS[args.normalize or "none"],
         n_worst=n,
-        n_random=_RANDOM,
+        n_random=_NUM_RANDOM,
         seed=_SEED,
     )
     _log.info("%s", args.out / "report.html")

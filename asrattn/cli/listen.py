@@ -10,10 +10,10 @@ from asrattn.cli import options
 from asrattn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from asrattn.audio.sound import Wave
-    from asrattn.streaming import Heard
+    from asrattn.audio.interface import Wave
+    from asrattn.inference.streaming import DecodedChunk
 
-CHUNK = 0.1  # seconds
+CHUNK_SECONDS = 0.1  # seconds
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -35,8 +35,8 @@ def run(args: argparse.Namespace) -> int:
         from asrattn import audio
 
         audio.check(args.audio)
-    recognizer, search = options.recognizer(args)
-    recognizer.search = search
+    recognizer, search = options.load_recognizer(args)
+    recognizer.decoding = search
     chunks = _file(args.audio, recognizer.rate) if args.audio else _microphone(recognizer.rate)
     stream = recognizer.stream()
     try:
@@ -49,11 +49,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _file(path: Path, rate: int) -> Iterator["Wave"]:
-    from asrattn import segments
-    from asrattn.segments import Stretch
+    from asrattn.inference import segmentation
+    from asrattn.inference.segmentation import AudioRegion
 
-    size = round(CHUNK * rate)
-    for wave, _ in segments.read(Stretch(str(path), path), rate):
+    size = round(CHUNK_SECONDS * rate)
+    for wave, _ in segmentation.read_segments(AudioRegion(str(path), path), rate):
         yield from (wave[i : i + size] for i in range(0, len(wave), size))
 
 
@@ -69,12 +69,12 @@ def _microphone(rate: int) -> Iterator["Wave"]:
     try:
         with device.InputStream(samplerate=rate, channels=1, dtype="float32") as microphone:
             while True:
-                yield microphone.read(round(CHUNK * rate))[0][:, 0]
+                yield microphone.read(round(CHUNK_SECONDS * rate))[0][:, 0]
     except device.PortAudioError as error:
         raise ConfigError(f"no microphone can be read ({error}); plug one in, or name a file") from None
 
 
-def _show(found: Iterable["Heard"]) -> None:
+def _show(found: Iterable["DecodedChunk"]) -> None:
     """Utterances to stdout; what is heard so far on one line of a terminal, which the next one takes."""
     watched = sys.stderr.isatty()
     for heard in found:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asrattn import files, manifest, model_file
+from asrattn import files, model_file
 from asrattn.cli import options
 from asrattn.config import override
+from asrattn.data import manifest
 from asrattn.errors import CheckpointError, ConfigError
 from asrattn.text import Tokenizer, from_plain
 from asrattn.training import run_folder
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 SMOOTHINGS = ("kneser-ney", "witten-bell", "katz")
-TEXT = "sentences: a text (one a line, .gz too) or a manifest (.jsonl)"
+TEXT_HELP = "sentences: a text (one a line, .gz too) or a manifest (.jsonl)"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +31,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         description="Estimate an n-gram model and write it as an ARPA file, which KenLM and SRILM read too. For "
         "transcribe --lm and evaluate --lm.",
     )
-    train.add_argument("texts", nargs="+", type=Path, metavar="TEXT", help=TEXT)
+    train.add_argument("texts", nargs="+", type=Path, metavar="TEXT", help=TEXT_HELP)
     train.add_argument("--out", type=Path, required=True, metavar="FILE.arpa[.gz]")
-    train.add_argument("--order", type=options.positive, default=3, metavar="N", help="default: 3")
+    train.add_argument("--order", type=options.positive_int, default=3, metavar="N", help="default: 3")
     train.add_argument("--units", choices=options.LM_UNITS, default="word", help="default: word")
     train.add_argument("--tokenizer", type=Path, metavar="MODEL", help="whose tokens, with --units token")
     train.add_argument(
@@ -50,7 +51,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     train.add_argument(
         "--prune-entropy",
-        type=options.above_zero,
+        type=options.positive_float,
         metavar="SHARE",
         help="leave out n-grams whose loss raises the perplexity by less, e.g. 1e-8; not good after kneser-ney",
     )
@@ -64,7 +65,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "there are unknown words, that of all, at the probability of <unk>.",
     )
     measure.add_argument("lm", type=Path, metavar="LM", help="an ARPA file (.gz too) or a neural model")
-    measure.add_argument("texts", nargs="+", type=Path, metavar="TEXT", help=TEXT)
+    measure.add_argument("texts", nargs="+", type=Path, metavar="TEXT", help=TEXT_HELP)
     measure.add_argument(
         "--units", choices=options.LM_UNITS, help="where the file does not say it (default: word)"
     )
@@ -82,7 +83,7 @@ def _add_neural(below: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     neural.add_argument(
         "recipe", type=Path, metavar="RECIPE.py", help="a file that sets RECIPE = LMRecipe(...)"
     )
-    neural.add_argument("texts", nargs="+", type=Path, metavar="TEXT", help=TEXT)
+    neural.add_argument("texts", nargs="+", type=Path, metavar="TEXT", help=TEXT_HELP)
     neural.add_argument("--dev", type=Path, required=True, metavar="TEXT", help="judged after each epoch")
     neural.add_argument("--tokenizer", type=Path, required=True, metavar="MODEL", help="whose tokens")
     neural.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the run is written")
@@ -105,7 +106,7 @@ def _train(args: argparse.Namespace) -> None:
     _check_texts([*args.texts, *([args.dev] if args.dev else [])])
     files.make_folder(args.out.parent)
     splitter = _Splitter(args.units, args.tokenizer)
-    counts = lm.count(splitter.split(args.texts), args.order)
+    counts = lm.count_ngrams(splitter.split(args.texts), args.order)
     splitter.report()
     model = lm.estimate(counts, args.smoothing, args.prune, args.units)
     if args.prune_entropy:
@@ -115,7 +116,7 @@ def _train(args: argparse.Namespace) -> None:
     arpa.write(args.out, model)
     print(f"{args.out}   {' + '.join(map(str, model.sizes))} n-grams")
     if args.dev:
-        _tell(model, args.dev, splitter)
+        _print_perplexity(model, args.dev, splitter)
 
 
 def _train_neural(args: argparse.Namespace) -> None:
@@ -124,13 +125,13 @@ def _train_neural(args: argparse.Namespace) -> None:
     recipe = override(LMRecipe.load(args.recipe), args.settings)
     _check_texts([*args.texts, args.dev])
     tokenizer = _tokenizer(args.tokenizer)
-    run_folder.claim(args.out, args.resume)
+    run_folder.prepare_out_dir(args.out, args.resume)
 
     from asrattn.training.lm.fit import fit
 
     options.use_threads(args)
     dev = list(_texts([args.dev]))
-    texts = options.bar(_texts(args.texts), None, "sentence")
+    texts = options.progress_bar(_texts(args.texts), None, "sentence")
     settings = {"resume": args.resume, "seed": args.seed, "accelerator": args.accelerator}
     print(fit(recipe, texts, dev, tokenizer, args.out, **settings, command=args.typed))
 
@@ -139,21 +140,21 @@ def _perplexity(args: argparse.Namespace) -> None:
     from asrattn.lm import NGram
 
     _check_texts(args.texts)
-    model = options.language_model(args.lm, args.units)
+    model = options.load_language_model(args.lm, args.units)
     if not isinstance(model, NGram):
         from asrattn.lm import neural
 
         for text in args.texts:
-            texts = list(options.bar(_texts([text]), None, "sentence"))
+            texts = list(options.progress_bar(_texts([text]), None, "sentence"))
             found = neural.perplexity(model.network, model.tokenizer, texts)
             print(f"{text.name}   {found.line()}", flush=True)
         return
     splitter = _Splitter(model.units or "word", args.tokenizer)
     for text in args.texts:
-        _tell(model, text, splitter)
+        _print_perplexity(model, text, splitter)
 
 
-def _tell(model: "NGram", text: Path, splitter: "_Splitter") -> None:
+def _print_perplexity(model: "NGram", text: Path, splitter: "_Splitter") -> None:
     from asrattn.lm import perplexity
 
     print(f"{text.name}   {perplexity(model, splitter.split([text])).line(splitter.units)}", flush=True)
@@ -166,7 +167,7 @@ class _Splitter:
     def __init__(self, units: str, tokenizer: Path | None) -> None:
         self.units = units
         self.tokenizer = _tokenizer(tokenizer) if tokenizer else None
-        self.strange = 0
+        self.unknown_characters = 0
         if (units == "token") != (self.tokenizer is not None):
             raise ConfigError("units of token and --tokenizer MODEL go together; give both, or neither")
 
@@ -174,24 +175,25 @@ class _Splitter:
         """The units of each sentence."""
         from asrattn import lm
 
-        for text in options.bar(_texts(paths), None, "sentence"):
-            yield self._tokens(text, self.tokenizer) if self.tokenizer else lm.split(text, self.units)
+        for text in options.progress_bar(_texts(paths), None, "sentence"):
+            yield self._tokens(text, self.tokenizer) if self.tokenizer else lm.split_units(text, self.units)
 
     def report(self) -> None:
         """Say what could not be written since the last report."""
-        if self.strange:
+        if self.unknown_characters:
             _log.warning(
-                "%d characters are unknown to the tokenizer, and are <unk> to the model", self.strange
+                "%d characters are unknown to the tokenizer, and are <unk> to the model",
+                self.unknown_characters,
             )
-        self.strange = 0
+        self.unknown_characters = 0
 
     def _tokens(self, text: str, tokenizer: Tokenizer) -> list[str]:
-        from asrattn.lm.units import names
+        from asrattn.lm.units import token_strings
         from asrattn.text import UNKNOWN
 
         ids = tokenizer.encode_lossy(text)
-        self.strange += ids.count(UNKNOWN)
-        written = names(tokenizer)
+        self.unknown_characters += ids.count(UNKNOWN)
+        written = token_strings(tokenizer)
         return [written[i] for i in ids]
 
 
@@ -216,14 +218,14 @@ def _check_texts(paths: Iterable[Path]) -> None:
 
 
 def _texts(paths: Iterable[Path]) -> Iterator[str]:
-    from asrattn import lines
-    from asrattn.lm.files import sentences
+    from asrattn.data import lazy_manifest
+    from asrattn.lm.files import read_sentences
 
     for path in paths:
         if path.suffix == ".jsonl":
-            yield from (utterance.text for utterance in lines.Lines(path))
+            yield from (utterance.text for utterance in lazy_manifest.LazyManifest(path))
         else:
-            yield from sentences(path)
+            yield from read_sentences(path)
 
 
 def _counts(text: str) -> tuple[int, ...]:

@@ -13,53 +13,59 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import asrattn
+from asrattn import deprecated
 from asrattn.errors import AsrattnError
 
 COMMANDS = {  # each is the module of its name, imported when it is asked for
     "train": "train a model",
-    "transcribe": "what is said in sound files",
+    "transcribe": "transcribe audio files",
     "evaluate": "WER and CER of a model, with intervals",
     "score": "WER and CER of hypotheses against references, with intervals",
     "compare": "is one system better than another? paired tests, and what changed",
-    "rover": "combine what several systems heard, word by word",
-    "check": "what is wrong with a corpus",
+    "rover": "combine the hypotheses of several systems, word by word (ROVER)",
+    "check": "check a corpus for problems",
     "describe": "configuration, parameters, memory and time of a model or recipe",
     "reproduce": "the commands that would repeat a training or an evaluation",
-    "search": "search the settings of a recipe",
+    "sweep": "hyper-parameter sweep over the settings of a recipe",
     "ablate": "compare variants of a recipe",
-    "attend": "what the decoder looks at in a sound file",
-    "align": "when each word of known texts is said",
-    "tune": "choose a model's search on dev, and calibrate its confidence",
-    "listen": "what is said into the microphone, while it is said",
+    "plot-attention": "plot the attention weights of an audio file",
+    "align": "forced alignment: word times of known transcripts",
+    "tune-decoding": "tune the decoding settings on dev and calibrate the word confidence",
+    "listen": "streaming recognition from the microphone",
     "lm": "language models from text",
 }
-INTERRUPTED = 130
-BROKEN_PIPE = 141
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its status; wrong usage leaves through SystemExit(2), as argparse does."""
-    words = sys.argv[1:] if argv is None else argv
-    parser = _parser(next((word for word in words if not word.startswith("-")), None))
-    args = parser.parse_args(words)
-    args.typed = ["asrattn", *words]
-    if args.command is None:
-        parser.print_help()
-        return 0
     with _logging():
-        try:
-            status: int = args.run(args)
-            sys.stdout.flush()  # here a full disk or a closed pipe can still be told
-            return status
-        except AsrattnError as error:
-            return _tell(str(error), error.status)
-        except KeyboardInterrupt:
-            return _tell("interrupted", INTERRUPTED)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing to flush at exit
-            return BROKEN_PIPE
-        except OSError as error:
-            return _tell(_os_message(error), 1)
+        words = deprecated.current_arguments(sys.argv[1:] if argv is None else argv)
+        parser = _parser(next((word for word in words if not word.startswith("-")), None))
+        args = parser.parse_args(words)
+        args.typed = ["asrattn", *words]
+        if args.command is None:
+            parser.print_help()
+            return 0
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    """The status of a command; what it raises is one line on stderr."""
+    try:
+        status: int = args.run(args)
+        sys.stdout.flush()  # here a full disk or a closed pipe can still be told
+        return status
+    except AsrattnError as error:
+        return _print_error(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        return _print_error("interrupted", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing to flush at exit
+        return EXIT_BROKEN_PIPE
+    except OSError as error:
+        return _print_error(_os_message(error), 1)
 
 
 def _parser(asked: str | None) -> argparse.ArgumentParser:
@@ -70,7 +76,7 @@ def _parser(asked: str | None) -> argparse.ArgumentParser:
     for name, line in COMMANDS.items():
         command = subparsers.add_parser(name, help=line)
         if name == asked:
-            importlib.import_module(f"asrattn.cli.{name}").add(command)
+            importlib.import_module(f"asrattn.cli.{name.replace('-', '_')}").add(command)
     return parser
 
 
@@ -89,7 +95,7 @@ def _logging() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _tell(message: str, status: int) -> int:
+def _print_error(message: str, status: int) -> int:
     print("asrattn:", " ".join(message.splitlines()), file=sys.stderr)
     return status
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from asrattn import model_file
 from asrattn.errors import ConfigError
-from asrattn.part import WHOLE, Part
+from asrattn.sharding import UNSHARDED, JobShard
 
 if TYPE_CHECKING:
-    from asrattn.config import Plain
+    from asrattn.config import JSONValue
+    from asrattn.decoding import DecodingConfig
+    from asrattn.inference.recognizer import Recognizer
     from asrattn.lm import NGram
     from asrattn.lm.neural import NeuralLM
-    from asrattn.recognizer import Recognizer
-    from asrattn.search import SearchConfig
 
 T = TypeVar("T")
 LM_WEIGHT = 0.3
@@ -26,16 +26,16 @@ HOTWORD_WEIGHT = 0.5
 LM_UNITS = ("word", "char", "token")
 PRECISIONS = ("fp32", "bf16")
 VADS = ("level", "silero", "off")
-FEW = 20  # no bar for so few
+MAX_ITEMS_WITHOUT_BAR = 20  # no bar for so few
 
 
 def add_recognition(parser: "argparse._ActionsContainer") -> None:
     """What says how and where to recognise."""
     parser.add_argument(
-        "--beam", type=positive, metavar="K", help="hypotheses kept a step (default: the model's own)"
+        "--beam", type=positive_int, metavar="K", help="hypotheses kept a step (default: the model's own)"
     )
     parser.add_argument(
-        "--ctc", type=share, metavar="W", help="weight of the CTC score, 0 to 1 (default: the model's own)"
+        "--ctc", type=fraction, metavar="W", help="weight of the CTC score, 0 to 1 (default: the model's own)"
     )
     parser.add_argument(
         "--length-bonus",
@@ -72,7 +72,7 @@ def _add_fusion(parser: "argparse._ActionsContainer") -> None:
     )
     parser.add_argument(
         "--lm-weight",
-        type=not_zero,
+        type=nonzero_float,
         action="append",
         metavar="W",
         help="of its log-probabilities: one for each --lm, or one for all; below 0 the model is taken away "
@@ -81,7 +81,7 @@ def _add_fusion(parser: "argparse._ActionsContainer") -> None:
     parser.add_argument("--lm-units", choices=LM_UNITS, help="of files that do not say it")
     parser.add_argument(
         "--lm-oov",
-        type=not_negative,
+        type=nonnegative_float,
         metavar="COST",
         help="-log p of each character of a word that a word model does not know; inf forbids such words "
         "(default: all characters are equally likely)",
@@ -94,22 +94,22 @@ def _add_fusion(parser: "argparse._ActionsContainer") -> None:
     )
     parser.add_argument(
         "--hotword-weight",
-        type=above_zero,
+        type=positive_float,
         default=HOTWORD_WEIGHT,
         metavar="W",
         help=f"earned by each token of a hotword, in nats (default: {HOTWORD_WEIGHT:g})",
     )
 
 
-def add_training(parser: argparse.ArgumentParser, what: str) -> None:
-    """What every command that trains a recipe takes; `what` it writes into --out."""
+def add_training(parser: argparse.ArgumentParser, outputs: str) -> None:
+    """What every command that trains a recipe takes; `outputs` it writes into --out."""
     parser.add_argument(
         "recipe", type=Path, metavar="RECIPE.py", help="a file that sets RECIPE = Recipe(...)"
     )
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="holds train.jsonl and dev.jsonl"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"where {what} written")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"where {outputs} written")
     add_network(parser, "model.encoder.layers=2")
 
 
@@ -127,25 +127,27 @@ def add_network(parser: argparse.ArgumentParser, example: str) -> None:
     add_threads(parser)
 
 
-def add_shard(parser: argparse.ArgumentParser, what: str) -> None:
+def add_shard(parser: argparse.ArgumentParser, help_text: str) -> None:
     parser.add_argument(
         "--shard",
-        type=Part.parse,
-        default=WHOLE,
+        type=JobShard.parse,
+        default=UNSHARDED,
         metavar="I/N",
-        help=f"{what}; for job arrays (default: all)",
+        help=f"{help_text}; for job arrays (default: all)",
     )
 
 
 def add_threads(parser: "argparse._ActionsContainer") -> None:
-    parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: torch's choice)")
+    parser.add_argument(
+        "--threads", type=positive_int, metavar="N", help="CPU threads (default: torch's choice)"
+    )
 
 
 def check_recognition(args: argparse.Namespace) -> None:
     """Raise what is wrong with the model, the language models and the hotwords, before torch is loaded."""
     model_file.read_speech_model(args.model)
-    for path, _ in _weighted(args):
-        if model_file.is_one(path):
+    for path, _ in _weighted_language_models(args):
+        if model_file.is_model_file(path):
             model_file.read_language_model(path)
         else:
             from asrattn.lm import arpa
@@ -157,39 +159,39 @@ def check_recognition(args: argparse.Namespace) -> None:
         Hotwords.read(args.hotwords)
 
 
-def recognizer(args: argparse.Namespace) -> tuple["Recognizer", "SearchConfig"]:
+def load_recognizer(args: argparse.Namespace) -> tuple["Recognizer", "DecodingConfig"]:
     """The model a command names, and its search with the command's changes."""
     check_recognition(args)
-    from asrattn.audio import speech
+    from asrattn.audio import vad
+    from asrattn.inference.recognizer import Recognizer
     from asrattn.lm.hotword_list import Hotwords
-    from asrattn.recognizer import Recognizer
 
     use_threads(args)
     loaded = Recognizer.load(args.model, args.device, args.precision)
-    for path, weight in _weighted(args):
+    for path, weight in _weighted_language_models(args):
         oov = None if args.lm_oov is None else -args.lm_oov
-        loaded.fuse(language_model(path, args.lm_units), weight, path.name, oov)
-    loaded.find = speech.finder(args.vad)
+        loaded.fuse(load_language_model(path, args.lm_units), weight, path.name, oov)
+    loaded.vad = vad.make_speech_detector(args.vad)
     if args.hotwords:
         loaded.fuse(Hotwords.read(args.hotwords), args.hotword_weight, "hotwords")
-    names = ("beam", "ctc", "length_bonus")
-    changes = {name: value for name in names if (value := getattr(args, name)) is not None}
-    return loaded, replace(loaded.search, **changes)
+    given = {"beam_size": args.beam, "ctc": args.ctc, "length_bonus": args.length_bonus}
+    changes = {name: value for name, value in given.items() if value is not None}
+    return loaded, replace(loaded.decoding, **changes)
 
 
-def language_model(path: Path, units: str | None) -> "NGram | NeuralLM":
+def load_language_model(path: Path, units: str | None) -> "NGram | NeuralLM":
     """A neural one, or an ARPA file; told apart by what is in it. units: of an ARPA file that does not say them."""
     from asrattn.lm import arpa
 
-    if not model_file.is_one(path):
+    if not model_file.is_model_file(path):
         return arpa.read(path, units or "")
     model_file.read_language_model(path)
     from asrattn.lm import neural
 
-    return neural.read(path)
+    return neural.load(path)
 
 
-def _weighted(args: argparse.Namespace) -> list[tuple[Path, float]]:
+def _weighted_language_models(args: argparse.Namespace) -> list[tuple[Path, float]]:
     """The language models and their weights."""
     weights = args.lm_weight or [LM_WEIGHT]
     if len(weights) == 1:
@@ -201,9 +203,9 @@ def _weighted(args: argparse.Namespace) -> list[tuple[Path, float]]:
     return list(zip(args.lm, weights, strict=True))
 
 
-def lm_card(args: argparse.Namespace) -> dict[str, str]:
+def describe_language_models(args: argparse.Namespace) -> dict[str, str]:
     """The language models and hotwords of a search, for a report."""
-    used = ", ".join(f"{path} × {weight:g}" for path, weight in _weighted(args))
+    used = ", ".join(f"{path} × {weight:g}" for path, weight in _weighted_language_models(args))
     found = {"language model": used} if used else {}
     return found | ({"hotwords": f"{args.hotwords} × {args.hotword_weight:g}"} if args.hotwords else {})
 
@@ -215,15 +217,15 @@ def use_threads(args: argparse.Namespace) -> None:
         torch.set_num_threads(args.threads)
 
 
-def bar(items: Iterable[T], total: int | None, unit: str, name: str = "") -> Iterator[T]:
+def progress_bar(items: Iterable[T], total: int | None, unit: str, name: str = "") -> Iterator[T]:
     """The items, with a progress bar where they are many (or nobody knows how many) and somebody watches."""
     from tqdm import tqdm
 
-    quiet = (total is not None and total <= FEW) or not sys.stderr.isatty()
+    quiet = (total is not None and total <= MAX_ITEMS_WITHOUT_BAR) or not sys.stderr.isatty()
     yield from tqdm(items, total=total, unit=unit, desc=name, disable=quiet, file=sys.stderr)
 
 
-def card(card: Mapping[str, "Plain"]) -> dict[str, str]:
+def format_card(card: Mapping[str, "JSONValue"]) -> dict[str, str]:
     """A card for people: words for names, one text for each value. What is empty is left out, and what has a place of
     its own: the recipe (see `reproduce`), the card within a card."""
     return {
@@ -235,46 +237,46 @@ def card(card: Mapping[str, "Plain"]) -> dict[str, str]:
     }
 
 
-def _text(value: "Plain") -> str:
+def _text(value: "JSONValue") -> str:
     if isinstance(value, dict):
         return "; ".join(f"{name} {_text(each)}" for name, each in value.items())
     return ", ".join(map(_text, value)) if isinstance(value, list) else str(value)
 
 
-def finite(score: float) -> float | None:
+def finite_or_none(score: float) -> float | None:
     """A score as JSON can hold it: none where the search found nothing possible."""
     return round(score, 4) if math.isfinite(score) else None
 
 
-def positive(text: str) -> int:
+def positive_int(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
     return value
 
 
-def above_zero(text: str) -> float:
+def positive_float(text: str) -> float:
     value = float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return value
 
 
-def not_zero(text: str) -> float:
+def nonzero_float(text: str) -> float:
     value = float(text)
     if value == 0 or not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"{text} is no weight; leave the model out instead")
     return value
 
 
-def not_negative(text: str) -> float:
+def nonnegative_float(text: str) -> float:
     value = float(text)
     if not value >= 0:
         raise argparse.ArgumentTypeError(f"{text} is below 0")
     return value
 
 
-def share(text: str) -> float:
+def fraction(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")

@@ -12,7 +12,7 @@ from asrattn import model_file
 from asrattn.errors import CheckpointError, DataError
 
 if TYPE_CHECKING:
-    from asrattn.config import Plain
+    from asrattn.config import JSONValue
 
 Card = Mapping[str, Any]
 _MODEL = "model.safetensors"
@@ -112,11 +112,11 @@ def _training(card: Card, out: Path) -> Iterator[str]:
         yield _joined([*words, *seed, "--out", str(out)])
     elif "recipe" in card:
         from asrattn.config import from_plain
+        from asrattn.experiments.recipe_writer import format_recipe
         from asrattn.training.recipe import Recipe
-        from asrattn.training.source import source
 
         recipe = from_plain(Recipe, card["recipe"], "recipe")
-        yield f"cat > recipe.py <<'END'\n{source(recipe, 'From the card of a model.')}END"
+        yield f"cat > recipe.py <<'END'\n{format_recipe(recipe, 'From the card of a model.')}END"
         init = ["--init", str(card["init"]["file"])] if "init" in card else []
         words = ["asrattn", "train", "recipe.py", "--data", "DATA", *seed, *init]
         yield _joined([*words, "--out", str(out)])
@@ -142,7 +142,7 @@ def _joined(words: Sequence[str]) -> str:
     return shlex.join(map(str, words))
 
 
-def _comment(value: "Plain") -> str:
+def _comment(value: "JSONValue") -> str:
     """On one line: what stands in a file must not become a command."""
     if isinstance(value, dict):
         return ", ".join(f"{_comment(name)} {_comment(each)}" for name, each in value.items())
@@ -163,9 +163,9 @@ def _differing(known: Mapping[str, Any], paths: Sequence[Path]) -> bool:
 
 
 def _fingerprints(path: Path) -> dict[str, Any]:
-    from asrattn import fingerprint, manifest
-    from asrattn.training import data_folder
+    from asrattn.data import fingerprint, manifest
+    from asrattn.training.data import folder as data_folder
 
     if path.is_dir():
         return data_folder.fingerprints(path)
-    return {path.stem: fingerprint.of_set(manifest.read(path))}
+    return {path.stem: fingerprint.fingerprint_dataset(manifest.read(path))}

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asrattn.cli import options, scored
-from asrattn.cli.compare import system_line, verdict_line
+from asrattn.cli import error_rates, options
+from asrattn.cli.compare import significance_line, system_line
 from asrattn.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from asrattn.scoring.hypotheses import HypothesisLine
+    from asrattn.metrics.hypothesis_file import HypothesisLine
 
-_VOTES = 0.5  # of the score, where confidence counts too
+_VOTE_WEIGHT = 0.5  # of the score, where confidence counts too
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -38,34 +38,34 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--votes",
-        type=options.share,
-        default=_VOTES,
+        type=options.fraction,
+        default=_VOTE_WEIGHT,
         metavar="W",
-        help=f"with confidence: weight of the votes, 0 to 1 (default: {_VOTES})",
+        help=f"with confidence: weight of the votes, 0 to 1 (default: {_VOTE_WEIGHT})",
     )
     parser.add_argument(
         "--nothing",
-        type=options.share,
+        type=options.fraction,
         default=0.7,
         metavar="C",
         help="confidence of a system that hears nothing where another hears a word, 0 to 1 (default: 0.7)",
     )
-    scored.add_normalize(parser, "what all texts go through first (default: nothing)")
+    error_rates.add_normalize(parser, "what all texts go through first (default: nothing)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the combined hypotheses there")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    from asrattn.scoring import hypotheses
+    from asrattn.metrics import hypothesis_file
 
     reference, files = (args.files[0], args.files[1:]) if _is_manifest(args.files[0]) else (None, args.files)
     if len(files) < 2:
         raise ConfigError("rover combines the hypotheses of two systems or more")
-    systems = [{line.id: line for line in hypotheses.read(file)} for file in files]
+    systems = [{line.id: line for line in hypothesis_file.read(file)} for file in files]
     ids = _ids(reference, files, systems)
     lines = [_combined(args, name, [system.get(name) for system in systems]) for name in ids]
     if args.out:
-        hypotheses.write(args.out, lines)
+        hypothesis_file.write(args.out, lines)
     elif not reference:
         for line in lines:
             print(json.dumps({"id": line.id, "text": line.text}, ensure_ascii=False))
@@ -76,10 +76,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _is_manifest(path: Path) -> bool:
     """Whether the first line speaks of audio, which hypotheses do not."""
-    from asrattn import manifest
+    from asrattn.data import manifest
 
     _, first = next(
-        manifest.objects(path, "manifest or file of hypotheses", "utterance", "name one that does"), (0, {})
+        manifest.read_json_lines(path, "manifest or file of hypotheses", "utterance", "name one that does"),
+        (0, {}),
     )
     return "audio" in first
 
@@ -88,7 +89,7 @@ def _ids(
     reference: Path | None, files: Sequence[Path], systems: Sequence[Mapping[str, "HypothesisLine"]]
 ) -> list[str]:
     """The utterances to combine: those of the manifest, else all that any system heard. What one lacks is told."""
-    from asrattn import manifest
+    from asrattn.data import manifest
 
     heard = list(dict.fromkeys(name for system in systems for name in system))
     ids = [u.id for u in manifest.read(reference)] if reference else heard
@@ -107,7 +108,7 @@ def _ids(
 def _combined(
     args: argparse.Namespace, name: str, heard: Sequence["HypothesisLine | None"]
 ) -> "HypothesisLine":
-    from asrattn.scoring import NORMALIZERS, hypotheses, rover
+    from asrattn.metrics import NORMALIZERS, hypothesis_file, rover
 
     form = NORMALIZERS[args.normalize or "none"]
     systems = []
@@ -120,35 +121,42 @@ def _combined(
             )
         if len(sure) not in (1, len(text.split())):  # the normaliser has parted or joined words
             sure = (sum(sure) / len(sure),) if sure else ()
-        systems.append(rover.votes(text, sure))
+        systems.append(rover.votes_from_text(text, sure))
     weight = 1.0 if args.method == "vote" else args.votes
     text = rover.combine(systems, weight, args.nothing)
-    return hypotheses.HypothesisLine(name, text, normalizer=form.fingerprint if args.normalize else "")
+    return hypothesis_file.HypothesisLine(name, text, normalizer=form.fingerprint if args.normalize else "")
 
 
 def _print_results(
     args: argparse.Namespace, reference: Path, files: Sequence[Path], texts: Mapping[str, str]
 ) -> None:
     """A line for each system, for the combination, and for how it compares with the first."""
-    from asrattn import manifest
-    from asrattn.scoring import NORMALIZERS, score
-    from asrattn.scoring.compare import System, against
+    from asrattn.data import manifest
+    from asrattn.metrics import NORMALIZERS, score_utterance
+    from asrattn.metrics.significance import System, compare_to_baseline
 
     form = NORMALIZERS[args.normalize or "none"]
     utterances = manifest.read(reference)
     heard = {
-        file.name.removesuffix(".jsonl"): scored.matched(utterances, reference, file, form.name).texts
+        file.name.removesuffix(".jsonl"): error_rates.match_hypotheses(
+            utterances, reference, file, form.name
+        ).texts
         for file in files
     }
     heard["rover"] = [texts[u.id] for u in utterances]
     systems = [
         System(
             name,
-            (tuple(score(u.id, u.text, t, u.speaker, form) for u, t in zip(utterances, each, strict=True)),),
+            (
+                tuple(
+                    score_utterance(u.id, u.text, t, u.speaker, form)
+                    for u, t in zip(utterances, each, strict=True)
+                ),
+            ),
         )
         for name, each in heard.items()
     ]
     for system in systems:
         print(system_line(system, form.name))
-    (verdict,) = against(systems[0], [systems[-1]])
-    print(verdict_line(systems[0].name, verdict))
+    (verdict,) = compare_to_baseline(systems[0], [systems[-1]])
+    print(significance_line(systems[0].name, verdict))

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asrattn.cli import options, scored
+from asrattn.cli import error_rates, options
 
 if TYPE_CHECKING:
-    from asrattn.manifest import Utterance
-    from asrattn.scoring import Row
+    from asrattn.data.manifest import Utterance
+    from asrattn.metrics import ScoredUtterance
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -21,15 +21,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("reference", type=Path, help="a manifest (.jsonl); its audio is not needed")
     parser.add_argument("hypothesis", type=Path, help='JSON lines, {"id": …, "text": …} one utterance a line')
-    scored.add_normalize(parser, "a second line, after both texts went through a normaliser")
-    scored.add_force(parser)
-    scored.add_slices(parser)
+    error_rates.add_normalize(parser, "a second line, after both texts went through a normaliser")
+    error_rates.add_force(parser)
+    error_rates.add_slices(parser)
     parser.add_argument(
-        "--worst", type=options.positive, default=0, metavar="N", help="show the N worst utterances"
+        "--worst", type=options.positive_int, default=0, metavar="N", help="show the N worst utterances"
     )
     parser.add_argument(
         "--confusions",
-        type=options.positive,
+        type=options.positive_int,
         default=0,
         metavar="N",
         help="show the N most frequent confusions of words",
@@ -45,27 +45,31 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from asrattn import manifest
-    from asrattn.scoring import confusions, unit_of, worst
+    from asrattn.data import manifest
+    from asrattn.metrics import confusions, resampling_unit, worst_utterances
 
     utterances = manifest.read(args.reference)
     normalizer = args.normalize or "none"
-    texts, raw = scored.matched(utterances, args.reference, args.hypothesis, normalizer, args.force)
+    texts, raw = error_rates.match_hypotheses(
+        utterances, args.reference, args.hypothesis, normalizer, args.force
+    )
     names = ["none", normalizer] if args.normalize and raw else [normalizer]
     if args.json:
         plain = [
-            scored.plain(args.reference.stem, utterances, _rows(utterances, texts, name), args, name)
+            error_rates.result_to_plain(
+                args.reference.stem, utterances, _rows(utterances, texts, name), args, name
+            )
             for name in names
         ]
         print(json.dumps(plain, ensure_ascii=False))
         return 0
     for name in names:
         rows = _print_set(args, utterances, texts, name)
-    print(f"95 % intervals from resampling {unit_of([row.speaker for row in rows])}", file=sys.stderr)
+    print(f"95 % intervals from resampling {resampling_unit([row.speaker for row in rows])}", file=sys.stderr)
     if args.out:
         _write(args.out, rows, normalizer)
-    for row in worst(rows, args.worst):
-        scored.print_aligned(row)
+    for row in worst_utterances(rows, args.worst):
+        error_rates.print_alignment(row)
     found = confusions(rows, args.confusions)
     if found:
         print("\ntimes   said → heard")
@@ -76,28 +80,32 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_set(
     args: argparse.Namespace, utterances: Sequence["Utterance"], texts: Sequence[str], normalizer: str
-) -> list["Row"]:
-    from asrattn.scoring import NORMALIZERS, summarize
+) -> list["ScoredUtterance"]:
+    from asrattn.metrics import NORMALIZERS, summarize
 
     rows = _rows(utterances, texts, normalizer)
     name = args.reference.stem if normalizer == "none" else f"{args.reference.stem} ({normalizer})"
     result = summarize(name, rows, normalizer=NORMALIZERS[normalizer])
     print(result.line())
-    scored.print_parts(name, utterances, rows, args.by, normalizer)
+    error_rates.print_slices(name, utterances, rows, args.by, normalizer)
     if args.keywords:
-        scored.print_keywords(name, rows, args.keywords, normalizer)
+        error_rates.print_keywords(name, rows, args.keywords, normalizer)
     return rows
 
 
-def _rows(utterances: Sequence["Utterance"], texts: Sequence[str], normalizer: str) -> list["Row"]:
-    from asrattn.scoring import NORMALIZERS, score
+def _rows(
+    utterances: Sequence["Utterance"], texts: Sequence[str], normalizer: str
+) -> list["ScoredUtterance"]:
+    from asrattn.metrics import NORMALIZERS, score_utterance
 
     pairs = zip(utterances, texts, strict=True)
-    return [score(u.id, u.text, heard, u.speaker, NORMALIZERS[normalizer]) for u, heard in pairs]
+    return [score_utterance(u.id, u.text, heard, u.speaker, NORMALIZERS[normalizer]) for u, heard in pairs]
 
 
-def _write(path: Path, rows: Sequence["Row"], normalizer: str) -> None:
-    from asrattn.scoring import NORMALIZERS, hypotheses
+def _write(path: Path, rows: Sequence["ScoredUtterance"], normalizer: str) -> None:
+    from asrattn.metrics import NORMALIZERS, hypothesis_file
 
     form = NORMALIZERS[normalizer].fingerprint
-    hypotheses.write(path, [hypotheses.HypothesisLine(r.id, r.hypothesis, normalizer=form) for r in rows])
+    hypothesis_file.write(
+        path, [hypothesis_file.HypothesisLine(r.id, r.hypothesis, normalizer=form) for r in rows]
+    )

@@ -17,9 +17,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     options.add_training(parser, "the run is")
     parser.add_argument(
-        "--devices", type=options.positive, default=1, metavar="N", help="processes on a node, a GPU each"
+        "--devices", type=options.positive_int, default=1, metavar="N", help="processes on a node, a GPU each"
     )
-    parser.add_argument("--nodes", type=options.positive, default=1, metavar="N", help="machines")
+    parser.add_argument("--nodes", type=options.positive_int, default=1, metavar="N", help="machines")
     parser.add_argument(
         "--sharing",
         choices=["ddp", "fsdp"],
@@ -39,14 +39,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     recipe = override(Recipe.load(args.recipe), args.settings)
-    from asrattn.training import data_folder
+    from asrattn.training.data import folder as data_folder
 
     data_folder.check(args.data)
     if args.init:
         model_file.read_speech_model(args.init)
-    run_folder.claim(args.out, args.resume)
+    run_folder.prepare_out_dir(args.out, args.resume)
 
-    from asrattn.training.corpus import first_process
+    from asrattn.training.data.corpus import is_rank_zero
     from asrattn.training.fit import fit
 
     options.use_threads(args)
@@ -61,14 +61,14 @@ def run(args: argparse.Namespace) -> int:
             resume=args.resume,
             seed=args.seed,
             accelerator=args.accelerator,
-            sharing=args.sharing,
+            strategy=args.sharing,
             init=args.init,
             command=args.typed,
         )
     except StoppedError:
-        if not first_process():
+        if not is_rank_zero():
             return 0  # the first one answers for all
         raise
-    if first_process():
+    if is_rank_zero():
         print(model)
     return 0

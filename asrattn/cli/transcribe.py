@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asrattn.cli import options, spoken
+from asrattn.cli import options, transcript_output
 from asrattn.errors import AudioError
 
 if TYPE_CHECKING:
-    from asrattn.transcript.formats import Format
+    from asrattn.inference.export import Format
 
 _log = logging.getLogger(__name__)
 
@@ -25,13 +25,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         "audio", nargs="+", metavar="AUDIO", help="files, folders, quoted patterns, or - for a list on stdin"
     )
     options.add_recognition(parser)
-    spoken.add_format(parser, "txt")
+    transcript_output.add_format_option(parser, "txt")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="a file for each sound and format, instead of stdout"
     )
     parser.add_argument(
         "--nbest",
-        type=options.positive,
+        type=options.positive_int,
         default=1,
         metavar="N",
         help="readings of each piece in the JSON (default: 1)",
@@ -45,14 +45,16 @@ def run(args: argparse.Namespace) -> int:
     paths, failed = _expand(args.audio)
     many = len(paths) > 1
     # Of all files: parts must not write over each other's.
-    targets = spoken.targets([(str(path), path.stem) for path in paths], args.out, args.format)
-    paths = list(args.shard.of(paths))
+    targets = transcript_output.output_paths(
+        [(str(path), path.stem) for path in paths], args.out, args.format
+    )
+    paths = list(args.shard.select(paths))
     there = [path for path in paths if _is_there(path)]
     failed += len(paths) - len(there)
     if there:
         failed += _transcribe(there, targets, many, args)
     if failed and len(paths) > 1:
-        _tell(f"{failed} of {len(paths)} could not be transcribed")
+        _log_error(f"{failed} of {len(paths)} could not be transcribed")
     return 1 if failed else 0
 
 
@@ -60,23 +62,29 @@ def _transcribe(
     paths: Sequence[Path], targets: "Mapping[str, dict[Format, Path]]", many: bool, args: argparse.Namespace
 ) -> int:
     """Write or say what is heard in each; how many failed, each of which is told."""
-    from asrattn.transcript import Failure
-    from asrattn.transcript.formats import TIMED
+    from asrattn.inference.export import TIMED_FORMATS
+    from asrattn.inference.transcript import Failure
 
-    recognizer, search = options.recognizer(args)
+    recognizer, search = options.load_recognizer(args)
     search = replace(search, nbest=args.nbest)
-    words, failed = not TIMED.isdisjoint(args.format), 0
-    for outcome in options.bar(recognizer.transcribe(paths, search, words=words), len(paths), "file"):
+    words, failed = not TIMED_FORMATS.isdisjoint(args.format), 0
+    for outcome in options.progress_bar(
+        recognizer.transcribe(paths, search, words=words), len(paths), "file"
+    ):
         if isinstance(outcome, Failure):
-            _tell(outcome.message)
+            _log_error(outcome.message)
             failed += 1
             continue
         if outcome.flags:
-            _log.warning("%s: %s", outcome.path, "; ".join(spoken.MEANINGS[flag] for flag in outcome.flags))
+            _log.warning(
+                "%s: %s",
+                outcome.path,
+                "; ".join(transcript_output.FLAG_MESSAGES[flag] for flag in outcome.flags),
+            )
         if args.out:
-            spoken.write(outcome, targets[outcome.id])
+            transcript_output.write_transcript(outcome, targets[outcome.id])
         else:
-            spoken.say(outcome, args.format[0], many)
+            transcript_output.print_transcript(outcome, args.format[0], many)
     return failed
 
 
@@ -88,7 +96,7 @@ def _expand(arguments: Sequence[str]) -> tuple[list[Path], int]:
         try:
             found.update(dict.fromkeys(_files(argument)))
         except AudioError as error:
-            _tell(str(error))
+            _log_error(str(error))
             failed += 1
     return list(found), failed
 
@@ -121,10 +129,10 @@ def _is_there(path: Path) -> bool:
     try:
         audio.check(path)
     except AudioError as error:
-        _tell(str(error))
+        _log_error(str(error))
         return False
     return True
 
 
-def _tell(message: str) -> None:
+def _log_error(message: str) -> None:
     _log.error("asrattn: %s", message)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from asrattn.attention import AttentionConfig, LocationConfig
+from asrattn.attention import AttentionConfig, LocationAwareAttentionConfig
 from asrattn.config import check
 from asrattn.layers import Positions
 
@@ -21,7 +21,7 @@ class RecurrentDecoderConfig:
     dim: int = 256
     layers: int = 1
     embedding: int = 128
-    attention: AttentionConfig = field(default_factory=LocationConfig)
+    attention: AttentionConfig = field(default_factory=LocationAwareAttentionConfig)
     dropout: float = 0.2
     scheduled_sampling: float = 0.0
 
@@ -33,18 +33,18 @@ class RecurrentDecoderConfig:
 
 @dataclass(frozen=True)
 class TransformerDecoderConfig:
-    """`layers` of self-attention, attention to the utterance, and a feed-forward net of `hidden`."""
+    """`layers` of self-attention, attention to the utterance, and a feed-forward net of `ffn_dim`."""
 
     kind: Literal["transformer"] = "transformer"
     dim: int = 256
     layers: int = 6
     heads: int = 4
-    hidden: int = 1024
+    ffn_dim: int = 1024
     positions: Positions = "sinusoidal"
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        sizes = (self.dim, self.layers, self.heads, self.hidden)
+        sizes = (self.dim, self.layers, self.heads, self.ffn_dim)
         check(min(sizes) > 0, "dim, layers, heads and hidden must be positive")
         check(self.dim % self.heads == 0, f"dim {self.dim} is no multiple of heads {self.heads}")
 

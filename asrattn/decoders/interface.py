@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from torch import Tensor
 
 from asrattn.decoders.config import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig
-from asrattn.decoders.decoded import Decoded
+from asrattn.decoders.output import DecoderOutput
 from asrattn.decoders.recurrent import RecurrentDecoder
 from asrattn.decoders.transformer import TransformerDecoder
 
@@ -35,7 +35,7 @@ class Decoder(Protocol[M, S]):
         """tokens (N,), state, memory -> logits of the next token (N, V), state."""
         ...
 
-    def __call__(self, tokens: Tensor, enc: Tensor, lens: Tensor) -> Decoded:
+    def __call__(self, tokens: Tensor, enc: Tensor, lens: Tensor) -> DecoderOutput:
         """The teacher-forced pass: tokens (B, U), EOS first -> logits (B, U, V), weights (B, U, T)."""
         ...
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from asrattn.attention.interface import build as build_attention
 from asrattn.attention.memory import Memory
 from asrattn.decoders.config import RecurrentDecoderConfig
-from asrattn.decoders.decoded import Decoded
-from asrattn.decoders.unrolled import UnrolledCell, lstm
+from asrattn.decoders.output import DecoderOutput
+from asrattn.decoders.unrolled_cell import UnrolledCell, lstm_step
 from asrattn.layers.dropout import Dropout
 from asrattn.layers.linear import Linear
 from asrattn.lengths import mask
@@ -27,7 +27,7 @@ class RecurrentState(NamedTuple):
 
     layers: tuple[tuple[Tensor, ...], ...]
     context: Tensor
-    looks: Any
+    attention_state: Any
 
 
 class RecurrentDecoder(nn.Module):
@@ -64,7 +64,7 @@ class RecurrentDecoder(nn.Module):
         features, _, state = self._advance(self.embed(tokens), state, memory, map(_single, self.cells))
         return self.out(features), state
 
-    def forward(self, tokens: Tensor, enc: Tensor, lens: Tensor) -> Decoded:
+    def forward(self, tokens: Tensor, enc: Tensor, lens: Tensor) -> DecoderOutput:
         memory = self.prepare(enc, lens)
         state = self.start(memory)
         N, U = tokens.shape
@@ -81,7 +81,7 @@ class RecurrentDecoder(nn.Module):
             feature, look, state = self._advance(token, state, memory, cells)
             features.append(feature)
             weights.append(look)
-        return Decoded(self.out(torch.stack(features, dim=1)), (torch.stack(weights, dim=2),))
+        return DecoderOutput(self.out(torch.stack(features, dim=1)), (torch.stack(weights, dim=2),))
 
     def _advance(
         self, embedded: Tensor, state: RecurrentState, memory: Memory, cells: Iterable[Cell]
@@ -92,7 +92,7 @@ class RecurrentDecoder(nn.Module):
         for cell, layer in zip(cells, state.layers, strict=True):
             layers.append(cell(x, layer))
             x = self.dropout(layers[-1][0])
-        context, weights, looks = self.attention(x, memory, state.looks)
+        context, weights, looks = self.attention(x, memory, state.attention_state)
         state = RecurrentState(tuple(layers), context, looks)
         return torch.cat((x, context.to(x.dtype)), dim=-1), weights, state
 
@@ -106,4 +106,6 @@ class RecurrentDecoder(nn.Module):
 
 def _single(cell: nn.Module) -> Cell:
     """One step of a layer."""
-    return partial(lstm, cell) if isinstance(cell, nn.LSTMCell) else lambda x, state: (cell(x, state[0]),)
+    return (
+        partial(lstm_step, cell) if isinstance(cell, nn.LSTMCell) else lambda x, state: (cell(x, state[0]),)
+    )

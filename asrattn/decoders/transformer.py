@@ -4,15 +4,15 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from asrattn.attention import MultiHeadConfig
+from asrattn.attention import MultiHeadAttentionConfig
 from asrattn.attention.memory import Memory
-from asrattn.attention.multihead import MultiHead
+from asrattn.attention.multihead import MultiHeadAttention
 from asrattn.decoders.config import TransformerDecoderConfig
-from asrattn.decoders.decoded import Decoded
-from asrattn.layers.cache import Cache, Nodes
+from asrattn.decoders.output import DecoderOutput
 from asrattn.layers.dropout import Dropout
-from asrattn.layers.embedding import TokenEmbedding, causal
+from asrattn.layers.embedding import TokenEmbedding, causal_mask
 from asrattn.layers.feed_forward import FeedForward
+from asrattn.layers.kv_cache import KeyValues, KVCache
 from asrattn.layers.linear import Linear
 from asrattn.layers.self_attention import SelfAttention
 from asrattn.lengths import mask
@@ -34,41 +34,41 @@ class TransformerDecoder(nn.Module):
         super().__init__()
         self.config = config
         self.embed = TokenEmbedding(vocabulary, config.dim, config.positions, config.dropout)
-        self.layers = nn.ModuleList(DecoderLayer(config, values) for _ in range(config.layers))
+        self.layers = nn.ModuleList(TransformerDecoderLayer(config, values) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.dim)
         self.out = Linear(config.dim, vocabulary)
 
-    def _stack(self) -> list["DecoderLayer"]:
-        return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]
+    def _stack(self) -> list["TransformerDecoderLayer"]:
+        return [layer for layer in self.layers if isinstance(layer, TransformerDecoderLayer)]
 
     def prepare(self, enc: Tensor, lens: Tensor) -> TransformerMemory:
         real = mask(lens, enc.shape[1])
         return TransformerMemory(tuple(layer.attention.prepare(enc, real) for layer in self._stack()))
 
-    def start(self, memory: TransformerMemory) -> Cache:
+    def start(self, memory: TransformerMemory) -> KVCache:
         keys, heads = memory.layers[0].keys, self.config.heads
-        return Cache.empty(keys, len(keys), self.config.layers, heads, self.config.dim // heads)
+        return KVCache.empty(keys, len(keys), self.config.layers, heads, self.config.dim // heads)
 
-    def step(self, tokens: Tensor, state: Cache, memory: TransformerMemory) -> tuple[Tensor, Cache]:
+    def step(self, tokens: Tensor, state: KVCache, memory: TransformerMemory) -> tuple[Tensor, KVCache]:
         x = self.embed(tokens[:, None], start=state.length)[:, 0]
-        paths, grown = state.next(), []
+        paths, grown = state.extended_paths(), []
         for layer, nodes, prepared in zip(self._stack(), state.layers, memory.layers, strict=True):
             x, nodes = layer.step(x, nodes, paths, state.length, prepared)
             grown.append(nodes)
-        return self.out(self.norm(x)), state.grown(grown, paths)
+        return self.out(self.norm(x)), state.append(grown, paths)
 
-    def forward(self, tokens: Tensor, enc: Tensor, lens: Tensor) -> Decoded:
+    def forward(self, tokens: Tensor, enc: Tensor, lens: Tensor) -> DecoderOutput:
         memory = self.prepare(enc, lens)
         x = self.embed(tokens)
-        past = causal(tokens.shape[1], x.device)
+        past = causal_mask(tokens.shape[1], x.device)
         weights = []
         for layer, prepared in zip(self._stack(), memory.layers, strict=True):
             x, looks = layer(x, past, prepared)
             weights.append(looks)
-        return Decoded(self.out(self.norm(x)), tuple(weights))
+        return DecoderOutput(self.out(self.norm(x)), tuple(weights))
 
 
-class DecoderLayer(nn.Module):
+class TransformerDecoderLayer(nn.Module):
     """x (B, U, D) over memory -> x, and where each head looked (B, H, U, T)."""
 
     def __init__(self, config: TransformerDecoderConfig, values: int):
@@ -76,25 +76,25 @@ class DecoderLayer(nn.Module):
         D = config.dim
         self.norms = nn.ModuleList(nn.LayerNorm(D) for _ in range(3))
         self.self_attention = SelfAttention(D, config.heads, config.dropout, config.positions == "rotary")
-        looks = MultiHeadConfig(dim=D, heads=config.heads, dropout=config.dropout)
-        self.attention = MultiHead(looks, D, values)
-        self.feed_forward = FeedForward(D, config.hidden, config.dropout)
+        looks = MultiHeadAttentionConfig(dim=D, heads=config.heads, dropout=config.dropout)
+        self.attention = MultiHeadAttention(looks, D, values)
+        self.feed_forward = FeedForward(D, config.ffn_dim, config.dropout)
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, past: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         x = self.dropout.add(x, self.self_attention(self.norms[0](x), past))
         B, U, _ = x.shape
-        looked, weights = self._look(x.flatten(0, 1), memory)
+        looked, weights = self._cross_attend(x.flatten(0, 1), memory)
         return self._feed(looked).view(B, U, -1), weights.view(B, U, *weights.shape[1:]).transpose(1, 2)
 
     def step(
-        self, x: Tensor, nodes: Nodes, paths: Tensor, place: int, memory: Memory
-    ) -> tuple[Tensor, Nodes]:
+        self, x: Tensor, nodes: KeyValues, path_mask: Tensor, position: int, memory: Memory
+    ) -> tuple[Tensor, KeyValues]:
         """The next position alone: x (N, D) -> (N, D), and the nodes with the new ones."""
-        attended, nodes = self.self_attention.step(self.norms[0](x), nodes, paths, place)
-        return self._feed(self._look(x + attended, memory)[0]), nodes
+        attended, nodes = self.self_attention.step(self.norms[0](x), nodes, path_mask, position)
+        return self._feed(self._cross_attend(x + attended, memory)[0]), nodes
 
-    def _look(self, x: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def _cross_attend(self, x: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         context, weights, _ = self.attention(self.norms[1](x), memory, ())
         return self.dropout.add(x, context), weights
 

@@ -13,18 +13,18 @@ from asrattn.encoders.config import (
     RNNEncoderConfig,
     TransformerEncoderConfig,
 )
-from asrattn.layers import FullConfig, LocalConfig, SparseConfig
+from asrattn.layers import FullAttentionConfig, LocalAttentionConfig, SparseAttentionConfig
 
 __all__ = [
     "CNNEncoderConfig",
     "ConformerConfig",
     "EBranchformerConfig",
     "EncoderConfig",
-    "FullConfig",
+    "FullAttentionConfig",
     "GRUEncoderConfig",
     "LSTMEncoderConfig",
-    "LocalConfig",
+    "LocalAttentionConfig",
     "RNNEncoderConfig",
-    "SparseConfig",
+    "SparseAttentionConfig",
     "TransformerEncoderConfig",
 ]

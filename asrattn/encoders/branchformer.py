@@ -5,12 +5,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asrattn.encoders.config import EBranchformerConfig
-from asrattn.encoders.stack import norms, self_attention
+from asrattn.encoders.self_attention_encoder import norms, self_attention
 from asrattn.layers.convolution import Depthwise
 from asrattn.layers.dropout import Dropout
 from asrattn.layers.feed_forward import FeedForward
 from asrattn.layers.linear import Linear
-from asrattn.layers.norm import norm
+from asrattn.layers.norm import build_norm
 
 
 class EBranchformerLayer(nn.Module):
@@ -20,11 +20,11 @@ class EBranchformerLayer(nn.Module):
         super().__init__()
         D = config.dim
         self.norms = norms(config, 5)
-        self.first = FeedForward(D, config.hidden, config.dropout)
+        self.first = FeedForward(D, config.ffn_dim, config.dropout)
         self.attention = self_attention(config)
-        self.gated = GatedConvolution(config)
-        self.merge = Merge(D, config.merge)
-        self.second = FeedForward(D, config.hidden, config.dropout)
+        self.gated = ConvolutionalGatingMLP(config)
+        self.merge = BranchMerge(D, config.merge)
+        self.second = FeedForward(D, config.ffn_dim, config.dropout)
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ class EBranchformerLayer(nn.Module):
         return out
 
 
-class GatedConvolution(nn.Module):
+class ConvolutionalGatingMLP(nn.Module):
     """Convolutional gating (cgMLP, Sakuma et al. 2021): x (B, T, D), real (B, T) -> (B, T, D).
 
     [a, b] = GELU(U x),   out = V (a ⊙ (w * norm(b)))   with * a depthwise convolution, which lets all through at first.
@@ -47,7 +47,7 @@ class GatedConvolution(nn.Module):
         super().__init__()
         half = config.gated // 2
         self.inner = Linear(config.dim, config.gated)
-        self.norm = norm(config.norm, half)
+        self.norm = build_norm(config.norm, half)
         self.depthwise = Depthwise(half, config.kernel)
         nn.init.normal_(self.depthwise.weight, std=1e-6)
         assert self.depthwise.bias is not None
@@ -62,7 +62,7 @@ class GatedConvolution(nn.Module):
         return out
 
 
-class Merge(nn.Module):
+class BranchMerge(nn.Module):
     """Both branches side by side, c = [far, near], then W (c + w * c): (B, T, D) each -> (B, T, D)."""
 
     def __init__(self, dim: int, kernel: int):

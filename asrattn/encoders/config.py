@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from asrattn.config import check
-from asrattn.layers import FramePositions, FullConfig, Norm, PerFrame, Reach
+from asrattn.layers import AttentionSpan, FramePositions, FullAttentionConfig, Norm, PerFrameNorm
 
-Front = Literal["conv", "vgg"]
+SubsamplingKind = Literal["conv", "vgg"]
 RecurrentNorm = Literal["none", Norm]
 
 
 @dataclass(frozen=True)
-class RecurrentConfig:
+class RecurrentEncoderConfig:
     """`dim` cells in each direction and layer.
 
     subsampling   conv, vgg: two-dimensional convolutions before the first layer (`subsampling`);
@@ -41,21 +41,21 @@ class RecurrentConfig:
 
 
 @dataclass(frozen=True)
-class RNNEncoderConfig(RecurrentConfig):
+class RNNEncoderConfig(RecurrentEncoderConfig):
     """h_t = tanh(W x_t + U h_{t-1} + b) (Elman 1990; both directions: Schuster & Paliwal 1997)."""
 
     kind: Literal["rnn"] = "rnn"
 
 
 @dataclass(frozen=True)
-class GRUEncoderConfig(RecurrentConfig):
+class GRUEncoderConfig(RecurrentEncoderConfig):
     """h_t = (1 - z_t) ⊙ tanh(W x_t + r_t ⊙ U h_{t-1} + b) + z_t ⊙ h_{t-1}, with gates r and z (Cho et al. 2014)."""
 
     kind: Literal["gru"] = "gru"
 
 
 @dataclass(frozen=True)
-class LSTMEncoderConfig(RecurrentConfig):
+class LSTMEncoderConfig(RecurrentEncoderConfig):
     """c_t = f_t ⊙ c_{t-1} + i_t ⊙ tanh(W x_t + U h_{t-1} + b), h_t = o_t ⊙ tanh(c_t), with gates i, f and o
     (Hochreiter & Schmidhuber 1997; for speech in both directions Graves et al. 2013)."""
 
@@ -77,7 +77,7 @@ class CNNEncoderConfig:
     layers: int = 12
     kernel: int = 5
     dilations: tuple[int, ...] = (1, 2, 4)
-    subsampling: Front = "conv"
+    subsampling: SubsamplingKind = "conv"
     factor: int = 4
     channels: int = 64
     norm: Norm = "layer"
@@ -91,14 +91,14 @@ class CNNEncoderConfig:
 
 
 @dataclass(frozen=True)
-class StackConfig:
-    """`layers` of self-attention with `heads`, and feed-forward nets of `hidden`.
+class SelfAttentionEncoderConfig:
+    """`layers` of self-attention with `heads`, and feed-forward nets of `ffn_dim`.
 
     subsampling   the front: plain convolutions, or blocks as in VGG, with `channels`
     factor        feature frames for one of the stack's: 2, 4 or 8
     attention     how far a frame sees: full, local or sparse
     norm          before each part of a layer: layer norm, or RMS norm
-    rates         the layers are dealt out, in order, to so many groups, each of which works on frames that are so many
+    downsampling  the layers are dealt out, in order, to so many groups, each of which works on frames that are so many
                   times as long: 1,2,4,2,1 is a U (Yao et al. 2023, Zipformer)
     """
 
@@ -106,35 +106,38 @@ class StackConfig:
     dim: int = 256
     layers: int = 12
     heads: int = 4
-    hidden: int = 1024
-    subsampling: Front = "conv"
+    ffn_dim: int = 1024
+    subsampling: SubsamplingKind = "conv"
     factor: int = 4
     channels: int = 64
     positions: FramePositions = "rotary"
-    attention: Reach = FullConfig()  # noqa: RUF009 (frozen)
-    norm: PerFrame = "layer"
-    rates: tuple[int, ...] = (1,)
+    attention: AttentionSpan = FullAttentionConfig()  # noqa: RUF009 (frozen)
+    norm: PerFrameNorm = "layer"
+    downsampling: tuple[int, ...] = (1,)
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        sizes = (self.dim, self.layers, self.heads, self.hidden, self.channels)
-        check(min(sizes) > 0, "dim, layers, heads, hidden and channels must be positive")
+        sizes = (self.dim, self.layers, self.heads, self.ffn_dim, self.channels)
+        check(min(sizes) > 0, "dim, layers, heads, ffn_dim and channels must be positive")
         check(self.dim % self.heads == 0, f"dim {self.dim} is no multiple of heads {self.heads}")
         check(self.factor in (2, 4, 8), f"factor is {self.factor}; it must be 2, 4 or 8")
-        told = ", ".join(map(str, self.rates))
-        check(min(self.rates, default=0) > 0, f"rates are {told or 'none'}; they must be positive")
-        check(len(self.rates) <= self.layers, f"rates {told} need a layer each; there are {self.layers}")
+        told = ", ".join(map(str, self.downsampling))
+        check(min(self.downsampling, default=0) > 0, f"downsampling is {told or 'none'}; it must be positive")
+        check(
+            len(self.downsampling) <= self.layers,
+            f"downsampling {told}: factors need a layer each; there are {self.layers}",
+        )
 
 
 @dataclass(frozen=True)
-class TransformerEncoderConfig(StackConfig):
+class TransformerEncoderConfig(SelfAttentionEncoderConfig):
     """Self-attention and a feed-forward net a layer (Vaswani et al. 2017; for speech Dong et al. 2018)."""
 
     kind: Literal["transformer"] = "transformer"
 
 
 @dataclass(frozen=True)
-class ConformerConfig(StackConfig):
+class ConformerConfig(SelfAttentionEncoderConfig):
     """As the Transformer, with a convolution of `kernel` frames and two half feed-forward nets a layer (Gulati et al.
     2020).
 
@@ -151,7 +154,7 @@ class ConformerConfig(StackConfig):
 
 
 @dataclass(frozen=True)
-class EBranchformerConfig(StackConfig):
+class EBranchformerConfig(SelfAttentionEncoderConfig):
     """Attention beside a gated convolution, merged by another one, between half feed-forward nets (Kim et al. 2022).
 
     gated    units of the branch with the gated convolution (cgMLP)

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from asrattn.encoders.config import ConformerConfig
-from asrattn.encoders.stack import norms, self_attention
+from asrattn.encoders.self_attention_encoder import norms, self_attention
 from asrattn.layers.convolution import Convolution
 from asrattn.layers.dropout import Dropout
 from asrattn.layers.feed_forward import FeedForward
@@ -17,10 +17,10 @@ class ConformerLayer(nn.Module):
         super().__init__()
         D = config.dim
         self.norms = norms(config, 5)
-        self.first = FeedForward(D, config.hidden, config.dropout)
+        self.first = FeedForward(D, config.ffn_dim, config.dropout)
         self.attention = self_attention(config)
         self.convolution = Convolution(D, config.kernel, config.convolution_norm)
-        self.second = FeedForward(D, config.hidden, config.dropout)
+        self.second = FeedForward(D, config.ffn_dim, config.dropout)
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:

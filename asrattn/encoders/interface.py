@@ -22,10 +22,10 @@ from asrattn.encoders.config import (
 )
 from asrattn.encoders.conformer import ConformerLayer
 from asrattn.encoders.convolutional import CNNEncoder
-from asrattn.encoders.encoded import Encoded
+from asrattn.encoders.output import EncoderOutput
 from asrattn.encoders.recurrent import RecurrentEncoder
-from asrattn.encoders.stack import Stack
-from asrattn.encoders.transformer import TransformerLayer
+from asrattn.encoders.self_attention_encoder import SelfAttentionEncoder
+from asrattn.encoders.transformer import TransformerEncoderLayer
 
 
 class Encoder(Protocol):
@@ -37,7 +37,7 @@ class Encoder(Protocol):
         """How many frames come out for so many feature frames: (B,) -> (B,)."""
         ...
 
-    def __call__(self, feats: Tensor, lens: Tensor) -> Encoded:
+    def __call__(self, feats: Tensor, lens: Tensor) -> EncoderOutput:
         """feats (B, F, M), lens (B,) -> frames (B, T, D) with their lengths; frames of padding are zero."""
         ...
 
@@ -50,8 +50,8 @@ def build(config: EncoderConfig, features: int) -> Encoder:
         case CNNEncoderConfig():
             return CNNEncoder(config, features)
         case TransformerEncoderConfig():
-            return Stack(config, features, partial(TransformerLayer, config))
+            return SelfAttentionEncoder(config, features, partial(TransformerEncoderLayer, config))
         case ConformerConfig():
-            return Stack(config, features, partial(ConformerLayer, config))
+            return SelfAttentionEncoder(config, features, partial(ConformerLayer, config))
         case EBranchformerConfig():
-            return Stack(config, features, partial(EBranchformerLayer, config))
+            return SelfAttentionEncoder(config, features, partial(EBranchformerLayer, config))

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from asrattn import lengths
-from asrattn.encoders.config import RecurrentConfig, RecurrentNorm
-from asrattn.encoders.encoded import Encoded
-from asrattn.encoders.subsampling import front, stack_pairs
+from asrattn.encoders.config import RecurrentEncoderConfig, RecurrentNorm
+from asrattn.encoders.output import EncoderOutput
+from asrattn.encoders.subsampling import build_subsampling, stack_pairs
 from asrattn.layers.dropout import Dropout
-from asrattn.layers.norm import norm, normalized
+from asrattn.layers.norm import apply_norm, build_norm
 from asrattn.layers.recurrent import run_recurrent
 
 Cell = Callable[[int, int], nn.Module]  # inputs, cells -> the layer of one direction
@@ -20,7 +20,7 @@ CELLS: dict[str, Cell] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 class RecurrentEncoder(nn.Module):
     """Recurrent layers: feats (B, F, M) -> frames (B, T, dim or 2·dim)."""
 
-    def __init__(self, config: RecurrentConfig, features: int):
+    def __init__(self, config: RecurrentEncoderConfig, features: int):
         super().__init__()
         self.dim = config.dim * (2 if config.bidirectional else 1)
         self.pyramid = 0
@@ -30,7 +30,9 @@ class RecurrentEncoder(nn.Module):
         if config.subsampling == "pyramid":
             self.pyramid = config.factor.bit_length() - 1
         else:
-            self.front = front(config.subsampling, features, config.dim, config.channels, config.factor)
+            self.front = build_subsampling(
+                config.subsampling, features, config.dim, config.channels, config.factor
+            )
             self.norm = _norm(config.norm, config.dim)
             inputs = config.dim
         sizes = [inputs] + [self.dim] * (config.layers - 1)
@@ -48,18 +50,18 @@ class RecurrentEncoder(nn.Module):
             feat_lens = (feat_lens + 1) // 2
         return feat_lens
 
-    def forward(self, feats: Tensor, lens: Tensor) -> Encoded:
+    def forward(self, feats: Tensor, lens: Tensor) -> EncoderOutput:
         x, middle = feats, None
         if self.front is not None:
             x, lens = self.front(x, lens)
-            x = normalized(self.norm, x, lengths.mask(lens, x.shape[1]))
+            x = apply_norm(self.norm, x, lengths.mask(lens, x.shape[1]))
         for number, layer in enumerate(self.layers):
             if number < self.pyramid:
                 x, lens = stack_pairs(x, lens)
             x = layer(self.dropout(x) if number else x, lens)
             if number == (len(self.layers) - 1) // 2 and number + 1 >= self.pyramid:
                 middle = x
-        return Encoded(self.dropout(x).contiguous(), lens, middle)
+        return EncoderOutput(self.dropout(x).contiguous(), lens, middle)
 
 
 class RecurrentLayer(nn.Module):
@@ -82,8 +84,8 @@ class RecurrentLayer(nn.Module):
             backward = run_recurrent(self.directions[1], lengths.reverse(x, lens))[0]
             outputs.append(lengths.reverse(backward, lens))
         real = lengths.mask(lens, len(x)).t()
-        return (normalized(self.norm, torch.cat(outputs, dim=-1), real) * real[..., None]).transpose(0, 1)
+        return (apply_norm(self.norm, torch.cat(outputs, dim=-1), real) * real[..., None]).transpose(0, 1)
 
 
 def _norm(kind: RecurrentNorm, dim: int) -> nn.Module:
-    return nn.Identity() if kind == "none" else norm(kind, dim)
+    return nn.Identity() if kind == "none" else build_norm(kind, dim)

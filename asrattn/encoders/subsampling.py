@@ -6,13 +6,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asrattn.config import check
-from asrattn.encoders.config import Front
+from asrattn.encoders.config import SubsamplingKind
 from asrattn.layers.linear import Linear
-from asrattn.lengths import mask, strided
+from asrattn.lengths import conv_output_lens, mask
 
 
-def front(
-    kind: Front, features: int, dim: int, channels: int, factor: int
+def build_subsampling(
+    kind: SubsamplingKind, features: int, dim: int, channels: int, factor: int
 ) -> "ConvSubsampling | VGGSubsampling":
     """(B, F, M) -> (B, T, dim), with T about F / factor."""
     check(factor in (2, 4, 8), f"subsampling by {factor} is not known; take 2, 4 or 8")
@@ -43,7 +43,7 @@ class ConvSubsampling(nn.Module):
     def lens(self, feat_lens: Tensor) -> Tensor:
         """(B,) feature frames -> (B,) frames out."""
         for _ in range(self.stages):
-            feat_lens = strided(feat_lens, kernel=3, stride=2)
+            feat_lens = conv_output_lens(feat_lens, kernel=3, stride=2)
         return feat_lens
 
     def forward(self, feats: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,7 +73,7 @@ class VGGSubsampling(nn.Module):
 
     def lens(self, feat_lens: Tensor) -> Tensor:
         """(B,) feature frames -> (B,) frames out."""
-        return strided(feat_lens, kernel=2**self.stages, stride=2**self.stages)
+        return conv_output_lens(feat_lens, kernel=2**self.stages, stride=2**self.stages)
 
     def forward(self, feats: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
         x = F.pad(feats, (0, 0, 0, max(0, 2**self.stages - feats.shape[1])))[:, None]

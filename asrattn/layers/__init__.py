@@ -4,23 +4,23 @@ The configuration is here and loads no torch.
 """
 
 from asrattn.layers.config import (
+    AttentionSpan,
     FramePositions,
-    FullConfig,
-    LocalConfig,
+    FullAttentionConfig,
+    LocalAttentionConfig,
     Norm,
-    PerFrame,
+    PerFrameNorm,
     Positions,
-    Reach,
-    SparseConfig,
+    SparseAttentionConfig,
 )
 
 __all__ = [
+    "AttentionSpan",
     "FramePositions",
-    "FullConfig",
-    "LocalConfig",
+    "FullAttentionConfig",
+    "LocalAttentionConfig",
     "Norm",
-    "PerFrame",
+    "PerFrameNorm",
     "Positions",
-    "Reach",
-    "SparseConfig",
+    "SparseAttentionConfig",
 ]

@@ -7,19 +7,19 @@ from asrattn.config import check
 
 Positions = Literal["none", "sinusoidal", "rotary"]  # those that a decoder can step through
 FramePositions = Literal[Positions, "learned", "relative", "convolutional"]
-PerFrame = Literal["layer", "rms"]  # statistics of each frame alone
+PerFrameNorm = Literal["layer", "rms"]  # statistics of each frame alone
 Norm = Literal["layer", "rms", "batch"]
 
 
 @dataclass(frozen=True)
-class FullConfig:
+class FullAttentionConfig:
     """Every frame sees every other one (Vaswani et al. 2017)."""
 
     kind: Literal["full"] = "full"
 
 
 @dataclass(frozen=True)
-class LocalConfig:
+class LocalAttentionConfig:
     """Every frame sees `window` frames to each side (Beltagy et al. 2020, Longformer)."""
 
     kind: Literal["local"] = "local"
@@ -30,8 +30,8 @@ class LocalConfig:
 
 
 @dataclass(frozen=True)
-class SparseConfig:
-    """Every frame sees its block of `block` frames, the two beside it, and the global frames: `spread` of them over
+class SparseAttentionConfig:
+    """Every frame sees its block of `block` frames, the two beside it, and the global frames: `global_frames` of them over
     the utterance, evenly, which see and are seen by every frame (Zaheer et al. 2020, Big Bird, without random frames).
 
     Relative positions are those within the blocks; what a global frame sees, and who sees it from further away, has
@@ -40,10 +40,10 @@ class SparseConfig:
 
     kind: Literal["sparse"] = "sparse"
     block: int = 64
-    spread: int = 8
+    global_frames: int = 8
 
     def __post_init__(self) -> None:
-        check(min(self.block, self.spread) > 0, "block and spread must be positive")
+        check(min(self.block, self.global_frames) > 0, "block and spread must be positive")
 
 
-Reach = FullConfig | LocalConfig | SparseConfig
+AttentionSpan = FullAttentionConfig | LocalAttentionConfig | SparseAttentionConfig

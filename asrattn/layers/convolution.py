@@ -8,9 +8,9 @@ from asrattn.config import check
 from asrattn.layers.activation import project_silu
 from asrattn.layers.config import Norm
 from asrattn.layers.linear import Linear
-from asrattn.layers.norm import norm, normalized
+from asrattn.layers.norm import apply_norm, build_norm
 
-NARROW = 32  # channels, below which oneDNN's bfloat16 kernel may never return
+MIN_ONEDNN_BF16_CHANNELS = 32  # channels, below which oneDNN's bfloat16 kernel may never return
 
 
 class Depthwise(nn.Conv2d):
@@ -26,7 +26,7 @@ class Depthwise(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         channels_first = x.transpose(1, 2)[:, :, None]
-        if x.device.type == "cpu" and self.out_channels < NARROW:
+        if x.device.type == "cpu" and self.out_channels < MIN_ONEDNN_BF16_CHANNELS:
             return self._exact(channels_first)[:, :, 0].transpose(1, 2).to(x.dtype)
         return super().forward(channels_first)[:, :, 0].transpose(1, 2)
 
@@ -48,10 +48,10 @@ class Convolution(nn.Module):
         super().__init__()
         self.gate = Linear(dim, 2 * dim)
         self.depthwise = Depthwise(dim, kernel)
-        self.norm = norm(kind, dim)
+        self.norm = build_norm(kind, dim)
         self.out = Linear(dim, dim)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         x = F.glu(self.gate(x), dim=-1) * mask[..., None]  # padding must not leak in through the kernel
         x = self.depthwise(x)
-        return project_silu(normalized(self.norm, x, mask), self.out)
+        return project_silu(apply_norm(self.norm, x, mask), self.out)

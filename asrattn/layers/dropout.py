@@ -59,6 +59,6 @@ def _row(p: float, dtype: torch.dtype, length: int) -> Tensor:
     return row
 
 
-def rows() -> list[Tensor]:
+def dropout_rows() -> list[Tensor]:
     """The rows that masks are cut from: one for each share and type, whatever the number of layers and passes."""
     return list(_rows.values())

@@ -28,6 +28,6 @@ class TokenEmbedding(nn.Embedding):
         return dropped
 
 
-def causal(length: int, device: torch.device) -> Tensor:
+def causal_mask(length: int, device: torch.device) -> Tensor:
     """(1, length, length): each position sees itself and those before it."""
     return torch.ones(length, length, dtype=torch.bool, device=device).tril()[None]

@@ -10,8 +10,8 @@ from asrattn.layers.linear import Linear
 class FeedForward(nn.Sequential):
     """Two linear maps with SiLU between: (..., D) -> (..., D)."""
 
-    def __init__(self, dim: int, hidden: int, dropout: float):
-        super().__init__(Linear(dim, hidden), nn.SiLU(), Dropout(dropout), Linear(hidden, dim))
+    def __init__(self, dim: int, ffn_dim: int, dropout: float):
+        super().__init__(Linear(dim, ffn_dim), nn.SiLU(), Dropout(dropout), Linear(ffn_dim, dim))
 
     def forward(self, x: Tensor) -> Tensor:
         expand, _, dropout, out = self

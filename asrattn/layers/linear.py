@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-WORTH = 2**20  # multiplications, below which calling oneDNN takes longer than what it saves
+MIN_FLOPS_FOR_ONEDNN = 2**20  # multiplications, below which calling oneDNN takes longer than what it saves
 
 
 class Linear(nn.Linear):
@@ -30,7 +30,7 @@ def project(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return out
 
 
-def lay_in_columns(model: nn.Module) -> None:
+def prepack_weights(model: nn.Module) -> None:
     """Lay the weights out for float32 products without gradient: in columns, as oneDNN reads them, which takes a fifth
     less time for the rows of a beam, and no longer for many. The numbers, shapes and names stay."""
     for layer in model.modules():
@@ -66,7 +66,7 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def _onednn(x: Tensor, weight: Tensor) -> bool:
     return (
-        x.numel() * len(weight) >= WORTH
+        x.numel() * len(weight) >= MIN_FLOPS_FOR_ONEDNN
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")

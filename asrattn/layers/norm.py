@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from asrattn.layers.config import Norm
 
 
-def norm(kind: Norm, dim: int) -> nn.Module:
+def build_norm(kind: Norm, dim: int) -> nn.Module:
     """layer: Ba et al. 2016; rms and batch: below."""
     match kind:
         case "layer":
@@ -18,7 +18,7 @@ def norm(kind: Norm, dim: int) -> nn.Module:
             return BatchNorm(dim)
 
 
-def normalized(layer: nn.Module, x: Tensor, real: Tensor) -> Tensor:
+def apply_norm(layer: nn.Module, x: Tensor, real: Tensor) -> Tensor:
     """x (B, T, dim), real (B, T): only batch norm has to know which frames are real."""
     out: Tensor = layer(x, real) if isinstance(layer, BatchNorm) else layer(x)
     return out

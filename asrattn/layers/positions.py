@@ -12,8 +12,8 @@ from asrattn.layers.config import FramePositions
 from asrattn.layers.convolution import Depthwise
 from asrattn.layers.linear import Linear
 
-LONGEST = 2048  # frames that learned positions reach: 82 s at 25 a second
-AROUND = 63  # frames that a convolution sees to find out where it is: 2.5 s at 25 a second
+MAX_LEARNED_FRAMES = 2048  # frames that learned positions reach: 82 s at 25 a second
+CONV_POSITION_FRAMES = 63  # frames that a convolution sees to find out where it is: 2.5 s at 25 a second
 
 
 def sinusoids(length: int, dim: int, start: int = 0, device: torch.device | None = None) -> Tensor:
@@ -71,9 +71,9 @@ class AddedPositions(nn.Module):
         super().__init__()
         self.kind = kind
         if kind == "learned":
-            self.table = nn.Parameter(0.02 * torch.randn(LONGEST, dim))
+            self.table = nn.Parameter(0.02 * torch.randn(MAX_LEARNED_FRAMES, dim))
         if kind == "convolutional":
-            self.depthwise = Depthwise(dim, AROUND)
+            self.depthwise = Depthwise(dim, CONV_POSITION_FRAMES)
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
         """Raises DataError where learned positions end before the utterance does."""
@@ -82,9 +82,9 @@ class AddedPositions(nn.Module):
             case "sinusoidal":
                 return x + sinusoids(T, D, device=x.device).to(x.dtype)
             case "learned":
-                if T > LONGEST:
+                if T > MAX_LEARNED_FRAMES:
                     raise DataError(
-                        f"an utterance of {T} frames: learned positions end at {LONGEST}; cut it, or train with others"
+                        f"an utterance of {T} frames: learned positions end at {MAX_LEARNED_FRAMES}; cut it, or train with others"
                     )
                 return x + self.table[:T].to(x.dtype)
             case "convolutional":

@@ -5,12 +5,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asrattn.config import check
-from asrattn.layers.cache import Nodes
-from asrattn.layers.config import FullConfig, LocalConfig, Reach, SparseConfig
+from asrattn.layers.attention_span import local_attention, sparse_attention
+from asrattn.layers.config import (
+    AttentionSpan,
+    FullAttentionConfig,
+    LocalAttentionConfig,
+    SparseAttentionConfig,
+)
 from asrattn.layers.dropout import Dropout
+from asrattn.layers.kv_cache import KeyValues
 from asrattn.layers.linear import Linear
 from asrattn.layers.positions import RelativePositions, rotate
-from asrattn.layers.reach import local, sparse
 from asrattn.layers.scaled_dot import scaled_dot
 
 
@@ -18,7 +23,7 @@ class SelfAttention(nn.Module):
     """Multi-head scaled dot-product attention of a sequence to itself (Vaswani et al. 2017).
 
     rotary, relative   positions that it sees to itself, beside what was added to x
-    reach              which frames one sees; only the full one has steps, and masks with a row for each query
+    span               which frames one sees; only the full one has steps, and masks with a row for each query
                        (there are no steps with relative positions either)
     """
 
@@ -29,7 +34,7 @@ class SelfAttention(nn.Module):
         dropout: float,
         rotary: bool,
         relative: bool = False,
-        reach: Reach = FullConfig(),  # noqa: B008 (frozen)
+        span: AttentionSpan = FullAttentionConfig(),  # noqa: B008 (frozen)
     ):
         super().__init__()
         check(dim % heads == 0, f"dim {dim} is no multiple of heads {heads}")
@@ -37,7 +42,7 @@ class SelfAttention(nn.Module):
             not rotary or dim // heads % 2 == 0,
             f"rotary positions need an even dim/heads, not {dim // heads}",
         )
-        self.heads, self.rotary, self.reach = heads, rotary, reach
+        self.heads, self.rotary, self.span = heads, rotary, span
         self.qkv = Linear(dim, 3 * dim)
         self.out = Linear(dim, dim)
         self.relative = RelativePositions(dim, heads) if relative else None
@@ -46,27 +51,27 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x (B, L, D), mask (B or 1, 1 or L, L) True where query l may see key l'; -> (B, L, D)."""
         query, keys, values = self._project(x, 0)
-        match self.reach:
-            case FullConfig():
+        match self.span:
+            case FullAttentionConfig():
                 out = self._attend(query, keys, values, mask[:, None], 0, x.shape[1])
-            case LocalConfig():
-                out = local(self._attend, query, keys, values, mask[:, 0], self.reach)
-            case SparseConfig():
-                out = sparse(self._attend, query, keys, values, mask[:, 0], self.reach)
+            case LocalAttentionConfig():
+                out = local_attention(self._attend, query, keys, values, mask[:, 0], self.span)
+            case SparseAttentionConfig():
+                out = sparse_attention(self._attend, query, keys, values, mask[:, 0], self.span)
         return self._merge(out)
 
-    def step(self, x: Tensor, nodes: Nodes, paths: Tensor, place: int) -> tuple[Tensor, Nodes]:
-        """The next token of each hypothesis: x (N, D) at `place` after the S nodes, N = B·K; paths (B, K, S + K).
+    def step(self, x: Tensor, nodes: KeyValues, path_mask: Tensor, position: int) -> tuple[Tensor, KeyValues]:
+        """The next token of each hypothesis: x (N, D) at `position` after the S nodes, N = B·K; paths (B, K, S + K).
 
         -> (N, D), and the nodes with the K new ones.
         """
-        B, K, _ = paths.shape
+        B, K, _ = path_mask.shape
         assert self.relative is None  # the distances in a tree are not those of its nodes
         query, keys, values = (
-            each.view(B, K, self.heads, -1).transpose(1, 2) for each in self._project(x[:, None], place)
+            each.view(B, K, self.heads, -1).transpose(1, 2) for each in self._project(x[:, None], position)
         )
-        nodes = Nodes(torch.cat((nodes.keys, keys), dim=2), torch.cat((nodes.values, values), dim=2))
-        out = self._attend(query, nodes.keys, nodes.values, paths[:, None], place, nodes.keys.shape[2])
+        nodes = KeyValues(torch.cat((nodes.keys, keys), dim=2), torch.cat((nodes.values, values), dim=2))
+        out = self._attend(query, nodes.keys, nodes.values, path_mask[:, None], position, nodes.keys.shape[2])
         return self._merge(out).flatten(0, 1), nodes
 
     def _project(self, x: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:

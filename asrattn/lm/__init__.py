@@ -1,15 +1,15 @@
 """Language models and hotwords. The n-grams here need numpy alone; `neural`, `hotwords`, `scorers` load torch.
 
-A model joins the search as a Scorer (see asrattn.search.scorer): `start(n)` is the state of n empty hypotheses,
+A model joins the search as a Scorer (see asrattn.decoding.scorers): `start(n)` is the state of n empty hypotheses,
 `score(state, tokens)` the log-probabilities (N, V) of every next token, and the next state.
 """
 
 from asrattn.lm.config import LMConfig, LSTMLMConfig, TransformerLMConfig
-from asrattn.lm.counts import Stream, count, encode
+from asrattn.lm.counts import SentenceStream, count_ngrams, encode_sentences
 from asrattn.lm.ngram import NGram
 from asrattn.lm.perplexity import Perplexity, perplexity
 from asrattn.lm.smoothing import SMOOTHINGS, estimate
-from asrattn.lm.units import SPACE, split
+from asrattn.lm.units import SPACE, split_units
 
 __all__ = [
     "SMOOTHINGS",
@@ -18,11 +18,11 @@ __all__ = [
     "LSTMLMConfig",
     "NGram",
     "Perplexity",
-    "Stream",
+    "SentenceStream",
     "TransformerLMConfig",
-    "count",
-    "encode",
+    "count_ngrams",
+    "encode_sentences",
     "estimate",
     "perplexity",
-    "split",
+    "split_units",
 ]

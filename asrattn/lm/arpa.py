@@ -16,8 +16,8 @@ import numpy as np
 
 from asrattn import files
 from asrattn.errors import LMError
-from asrattn.lm.files import opened
-from asrattn.lm.ngram import NEVER, SIGNS, UNKNOWN, Floats, Ints, NGram, find, suffixes
+from asrattn.lm.files import open_maybe_gzip
+from asrattn.lm.ngram import ARPA_LOG_ZERO, SPECIAL_WORDS, UNKNOWN, Floats, Ints, NGram, find, find_suffixes
 from asrattn.lm.units import UNITS
 
 _LN10 = float(np.log(10))
@@ -31,7 +31,7 @@ _FOREIGN = "is no ARPA file, it has no line \\data\\; make one with asrattn lm t
 def write(path: Path, model: NGram) -> None:
     """Write a model whole or not at all. Raises LMError where the disk refuses."""
     try:
-        with files.drafted(path) as draft, draft.open("wb") as raw, contextlib.ExitStack() as stack:
+        with files.atomic_write(path) as draft, draft.open("wb") as raw, contextlib.ExitStack() as stack:
             out: IO[bytes] | gzip.GzipFile = raw
             if path.suffix == ".gz":  # without name and time: the same model makes the same bytes
                 out = stack.enter_context(gzip.GzipFile("", "wb", 6, raw, mtime=0))
@@ -78,13 +78,13 @@ def read(path: Path, units: str = "") -> NGram:
 
     Raises LMError for a file that cannot be read or is no ARPA file, naming the line.
     """
-    with opened(path, LMError, _MISSING) as lines:
+    with open_maybe_gzip(path, LMError, _MISSING) as lines:
         return _Reader(path, lines).model(units)
 
 
 def check(path: Path) -> None:
     """Raises LMError, as `read` does, for a file that cannot be opened or has no header; no more of it is read."""
-    with opened(path, LMError, _MISSING) as lines:
+    with open_maybe_gzip(path, LMError, _MISSING) as lines:
         _Reader(path, lines)._header()
 
 
@@ -93,7 +93,7 @@ class _Reader:
 
     def __init__(self, path: Path, lines: "IO[bytes] | gzip.GzipFile") -> None:
         self.path, self.lines, self.number = path, iter(lines), 0
-        self.words = {sign.encode(): i for i, sign in enumerate(SIGNS)}
+        self.words = {sign.encode(): i for i, sign in enumerate(SPECIAL_WORDS)}
         self.ahead: bytes | None = None  # a line that was read too early
 
     def model(self, units: str) -> NGram:
@@ -121,7 +121,7 @@ class _Reader:
             units or said,
             key,
             tuple(starts),
-            suffixes(key, starts, len(words)),
+            find_suffixes(key, starts, len(words)),
             np.concatenate(log_probs),
             np.concatenate(backoffs),
         )
@@ -187,8 +187,8 @@ class _Reader:
             if number in found:
                 raise self._error(f"{word.decode(errors='replace')} has been there before")
             found[number] = p * _LN10, b * _LN10
-        for sign in range(len(SIGNS)):
-            found.setdefault(sign, (_ABSENT if sign == UNKNOWN else NEVER, 0.0))
+        for sign in range(len(SPECIAL_WORDS)):
+            found.setdefault(sign, (_ABSENT if sign == UNKNOWN else ARPA_LOG_ZERO, 0.0))
         values = np.array([found[i] for i in range(len(found))])
         return np.arange(len(found)), values[:, 0], values[:, 1]
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from asrattn.lm.ngram import BEGIN, NGram
 from asrattn.text import BLANK
 
-DENSE = 1 << 23  # states times columns up to which tables are dense: 100 MB
+MAX_DENSE_ENTRIES = 1 << 23  # states times columns up to which tables are dense: 100 MB
 
 
 class Arcs(NamedTuple):
@@ -35,7 +35,7 @@ class Arcs(NamedTuple):
     columns: int
     order: int
 
-    def look(self, states: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+    def lookup(self, states: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
         """States and columns of one shape -> their values, and the arcs at which they were found."""
         total = torch.zeros(states.shape, device=states.device)
         for left in range(self.order, 0, -1):
@@ -82,7 +82,7 @@ class Automaton(NamedTuple):
     start: int  # the state of <s>
 
     @classmethod
-    def of(cls, model: NGram, device: torch.device | str = "cpu") -> Self:
+    def from_ngram(cls, model: NGram, device: torch.device | str = "cpu") -> Self:
         suffix, parent, backoff = map(torch.from_numpy, (model.suffix, model.parent, model.backoff))
         G, V = len(suffix), len(model.words)
         matters = backoff != 0
@@ -107,46 +107,48 @@ class Automaton(NamedTuple):
     def states(self) -> int:
         return len(self.arcs.weights)
 
-    def look(self, states: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+    def lookup(self, states: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
         """States and words of one shape -> log-probabilities and next states."""
-        values, arcs = self.arcs.look(states, words)
+        values, arcs = self.arcs.lookup(states, words)
         return values, self.targets[arcs]
 
 
-class Walker:
+class AutomatonScorer:
     """An automaton that hypotheses walk through token by token. State: (N,) of the automaton.
 
-    read, foretold   (V,) the column of each token where it was the last one, and where it may be the next
+    history_columns, next_columns   (V,) the column of each token where it was the last one, and where it may be the next
     """
 
-    def __init__(self, automaton: Automaton, read: Tensor, foretold: Tensor):
-        self.automaton, self.read, self.foretold = automaton, read, foretold
-        self.next: Tensor | None = None
+    def __init__(self, automaton: Automaton, history_columns: Tensor, next_columns: Tensor):
+        self.automaton, self.history_columns, self.next_columns = automaton, history_columns, next_columns
+        self.next_states: Tensor | None = None
         self.table: Tensor | None = None
-        if dense(automaton.states * len(read)):
-            states = torch.arange(automaton.states, device=read.device)
-            every = states[:, None].expand(-1, len(read))
-            self.next = automaton.look(every, read.expand_as(every))[1]
+        if fits_dense_table(automaton.states * len(history_columns)):
+            states = torch.arange(automaton.states, device=history_columns.device)
+            every = states[:, None].expand(-1, len(history_columns))
+            self.next_states = automaton.lookup(every, history_columns.expand_as(every))[1]
             self.table = self._rows(states)
 
     def start(self, n: int) -> Tensor:
         """(n,) the state in which nothing is known, not even the beginning."""
-        return self.read.new_zeros(n)
+        return self.history_columns.new_zeros(n)
 
     def score(self, state: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """tokens (N,) -> values of every next token (N, V), state."""
-        if self.next is None or self.table is None:
-            state = self.automaton.look(state, self.read[tokens])[1]
+        if self.next_states is None or self.table is None:
+            state = self.automaton.lookup(state, self.history_columns[tokens])[1]
             return self._rows(state), state
-        state = self.next.view(-1).index_select(0, torch.add(tokens, state, alpha=len(self.read)))
+        state = self.next_states.view(-1).index_select(
+            0, torch.add(tokens, state, alpha=len(self.history_columns))
+        )
         return self.table.index_select(0, state), state
 
     def _rows(self, states: Tensor) -> Tensor:
-        rows = self.automaton.arcs.rows(states).index_select(1, self.foretold)
+        rows = self.automaton.arcs.rows(states).index_select(1, self.next_columns)
         rows[:, BLANK] = -torch.inf
         return rows
 
 
-def dense(size: int) -> bool:
+def fits_dense_table(size: int) -> bool:
     """Whether a table of so many entries is kept dense."""
-    return size <= DENSE
+    return size <= MAX_DENSE_ENTRIES

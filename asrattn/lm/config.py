@@ -22,18 +22,18 @@ class LSTMLMConfig:
 
 @dataclass(frozen=True)
 class TransformerLMConfig:
-    """`layers` of self-attention and a feed-forward net of `hidden` (Irie et al. 2019)."""
+    """`layers` of self-attention and a feed-forward net of `ffn_dim` (Irie et al. 2019)."""
 
     kind: Literal["transformer"] = "transformer"
     dim: int = 256
     layers: int = 6
     heads: int = 4
-    hidden: int = 1024
+    ffn_dim: int = 1024
     positions: Positions = "rotary"
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        sizes = (self.dim, self.layers, self.heads, self.hidden)
+        sizes = (self.dim, self.layers, self.heads, self.ffn_dim)
         check(min(sizes) > 0, "dim, layers, heads and hidden must be positive")
         check(self.dim % self.heads == 0, f"dim {self.dim} is no multiple of heads {self.heads}")
 

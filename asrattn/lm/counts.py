@@ -7,17 +7,17 @@ from typing import NamedTuple
 import numpy as np
 
 from asrattn.errors import TextError
-from asrattn.lm.ngram import BEGIN, END, SIGNS, UNKNOWN, Ints
+from asrattn.lm.ngram import BEGIN, END, SPECIAL_WORDS, UNKNOWN, Ints
 
 
-class Stream(NamedTuple):
+class SentenceStream(NamedTuple):
     """Sentences in one row: ids (n,), each sentence between <s> and </s>; places (n,), 0 at <s>."""
 
     ids: Ints
-    places: Ints
+    positions: Ints
 
 
-class Counts(NamedTuple):
+class NGramCounts(NamedTuple):
     """The n-grams of a text as a tree (see `ngram`) and how often each occurs: counts (G,), of node 0 nothing."""
 
     words: tuple[str, ...]
@@ -27,7 +27,7 @@ class Counts(NamedTuple):
     counts: Ints
 
 
-class _Growing(dict[str, int]):
+class _GrowingVocabulary(dict[str, int]):
     """Numbers new words as they come."""
 
     def __missing__(self, word: str) -> int:
@@ -35,25 +35,25 @@ class _Growing(dict[str, int]):
         return number
 
 
-class _Known(dict[str, int]):
+class _FixedVocabulary(dict[str, int]):
     def __missing__(self, word: str) -> int:
         return UNKNOWN
 
 
-def encode(sentences: Iterable[Sequence[str]], ids: Mapping[str, int]) -> Stream:
+def encode_sentences(sentences: Iterable[Sequence[str]], ids: Mapping[str, int]) -> SentenceStream:
     """Words as numbers, UNKNOWN where they have none. Empty sentences say nothing and are passed over.
 
     Raises TextError where a text holds the signs of a sentence's begin or end.
     """
-    return _stream(sentences, _Known(ids))
+    return _stream(sentences, _FixedVocabulary(ids))
 
 
-def count(sentences: Iterable[Sequence[str]], order: int) -> Counts:
+def count_ngrams(sentences: Iterable[Sequence[str]], order: int) -> NGramCounts:
     """All n-grams of up to `order` words, none across sentences; of fewer where no sentence is so long.
 
     Raises TextError where there is no text, and as `encode` does.
     """
-    numbers = _Growing({sign: i for i, sign in enumerate(SIGNS)})
+    numbers = _GrowingVocabulary({sign: i for i, sign in enumerate(SPECIAL_WORDS)})
     ids, places = _stream(sentences, numbers)
     if not len(ids):
         raise TextError("there is no text to train a language model on; check the files")
@@ -77,12 +77,12 @@ def count(sentences: Iterable[Sequence[str]], order: int) -> Counts:
         nodes = np.zeros_like(nodes)
         nodes[at[by]] = starts[-1] + np.repeat(np.arange(len(first)), counts[-1])
         starts.append(starts[-1] + len(first))
-    return Counts(
+    return NGramCounts(
         tuple(numbers), np.concatenate(keys), tuple(starts), np.concatenate(suffix), np.concatenate(counts)
     )
 
 
-def _stream(sentences: Iterable[Sequence[str]], numbers: dict[str, int]) -> Stream:
+def _stream(sentences: Iterable[Sequence[str]], numbers: dict[str, int]) -> SentenceStream:
     row = array("i")
     sentence_count = 0
     for sentence in sentences:
@@ -96,4 +96,4 @@ def _stream(sentences: Iterable[Sequence[str]], numbers: dict[str, int]) -> Stre
     if begins.sum() != sentence_count or (ids == END).sum() != sentence_count:
         raise TextError("the text holds <s> or </s>, which a language model adds by itself; remove them")
     at = np.arange(len(ids))
-    return Stream(ids, at - np.maximum.accumulate(np.where(begins, at, 0)))
+    return SentenceStream(ids, at - np.maximum.accumulate(np.where(begins, at, 0)))

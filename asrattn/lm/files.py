@@ -11,7 +11,7 @@ from asrattn.errors import AsrattnError, TextError
 
 
 @contextlib.contextmanager
-def opened(path: Path, kind: type[AsrattnError], remedy: str) -> Iterator[IO[bytes] | gzip.GzipFile]:
+def open_maybe_gzip(path: Path, kind: type[AsrattnError], remedy: str) -> Iterator[IO[bytes] | gzip.GzipFile]:
     """The bytes of a file, unzipped where it begins as zipped files do. Raises `kind` where it cannot be read."""
     try:
         with path.open("rb") as raw, contextlib.ExitStack() as stack:
@@ -29,12 +29,14 @@ def opened(path: Path, kind: type[AsrattnError], remedy: str) -> Iterator[IO[byt
 
 def check(path: Path) -> None:
     """Raises TextError, as `sentences` does, for a file that cannot be opened or begins with no text."""
-    next(sentences(path), None)
+    next(read_sentences(path), None)
 
 
-def sentences(path: Path) -> Iterator[str]:
+def read_sentences(path: Path) -> Iterator[str]:
     """The lines of a text. Raises TextError for what cannot be read, and naming the line for what is no UTF-8."""
-    with opened(path, TextError, "name a text with one sentence a line, or a manifest (.jsonl)") as lines:
+    with open_maybe_gzip(
+        path, TextError, "name a text with one sentence a line, or a manifest (.jsonl)"
+    ) as lines:
         for number, line in enumerate(lines, 1):
             try:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")

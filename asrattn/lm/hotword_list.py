@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asrattn.errors import LMError
-from asrattn.lm.files import sentences
+from asrattn.lm.files import read_sentences
 from asrattn.text import clean
 
 
@@ -19,7 +19,7 @@ class Hotwords:
     def read(cls, path: Path) -> "Hotwords":
         """One phrase a line; behind a tab its weight, where it is not 1. Raises LMError for a line that is not so."""
         found: dict[str, float] = {}
-        for number, line in enumerate(sentences(path), 1):
+        for number, line in enumerate(read_sentences(path), 1):
             phrase, _, weight = line.partition("\t")
             phrase = clean(phrase)
             if not phrase and not weight.strip():

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 
 from asrattn.errors import LMError, TextError
-from asrattn.lm.automaton import Arcs, Automaton, Walker
+from asrattn.lm.automaton import Arcs, Automaton, AutomatonScorer
 from asrattn.lm.hotword_list import Hotwords
 from asrattn.text import EOS, RESERVED, Tokenizer
 
-OUTSIDE, BORDER = range(2)  # within a word that is no hotword; before a word
+OUTSIDE, WORD_BOUNDARY = range(2)  # within a word that is no hotword; before a word
 
 
 class HotwordScorer:
-    """A Scorer (see asrattn.search.scorer) of hotwords. State: (N,) nodes of the tree.
+    """A Scorer (see asrattn.decoding.scorers) of hotwords. State: (N,) nodes of the tree.
 
     ceiling   no increment is larger
     unknown   phrases with characters that the tokenizer cannot write; they take no part
@@ -43,15 +43,15 @@ class HotwordScorer:
             )
         tree.link()
         columns = torch.arange(tokenizer.size, device=device)
-        self.walker = Walker(tree.automaton(device), columns, columns)
+        self.automaton_scorer = AutomatonScorer(tree.automaton(device), columns, columns)
         self.ceiling = tree.ceiling()
 
     def start(self, n: int) -> Tensor:
-        return self.walker.start(n)
+        return self.automaton_scorer.start(n)
 
     def score(self, state: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """tokens (N,) -> what every next token earns, or loses (N, V), state."""
-        return self.walker.score(state, tokens)
+        return self.automaton_scorer.score(state, tokens)
 
 
 class _Tree:
@@ -77,10 +77,10 @@ class _Tree:
         self.closes = {EOS, *(t for t, text in texts.items() if text.endswith(" "))}  # a word begins behind
         self.children: list[dict[int, int]] = [{}, {}]
         self.depth, self.bonus, self.worth = [0, 0], [0.0, 0.0], [0.0, 0.0]
-        self.suffix, self.lost, self.order = [OUTSIDE, OUTSIDE], [0.0, 0.0], [OUTSIDE, BORDER]
+        self.suffix, self.lost, self.order = [OUTSIDE, OUTSIDE], [0.0, 0.0], [OUTSIDE, WORD_BOUNDARY]
 
     def add(self, tokens: list[int], weight: float) -> None:
-        node = OUTSIDE if not self.spaced or tokens[0] in self.opens else BORDER
+        node = OUTSIDE if not self.spaced or tokens[0] in self.opens else WORD_BOUNDARY
         for token in tokens:
             if token not in self.children[node]:
                 self._grow(node, token)
@@ -100,7 +100,7 @@ class _Tree:
         """Find what is kept and where to go on, for short beginnings first: longer ones go on from theirs."""
         for node in self.order:
             for token, child in self.children[node].items():
-                if node in (OUTSIDE, BORDER):
+                if node in (OUTSIDE, WORD_BOUNDARY):
                     kept, (gain, self.suffix[child]) = 0.0, (0.0, self._foreign(token))
                 elif self._whole(node, token):
                     kept, (gain, self.suffix[child]) = self.worth[node], self.step(OUTSIDE, token)
@@ -153,7 +153,7 @@ class _Tree:
             table.to(device),
             torch.tensor(targets, device=device),
             torch.tensor(self.depth, device=device),
-            BORDER,
+            WORD_BOUNDARY,
         )
 
     def ceiling(self) -> float:
@@ -172,4 +172,4 @@ class _Tree:
 
     def _foreign(self, token: int) -> int:
         """The node after a token that is in no phrase."""
-        return BORDER if token in self.closes else OUTSIDE
+        return WORD_BOUNDARY if token in self.closes else OUTSIDE

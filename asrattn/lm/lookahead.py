@@ -19,13 +19,13 @@ from torch import Tensor
 from asrattn.errors import LMError
 from asrattn.lm import automaton
 from asrattn.lm.automaton import Arcs, Automaton
+from asrattn.lm.lexical_tree import OOV_NODE, ROOT, LexicalTree
 from asrattn.lm.ngram import END, NGram
-from asrattn.lm.tree import OUT, ROOT, Tree
 from asrattn.text import EOS, Tokenizer
 
 
 class WordScorer:
-    """A Scorer (see asrattn.search.scorer) of a word model over a tokenizer's characters.
+    """A Scorer (see asrattn.decoding.scorers) of a word model over a tokenizer's characters.
 
     State: (N,) of the automaton after the last whole word, and (N,) nodes of the tree. `unknown` are the model's words
     that the tokenizer cannot write.
@@ -43,28 +43,28 @@ class WordScorer:
     ):
         if oov > 0:
             raise LMError(f"an unknown word's characters cost {oov}; give a log-probability, not above 0")
-        tree = Tree.of(model.words, tokenizer)
-        self.unknown = tree.unknown
-        self.automaton = Automaton.of(model)
+        tree = LexicalTree.from_words(model.words, tokenizer)
+        self.unknown = tree.unwritable
+        self.automaton = Automaton.from_ngram(model)
         self.add = torch.logaddexp if summed else torch.maximum
         self.T = len(tree.depths)
         arcs, targets = _look_ahead(self.automaton, tree, summed)
         self.arcs = arcs.to(device)
         self.targets = targets.to(device)
-        self.columns, self.extra = tree.columns.to(device), tree.cost(oov).to(device)
+        self.columns, self.extra = tree.columns.to(device), tree.oov_cost(oov).to(device)
         self.leaving = torch.full((arcs.columns,), -torch.inf)
-        self.leaving[OUT + 1 : self.T] = tree.depths[OUT + 1 :] * oov
+        self.leaving[OOV_NODE + 1 : self.T] = tree.depths[OOV_NODE + 1 :] * oov
         self.leaving = self.leaving.to(device)
         states = torch.arange(self.automaton.states)
-        self.final = self.automaton.look(states, torch.full_like(states, END))[0].to(device)
+        self.final = self.automaton.lookup(states, torch.full_like(states, END))[0].to(device)
         self.values: Tensor | None = None
-        self.next: Tensor | None = None
-        if automaton.dense(len(states) * arcs.columns):
+        self.next_states: Tensor | None = None
+        if automaton.fits_dense_table(len(states) * arcs.columns):
             every = (
                 states.to(device)[:, None],
                 torch.arange(arcs.columns, device=device).repeat(len(states), 1),
             )
-            self.values, self.next = self._ahead(*every), self._advance(*every)
+            self.values, self.next_states = self._ahead(*every), self._advance(*every)
 
     def start(self, n: int) -> tuple[Tensor, Tensor]:
         """(n,) histories of <s>, (n,) nodes: no word is begun."""
@@ -87,20 +87,20 @@ class WordScorer:
         if self.values is not None:
             return self.values.take(torch.add(columns, states, alpha=self.arcs.columns))
         states = states.expand_as(columns)
-        values, _ = self.arcs.look(states, columns)
-        unknown, _ = self.arcs.look(states[..., :1], torch.full_like(columns[..., :1], OUT))
+        values, _ = self.arcs.lookup(states, columns)
+        unknown, _ = self.arcs.lookup(states[..., :1], torch.full_like(columns[..., :1], OOV_NODE))
         return self.add(values, unknown + self.leaving[columns]).masked_fill(columns == ROOT, 0.0)
 
     def _advance(self, states: Tensor, columns: Tensor) -> Tensor:
         """The states after the columns: of finished words the next one, else the same."""
-        if self.next is not None:
-            return self.next.take(torch.add(columns, states, alpha=self.arcs.columns))
+        if self.next_states is not None:
+            return self.next_states.take(torch.add(columns, states, alpha=self.arcs.columns))
         states = states.expand_as(columns)
-        _, arcs = self.arcs.look(states, columns)
+        _, arcs = self.arcs.lookup(states, columns)
         return torch.where(columns < self.T, states, self.targets[arcs])
 
 
-def _look_ahead(automaton: Automaton, tree: Tree, summed: bool) -> tuple[Arcs, Tensor]:
+def _look_ahead(automaton: Automaton, tree: LexicalTree, summed: bool) -> tuple[Arcs, Tensor]:
     """Arcs over the tree's nodes and finished words, and where they lead; short histories first."""
     arcs = automaton.arcs
     C = len(tree.depths) + arcs.columns
@@ -108,14 +108,14 @@ def _look_ahead(automaton: Automaton, tree: Tree, summed: bool) -> tuple[Arcs, T
     for length in range(arcs.order):
         level = (automaton.lengths[arcs.keys // arcs.columns] == length).nonzero()[:, 0]
         states, words = arcs.keys[level] // arcs.columns, arcs.keys[level] % arcs.columns
-        which, columns = tree.spelled(words)
+        which, columns = tree.word_paths(words)
         key, place = torch.unique(states[which] * C + columns, return_inverse=True)
         said = _gathered(arcs.values[level][which], place, summed)
         if length > 0:
             here, at, below = key // C, key % C, Arcs(keys, values, arcs.weights, arcs.suffix, C, arcs.order)
-            lower = arcs.weights[here] + below.look(arcs.suffix[here], at)[0]
+            lower = arcs.weights[here] + below.lookup(arcs.suffix[here], at)[0]
             if summed:
-                less = arcs.weights[states] + arcs.look(arcs.suffix[states], words)[0]
+                less = arcs.weights[states] + arcs.lookup(arcs.suffix[states], words)[0]
                 rest = lower.double().exp() - _gathered(less[which], place, summed).double().exp()
                 ahead = (said.double().exp() + rest.clamp(min=0.0)).log().float()
             else:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asrattn import model_file, text, weights
-from asrattn.config import Plain, from_plain, to_plain
+from asrattn.config import JSONValue, from_plain, to_plain
 from asrattn.errors import AsrattnError, LMError
 from asrattn.lm.config import LMConfig, LSTMLMConfig, TransformerLMConfig
 from asrattn.lm.perplexity import Perplexity, TextPerplexity
@@ -23,10 +23,10 @@ from asrattn.model_file import RETRAIN
 from asrattn.text import BLANK, EOS, UNKNOWN, Tokenizer, clean
 
 S = TypeVar("S")
-BATCH = 4096  # tokens that are judged at once
+MAX_BATCH_TOKENS = 4096  # tokens that are judged at once
 
 
-class Network(Protocol[S]):
+class LanguageModel(Protocol[S]):
     """Tokens so far -> the next one. State is a nested tuple of tensors, hypotheses N first. The first token is EOS."""
 
     config: LMConfig
@@ -57,18 +57,18 @@ class NeuralLM(NamedTuple):
 
     network: LSTMLM | TransformerLM
     tokenizer: Tokenizer
-    card: dict[str, Plain]
+    card: dict[str, JSONValue]
 
 
 def save(
-    path: Path, network: LSTMLM | TransformerLM, tokenizer: Tokenizer, card: Mapping[str, Plain]
+    path: Path, network: LSTMLM | TransformerLM, tokenizer: Tokenizer, card: Mapping[str, JSONValue]
 ) -> None:
     """Write a file whole or not at all. Raises CheckpointError where the disk refuses."""
     about = {"lm": to_plain(network.config), "tokenizer": tokenizer.to_plain(), "card": dict(card)}
     weights.save(path, network, about)
 
 
-def read(path: Path) -> NeuralLM:
+def load(path: Path) -> NeuralLM:
     """Raises CheckpointError for a file that is damaged, LMError for one that holds something else."""
     plain = model_file.read_language_model(path)
     try:
@@ -82,12 +82,12 @@ def read(path: Path) -> NeuralLM:
     ) as error:  # RuntimeError: torch cannot allocate what the file asks for
         reason = str(error).splitlines()[0]
         raise LMError(f"{path}: its configuration is damaged ({reason}); {RETRAIN}") from None
-    weights.fill(path, network, weights.read(path))
+    weights.load_into_module(path, network, weights.load(path))
     network.eval()
     return NeuralLM(network, tokenizer, plain.get("card") or {})
 
 
-def pad(sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+def pad_inputs_and_targets(sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """B sentences -> what is read (B, U + 1), EOS first, and what is foretold, EOS last; BLANK behind both."""
     longest = max(map(len, sentences)) + 1
     read = torch.full((len(sentences), longest), BLANK)
@@ -107,7 +107,7 @@ def perplexity(network: nn.Module, tokenizer: Tokenizer, texts: Sequence[str]) -
     texts = [each for each in map(clean, texts) if each]
     total = Perplexity(0, 0, 0, 0.0, 0.0)
     for batch in _batches([tokenizer.encode_lossy(each) for each in texts]):
-        read, foretold = (each.to(device) for each in pad(batch))
+        read, foretold = (each.to(device) for each in pad_inputs_and_targets(batch))
         nats = F.cross_entropy(network(read).float().transpose(1, 2), foretold, reduction="none").double()
         unknown, real = foretold == UNKNOWN, foretold != BLANK
         count, known = sum(map(len, batch)), real & ~unknown
@@ -121,6 +121,6 @@ def _batches(sentences: list[list[int]]) -> Iterator[list[list[int]]]:
     """Of like lengths, so that there is little padding."""
     order, start = sorted(sentences, key=len, reverse=True), 0
     while start < len(order):
-        size = max(1, BATCH // (len(order[start]) + 1))
+        size = max(1, MAX_BATCH_TOKENS // (len(order[start]) + 1))
         yield order[start : start + size]
         start += size

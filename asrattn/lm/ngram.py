@@ -20,8 +20,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 UNKNOWN, BEGIN, END = range(3)  # the first words of every model
-SIGNS = ("<unk>", "<s>", "</s>")
-NEVER = -99 * float(np.log(10))  # how ARPA files say that a word is not predicted: log10 p = -99
+SPECIAL_WORDS = ("<unk>", "<s>", "</s>")
+ARPA_LOG_ZERO = -99 * float(np.log(10))  # how ARPA files say that a word is not predicted: log10 p = -99
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class NGram:
         """(n,) nodes and words -> the node of each history with its word, 0 where there is none."""
         return find(self.keys, histories * len(self.words) + words)
 
-    def look(self, histories: Ints, words: Ints) -> tuple[Floats, Ints]:
+    def lookup(self, histories: Ints, words: Ints) -> tuple[Floats, Ints]:
         """(n,) nodes and words -> log p(word | history), and the longest node that ends so."""
         total = np.zeros(len(words))
         histories, nodes = histories.copy(), self.find(histories, words)
@@ -88,17 +88,17 @@ class NGram:
             nodes[missing] = self.find(histories[missing], words[missing])
         return total + self.log_prob[nodes], nodes
 
-    def lower(self, length: int) -> Floats:
+    def lower_order_log_probs(self, length: int) -> Floats:
         """Of each n-gram of this length, from 2: the log-probability of its last word after one word less."""
         part = self.level(length)
-        return self.look(self.suffix[self.parent[part]], self.word[part])[0]
+        return self.lookup(self.suffix[self.parent[part]], self.word[part])[0]
 
-    def score(self, ids: Ints, places: Ints) -> Floats:
+    def score(self, ids: Ints, positions: Ints) -> Floats:
         """Log p of every word of a stream (n,) after the words before it in its sentence; see `counts.Stream`."""
         nodes = ids + 1
         found: Floats = self.log_prob[nodes]
         for length in range(2, self.order + 1):
-            at = np.flatnonzero((places >= length - 1) & (np.roll(nodes, 1) > 0))
+            at = np.flatnonzero((positions >= length - 1) & (np.roll(nodes, 1) > 0))
             histories = nodes[at - 1]
             nodes = np.zeros_like(nodes)
             nodes[at] = longer = self.find(histories, ids[at])
@@ -113,7 +113,7 @@ def find(keys: Ints, wanted: Ints) -> Ints:
     return np.where(keys[at] == wanted, at, 0)
 
 
-def suffixes(keys: Ints, starts: Sequence[int], V: int) -> Ints:
+def find_suffixes(keys: Ints, starts: Sequence[int], V: int) -> Ints:
     """The suffix of every node, found from those of its parent."""
     suffix = np.zeros(len(keys), np.int64)
     for begin, end in itertools.pairwise(starts[2:]):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from asrattn.lm.counts import encode
+from asrattn.lm.counts import encode_sentences
 from asrattn.lm.ngram import BEGIN, UNKNOWN, NGram
 
 
@@ -21,21 +21,21 @@ class Perplexity(NamedTuple):
         return Perplexity(*(a + b for a, b in zip(self, other, strict=True)))  # type: ignore[arg-type]
 
     @property
-    def known(self) -> float:
+    def excluding_oov(self) -> float:
         """exp of the mean loss of a known word or end; infinite for none."""
         return _perplexity(self.log_prob, self.words - self.unknown + self.sentences)
 
     @property
-    def all(self) -> float:
+    def including_oov(self) -> float:
         """The same with unknown words, each at the probability of <unk>."""
         return _perplexity(self.log_prob + self.unknown_log_prob, self.words + self.sentences)
 
     def line(self, units: str) -> str:
         many = {"char": "characters", "token": "tokens"}.get(units, "words")
-        with_unknown = f"   with them {self.all:.2f}" if self.unknown else ""
+        with_unknown = f"   with them {self.including_oov:.2f}" if self.unknown else ""
         return (
             f"{self.sentences} sentences   {self.words} {many}   {self.unknown} unknown   "
-            f"perplexity {self.known:.2f}{with_unknown}"
+            f"perplexity {self.excluding_oov:.2f}{with_unknown}"
         )
 
 
@@ -47,17 +47,17 @@ class TextPerplexity(NamedTuple):
     characters: int  # spaces among them
 
     @property
-    def word(self) -> float:
+    def per_word(self) -> float:
         """exp of the loss for each word and end of a sentence, that of unknown tokens included."""
         return self._per(self.words)
 
     @property
-    def character(self) -> float:
+    def per_character(self) -> float:
         """exp of the loss for each character and end of a sentence, that of unknown tokens included."""
         return self._per(self.characters)
 
     def line(self) -> str:
-        return f"{self.tokens.line('token')}   by word {self.word:.2f}   by character {self.character:.3f}"
+        return f"{self.tokens.line('token')}   by word {self.per_word:.2f}   by character {self.per_character:.3f}"
 
     def _per(self, count: int) -> float:
         total = self.tokens.log_prob + self.tokens.unknown_log_prob
@@ -66,7 +66,7 @@ class TextPerplexity(NamedTuple):
 
 def perplexity(model: NGram, sentences: Iterable[Sequence[str]]) -> Perplexity:
     """Of sentences split into the model's units. Raises TextError as `encode` does."""
-    ids, places = encode(sentences, model.ids)
+    ids, places = encode_sentences(sentences, model.ids)
     scores = model.score(ids, places)
     unknown = ids == UNKNOWN
     starts = ids == BEGIN

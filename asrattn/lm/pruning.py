@@ -30,7 +30,7 @@ def prune_entropy(model: NGram, threshold: float) -> NGram:
 def _divergence(model: NGram, joint: Floats, length: int) -> Floats:
     """What the loss of each n-gram of this length alone costs: D(p ‖ p'), in nats a word of text."""
     part = model.level(length)
-    parents, log_p, log_q = model.parent[part], model.log_prob[part], model.lower(length)
+    parents, log_p, log_q = model.parent[part], model.log_prob[part], model.lower_order_log_probs(length)
     p, q = np.exp(log_p), np.exp(log_q)
     left = np.maximum(1 - np.bincount(parents, p), 0)[parents]
     below = np.maximum(1 - np.bincount(parents, q), 1e-12)[parents]
@@ -76,7 +76,7 @@ def normalize(model: NGram) -> NGram:
             break
         parents = model.parent[part]
         here = np.bincount(parents, np.exp(log_prob[part]))
-        below = np.bincount(parents, np.exp(model.lower(length)))
+        below = np.bincount(parents, np.exp(model.lower_order_log_probs(length)))
         full = np.bincount(parents) == len(model.words) - 1
         log_prob[part] -= np.where(full, np.log(np.maximum(here, 1e-300)), 0.0)[parents]
         histories = np.unique(parents[~full[parents]])

@@ -10,21 +10,21 @@ from torch import Tensor
 
 from asrattn import text
 from asrattn.errors import LMError
-from asrattn.lm.automaton import Automaton, Walker
+from asrattn.lm.automaton import Automaton, AutomatonScorer
 from asrattn.lm.hotword_list import Hotwords
 from asrattn.lm.hotwords import HotwordScorer
 from asrattn.lm.lookahead import WordScorer
 from asrattn.lm.neural import NeuralLM
-from asrattn.lm.ngram import BEGIN, END, SIGNS, UNKNOWN, NGram
-from asrattn.lm.units import names
+from asrattn.lm.ngram import BEGIN, END, SPECIAL_WORDS, UNKNOWN, NGram
+from asrattn.lm.units import token_strings
 from asrattn.text import BLANK, EOS, RESERVED, Tokenizer
 
 _log = logging.getLogger(__name__)
-Model = NGram | NeuralLM | Hotwords
+FusionModel = NGram | NeuralLM | Hotwords
 
 
-def of(
-    model: Model,
+def build_scorer(
+    model: FusionModel,
     tokenizer: Tokenizer,
     device: torch.device | str = "cpu",
     oov: float | None = None,
@@ -38,15 +38,17 @@ def of(
     """
     if isinstance(model, Hotwords):
         favoured = HotwordScorer(model, tokenizer, device)
-        _tell(favoured.unknown, "hotwords cannot be written by this model, and are left out")
+        _warn_unknown(favoured.unknown, "hotwords cannot be written by this model, and are left out")
         return favoured
     if isinstance(model, NeuralLM):
         neural = NeuralScorer(model, tokenizer, device)
-        _tell(neural.unknown, "tokens of this model are unknown to the language model, and count as unknown")
+        _warn_unknown(
+            neural.unknown, "tokens of this model are unknown to the language model, and count as unknown"
+        )
         return neural
     if model.units == "word":
         words = WordScorer(model, tokenizer, device, -math.log(tokenizer.size) if oov is None else oov)
-        _tell(words.unknown, "words of the language model cannot be written by this model")
+        _warn_unknown(words.unknown, "words of the language model cannot be written by this model")
         return words
     if not model.units:
         raise LMError(
@@ -58,17 +60,19 @@ def of(
             "asrattn lm train --units token --tokenizer MODEL"
         )
     tokens = TokenScorer(model, tokenizer, device)
-    _tell(tokens.unknown, "tokens of this model are unknown to the language model, and count as <unk>")
+    _warn_unknown(
+        tokens.unknown, "tokens of this model are unknown to the language model, and count as <unk>"
+    )
     return tokens
 
 
-def _tell(unknown: list[str], what: str) -> None:
+def _warn_unknown(unknown: list[str], what: str) -> None:
     if unknown:
         _log.warning("%d %s: %s", len(unknown), what, _some(unknown))
 
 
 class TokenScorer:
-    """A model whose words are the tokenizer's tokens: a Scorer (see asrattn.search.scorer).
+    """A model whose words are the tokenizer's tokens: a Scorer (see asrattn.decoding.scorers).
 
     State: (N,) of the automaton.
 
@@ -78,24 +82,24 @@ class TokenScorer:
     ceiling = 0.0
 
     def __init__(self, model: NGram, tokenizer: Tokenizer, device: torch.device | str = "cpu"):
-        tokens = names(tokenizer)[RESERVED:]
-        self.unknown = _unknown(tokens, model.ids, model.words[len(SIGNS) :])
+        tokens = token_strings(tokenizer)[RESERVED:]
+        self.unknown = _unknown(tokens, model.ids, model.words[len(SPECIAL_WORDS) :])
         known = [model.ids.get(token, UNKNOWN) for token in tokens]
         read, foretold = ([UNKNOWN] * RESERVED + known for _ in range(2))
         read[EOS], foretold[EOS] = BEGIN, END  # what is read first is EOS, where the model has <s>
         columns = (torch.tensor(known, device=device) for known in (read, foretold))
-        self.walker = Walker(Automaton.of(model, device), *columns)
+        self.automaton_scorer = AutomatonScorer(Automaton.from_ngram(model, device), *columns)
 
     def start(self, n: int) -> Tensor:
-        return self.walker.start(n)
+        return self.automaton_scorer.start(n)
 
     def score(self, state: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """tokens (N,) -> log-probabilities (N, V), state."""
-        return self.walker.score(state, tokens)
+        return self.automaton_scorer.score(state, tokens)
 
 
 class NeuralScorer:
-    """A neural model as a Scorer (see asrattn.search.scorer), also of a tokenizer that has its tokens in another order.
+    """A neural model as a Scorer (see asrattn.decoding.scorers), also of a tokenizer that has its tokens in another order.
 
     State: the network's. A token that the model does not know gets the probability of unknown ones; `unknown` names
     them.

@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from asrattn.config import check
-from asrattn.lm.counts import Counts
-from asrattn.lm.ngram import BEGIN, NEVER, Floats, Ints, NGram
+from asrattn.lm.counts import NGramCounts
+from asrattn.lm.ngram import ARPA_LOG_ZERO, BEGIN, Floats, Ints, NGram
 from asrattn.lm.pruning import drop, normalize
 
 _log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ _KATZ = 5  # counts above it are believed
 
 
 def estimate(
-    counts: Counts, smoothing: str = "kneser-ney", prune: Sequence[int] = (), units: str = ""
+    counts: NGramCounts, smoothing: str = "kneser-ney", prune: Sequence[int] = (), units: str = ""
 ) -> NGram:
     """A model of the counts, in which every history's probabilities sum to one.
 
@@ -54,14 +54,14 @@ def estimate(
             prob[part] = share + left[parents] * prob[counts.suffix[part]]
             histories = np.unique(parents)
             backoff[histories] = np.log(left[histories])
-    log_prob = np.log(prob, where=prob > 0, out=np.full(G, NEVER))
+    log_prob = np.log(prob, where=prob > 0, out=np.full(G, ARPA_LOG_ZERO))
     log_prob[0] = 0.0
     model = NGram(counts.words, units, counts.keys, counts.starts, counts.suffix, log_prob, backoff)
     model = model if kept.all() else drop(model, kept)
     return normalize(model) if smoothing == "katz" else model
 
 
-def _kept(counts: Counts, prune: Sequence[int]) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+def _kept(counts: NGramCounts, prune: Sequence[int]) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
     limits = list(prune) or [0]
     check(
         limits[0] == 0 and limits == sorted(limits),
@@ -82,7 +82,7 @@ def _single(share: Floats, left: float, unseen_only: bool) -> Floats:
     return probs
 
 
-def _kneser_ney(counts: Counts, length: int) -> Floats:
+def _kneser_ney(counts: NGramCounts, length: int) -> Floats:
     found = _distinct(counts, length)
     few = np.minimum(found, 3)
     taken = np.array([0.0, *_discounts(found, length)])[few]
@@ -91,7 +91,7 @@ def _kneser_ney(counts: Counts, length: int) -> Floats:
     return share
 
 
-def _witten_bell(counts: Counts, length: int) -> Floats:
+def _witten_bell(counts: NGramCounts, length: int) -> Floats:
     found = _raw(counts, length)
     parents, total = _totals(counts, length, found)
     _, different = _totals(counts, length, np.minimum(found, 1))
@@ -99,7 +99,7 @@ def _witten_bell(counts: Counts, length: int) -> Floats:
     return share
 
 
-def _katz(counts: Counts, length: int) -> Floats:
+def _katz(counts: NGramCounts, length: int) -> Floats:
     found = _raw(counts, length)
     parents, total = _totals(counts, length, found)
     ratios = _good_turing(found)
@@ -148,7 +148,7 @@ def _discounts(found: Ints, length: int) -> tuple[float, ...]:
     return _FALLBACK
 
 
-def _distinct(counts: Counts, length: int) -> Ints:
+def _distinct(counts: NGramCounts, length: int) -> Ints:
     """How many different words come before each n-gram; those that are longest, or begin a sentence, by occurrence."""
     found = _raw(counts, length)
     if length == len(counts.starts) - 2:
@@ -159,19 +159,19 @@ def _distinct(counts: Counts, length: int) -> Ints:
     return np.where(before > 0, before, found)
 
 
-def _raw(counts: Counts, length: int) -> Ints:
+def _raw(counts: NGramCounts, length: int) -> Ints:
     """Occurrences of the n-grams of a length; <s> is not counted, since nothing foretells it."""
     found = counts.counts[slice(*counts.starts[length : length + 2])]
     return found if length > 1 else np.where(np.arange(len(found)) == BEGIN, 0, found)
 
 
-def _totals(counts: Counts, length: int, found: Ints) -> tuple[Ints, Ints]:
+def _totals(counts: NGramCounts, length: int, found: Ints) -> tuple[Ints, Ints]:
     """The parent of each n-gram, and by parents the sum over all of its n-grams."""
     parents: Ints = counts.keys[slice(*counts.starts[length : length + 2])] // len(counts.words)
     return parents, np.bincount(parents, found).astype(np.int64)
 
 
-SMOOTHINGS: dict[str, Callable[[Counts, int], Floats]] = {
+SMOOTHINGS: dict[str, Callable[[NGramCounts, int], Floats]] = {
     "kneser-ney": _kneser_ney,
     "witten-bell": _witten_bell,
     "katz": _katz,

@@ -3,10 +3,10 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asrattn.layers.cache import Cache, Nodes
 from asrattn.layers.dropout import Dropout
-from asrattn.layers.embedding import TokenEmbedding, causal
+from asrattn.layers.embedding import TokenEmbedding, causal_mask
 from asrattn.layers.feed_forward import FeedForward
+from asrattn.layers.kv_cache import KeyValues, KVCache
 from asrattn.layers.self_attention import SelfAttention
 from asrattn.lm.config import TransformerLMConfig
 
@@ -18,26 +18,26 @@ class TransformerLM(nn.Module):
         super().__init__()
         self.config = config
         self.embed = TokenEmbedding(vocabulary, config.dim, config.positions, config.dropout)
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(TransformerLMLayer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.dim)
         self.bias = nn.Parameter(self.embed.weight.new_zeros(vocabulary))
 
-    def start(self, n: int) -> Cache:
+    def start(self, n: int) -> KVCache:
         heads = self.config.heads
-        return Cache.empty(self.embed.weight, n, self.config.layers, heads, self.config.dim // heads)
+        return KVCache.empty(self.embed.weight, n, self.config.layers, heads, self.config.dim // heads)
 
-    def step(self, tokens: Tensor, state: Cache) -> tuple[Tensor, Cache]:
+    def step(self, tokens: Tensor, state: KVCache) -> tuple[Tensor, KVCache]:
         x = self.embed(tokens[:, None], start=state.length)[:, 0]
-        paths, grown = state.next(), []
+        paths, grown = state.extended_paths(), []
         for layer, nodes in zip(self.layers, state.layers, strict=True):
-            assert isinstance(layer, Layer)
+            assert isinstance(layer, TransformerLMLayer)
             x, nodes = layer.step(x, nodes, paths, state.length)
             grown.append(nodes)
-        return self._logits(x), state.grown(grown, paths)
+        return self._logits(x), state.append(grown, paths)
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.embed(tokens)
-        past = causal(tokens.shape[1], x.device)
+        past = causal_mask(tokens.shape[1], x.device)
         for layer in self.layers:
             x = layer(x, past)
         return self._logits(x)
@@ -46,7 +46,7 @@ class TransformerLM(nn.Module):
         return F.linear(self.norm(x), self.embed.weight, self.bias)
 
 
-class Layer(nn.Module):
+class TransformerLMLayer(nn.Module):
     """x (B, U, D) -> (B, U, D), each position from itself and those before it."""
 
     def __init__(self, config: TransformerLMConfig):
@@ -54,15 +54,15 @@ class Layer(nn.Module):
         D = config.dim
         self.norms = nn.ModuleList(nn.LayerNorm(D) for _ in range(2))
         self.self_attention = SelfAttention(D, config.heads, config.dropout, config.positions == "rotary")
-        self.feed_forward = FeedForward(D, config.hidden, config.dropout)
+        self.feed_forward = FeedForward(D, config.ffn_dim, config.dropout)
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, past: Tensor) -> Tensor:
         return self._feed(self.dropout.add(x, self.self_attention(self.norms[0](x), past)))
 
-    def step(self, x: Tensor, nodes: Nodes, paths: Tensor, place: int) -> tuple[Tensor, Nodes]:
+    def step(self, x: Tensor, nodes: KeyValues, path_mask: Tensor, position: int) -> tuple[Tensor, KeyValues]:
         """The next position alone: x (N, D) -> (N, D), and the nodes with the new ones."""
-        attended, nodes = self.self_attention.step(self.norms[0](x), nodes, paths, place)
+        attended, nodes = self.self_attention.step(self.norms[0](x), nodes, path_mask, position)
         return self._feed(x + attended), nodes
 
     def _feed(self, x: Tensor) -> Tensor:

@@ -1,15 +1,15 @@
 """What a language model counts: words, characters, or the tokens of a model's tokenizer."""
 
 from asrattn.errors import TextError
-from asrattn.lm.ngram import SIGNS, UNKNOWN
+from asrattn.lm.ngram import SPECIAL_WORDS, UNKNOWN
 from asrattn.text import RESERVED, Tokenizer, clean
-from asrattn.text.tokens import quote
+from asrattn.text.tokenizer import quote
 
 UNITS = ("word", "char", "token")
 SPACE = "▁"  # how a space is written where units stand apart by spaces; sentencepiece writes it so too
 
 
-def split(text: str, units: str) -> list[str]:
+def split_units(text: str, units: str) -> list[str]:
     """The words or characters of `clean(text)`. Raises TextError for characters where the text has a ▁ of its own."""
     text = clean(text)
     if units == "word":
@@ -19,6 +19,6 @@ def split(text: str, units: str) -> list[str]:
     return list(text.replace(" ", SPACE))
 
 
-def names(tokenizer: Tokenizer) -> list[str]:
+def token_strings(tokenizer: Tokenizer) -> list[str]:
     """How a language model writes each token, by ids; the reserved ones are <unk>."""
-    return [SIGNS[UNKNOWN]] * RESERVED + [token.replace(" ", SPACE) for token in tokenizer.tokens]
+    return [SPECIAL_WORDS[UNKNOWN]] * RESERVED + [token.replace(" ", SPACE) for token in tokenizer.tokens]

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from asrattn.config import check
 from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig
 from asrattn.encoders import EncoderConfig, LSTMEncoderConfig
-from asrattn.frontend import FrontendConfig
+from asrattn.features import FeatureConfig
 
 
 @dataclass(frozen=True)
 class ModelConfig:
     """Everything that defines the network. `vocabulary` is V; 0 until the tokenizer is known."""
 
-    frontend: FrontendConfig = field(default_factory=FrontendConfig)
+    frontend: FeatureConfig = field(default_factory=FeatureConfig)
     encoder: EncoderConfig = field(default_factory=LSTMEncoderConfig)
     decoder: DecoderConfig = field(default_factory=RecurrentDecoderConfig)
     vocabulary: int = 0
@@ -28,8 +28,8 @@ class LossConfig:
 
     ctc           share of CTC in the joint loss (Kim et al. 2017)
     inter_ctc     share of the middle layer in the CTC part (Lee & Watanabe 2021)
-    smoothing     of the labels in the cross-entropy (Szegedy et al. 2016)
-    token_noise   share of the tokens fed to the decoder that are replaced by random ones, so that it relies on the
+    label_smoothing  of the labels in the cross-entropy (Szegedy et al. 2016)
+    decoder_input_noise  share of the tokens fed to the decoder that are replaced by random ones, so that it relies on the
                   sound more than on its memory of texts (Xie et al. 2017)
     consistency   weight of the divergence between two masked copies of each utterance, in what CTC says of them
                   (CR-CTC, Yao et al. 2024) and in what the decoder says of them (R-Drop, Liang et al. 2021)
@@ -39,13 +39,13 @@ class LossConfig:
 
     ctc: float = 0.3
     inter_ctc: float = 0.0
-    smoothing: float = 0.1
-    token_noise: float = 0.0
+    label_smoothing: float = 0.1
+    decoder_input_noise: float = 0.0
     consistency: float = 0.0
     guided: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("ctc", "inter_ctc", "smoothing", "token_noise"):
+        for name in ("ctc", "inter_ctc", "label_smoothing", "decoder_input_noise"):
             share = getattr(self, name)
             check(0 <= share <= 1, f"{name} is {share}; it must lie in [0, 1]")
         for name in ("consistency", "guided"):

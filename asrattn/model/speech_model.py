@@ -8,20 +8,20 @@ from torch import Tensor, nn
 
 from asrattn.attention.measures import off_diagonal
 from asrattn.config import check
-from asrattn.decoders.decoded import Decoded
 from asrattn.decoders.interface import build as build_decoder
-from asrattn.encoders.encoded import Encoded
+from asrattn.decoders.output import DecoderOutput
 from asrattn.encoders.interface import build as build_encoder
-from asrattn.frontend.extraction import Frontend
+from asrattn.encoders.output import EncoderOutput
+from asrattn.features.extraction import FeatureExtractor
 from asrattn.layers.linear import Linear
 from asrattn.lengths import mask
 from asrattn.model.config import LossConfig, ModelConfig
 from asrattn.text import BLANK, EOS, UNKNOWN
 
-IGNORED = -100
+IGNORE_INDEX = -100
 
 
-class Whole(NamedTuple):
+class LossNormalizer(NamedTuple):
     """What the losses are means over: the utterances and tokens of a step, of which a batch may be a part."""
 
     utterances: int
@@ -46,12 +46,12 @@ class SpeechModel(nn.Module):
         super().__init__()
         check(config.vocabulary > EOS, f"vocabulary is {config.vocabulary}; take the size of the tokenizer")
         self.config = config
-        self.frontend = Frontend(config.frontend)
+        self.frontend = FeatureExtractor(config.frontend)
         self.encoder = build_encoder(config.encoder, config.frontend.features)
         self.decoder = build_decoder(config.decoder, self.encoder.dim, config.vocabulary)
         self.ctc = Linear(self.encoder.dim, config.vocabulary)
 
-    def encode(self, wave: Tensor, wave_lens: Tensor) -> Encoded:
+    def encode(self, wave: Tensor, wave_lens: Tensor) -> EncoderOutput:
         """wave (B, S), wave_lens (B,) -> frames."""
         return self.encoder(*self.frontend(wave, wave_lens))
 
@@ -67,56 +67,58 @@ class SpeechModel(nn.Module):
         tokens: Tensor,
         token_lens: Tensor,
         config: LossConfig,
-        whole: Whole | None = None,
+        normalizer: LossNormalizer | None = None,
     ) -> Losses:
         """feats (B, F, M) over tokens (B, U) without EOS. With consistency, the second half of the batch
         holds the utterances of the first once more, masked in other places.
 
-        whole: the step that the batch is a part of, copies counted; the losses of its parts add up to its own.
+        normalizer: the step that the batch is a part of, copies counted; the losses of its parts add up to its own.
         """
-        whole = whole or Whole(len(token_lens), int(token_lens.sum()))
+        normalizer = normalizer or LossNormalizer(len(token_lens), int(token_lens.sum()))
         encoded = self.encoder(feats, feat_lens)
         zero = feats.new_zeros(())
         attention = ctc = inter = consistency = guided = zero
         if config.ctc < 1:
-            decoded, targets = self._decode(encoded, tokens, token_lens, config.token_noise)
-            spoken = whole.tokens + whole.utterances  # EOS is a token too
+            decoded, targets = self._decode(encoded, tokens, token_lens, config.decoder_input_noise)
+            spoken = normalizer.tokens + normalizer.utterances  # EOS is a token too
             logits = decoded.logits.float()
-            attention = cross_entropy(logits, targets, config.smoothing) / spoken
+            attention = cross_entropy(logits, targets, config.label_smoothing) / spoken
             if config.consistency:
                 said = logits.log_softmax(-1)
                 consistency = consistency + consistency_loss(said, token_lens + 1) / spoken
             if config.guided:
-                guided = guided_loss(decoded.look, token_lens + 1, encoded.lens) / spoken
+                guided = (
+                    guided_attention_loss(decoded.last_layer_weights, token_lens + 1, encoded.lens) / spoken
+                )
         if config.ctc > 0:
             log_probs = self.ctc_log_probs(encoded.output)
-            ctc = ctc_loss(log_probs, encoded.lens, tokens, token_lens) / whole.tokens
+            ctc = ctc_loss(log_probs, encoded.lens, tokens, token_lens) / normalizer.tokens
             if config.consistency:
-                consistency = consistency + consistency_loss(log_probs, encoded.lens) / whole.tokens
+                consistency = consistency + consistency_loss(log_probs, encoded.lens) / normalizer.tokens
             if config.inter_ctc:
-                inter = self._inter_loss(encoded, tokens, token_lens) / whole.tokens
+                inter = self._inter_loss(encoded, tokens, token_lens) / normalizer.tokens
         mixed = (1 - config.inter_ctc) * ctc + config.inter_ctc * inter
         total = (1 - config.ctc) * attention + config.ctc * mixed + config.consistency * consistency
         return Losses(total + config.guided * guided, attention, ctc, inter, consistency, guided)
 
     def _decode(
-        self, encoded: Encoded, tokens: Tensor, token_lens: Tensor, noise: float
-    ) -> tuple[Decoded, Tensor]:
+        self, encoded: EncoderOutput, tokens: Tensor, token_lens: Tensor, noise: float
+    ) -> tuple[DecoderOutput, Tensor]:
         """What the decoder says, U + 1 logits, and their targets (B, U + 1): the tokens and EOS."""
         real = mask(token_lens, tokens.shape[1])
-        inputs = F.pad(self._disturbed(tokens, noise), (1, 0), value=EOS)
-        targets = F.pad(tokens.masked_fill(~real, IGNORED), (0, 1), value=IGNORED)
+        inputs = F.pad(self._replace_random_tokens(tokens, noise), (1, 0), value=EOS)
+        targets = F.pad(tokens.masked_fill(~real, IGNORE_INDEX), (0, 1), value=IGNORE_INDEX)
         targets = targets.scatter(1, token_lens[:, None], EOS)
         return self.decoder(inputs, encoded.output, encoded.lens), targets
 
-    def _disturbed(self, tokens: Tensor, noise: float) -> Tensor:
+    def _replace_random_tokens(self, tokens: Tensor, noise: float) -> Tensor:
         """In training, some tokens (B, U) replaced by others, every real one equally likely."""
         if not (self.training and noise):
             return tokens
         others = torch.randint_like(tokens, UNKNOWN + 1, self.config.vocabulary)
         return torch.where(torch.rand(tokens.shape, device=tokens.device) < noise, others, tokens)
 
-    def _inter_loss(self, encoded: Encoded, tokens: Tensor, token_lens: Tensor) -> Tensor:
+    def _inter_loss(self, encoded: EncoderOutput, tokens: Tensor, token_lens: Tensor) -> Tensor:
         check(
             encoded.middle is not None, "loss.inter_ctc: this encoder's middle layer has another frame rate"
         )
@@ -129,7 +131,7 @@ def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     return F.cross_entropy(
         logits.flatten(0, 1),
         targets.flatten(),
-        ignore_index=IGNORED,
+        ignore_index=IGNORE_INDEX,
         label_smoothing=smoothing,
         reduction="sum",
     )
@@ -140,7 +142,7 @@ def ctc_loss(log_probs: Tensor, lens: Tensor, tokens: Tensor, token_lens: Tensor
     return F.ctc_loss(log_probs.transpose(0, 1), tokens, lens, token_lens, blank=BLANK, reduction="sum")
 
 
-def guided_loss(weights: Tensor, token_lens: Tensor, lens: Tensor) -> Tensor:
+def guided_attention_loss(weights: Tensor, token_lens: Tensor, lens: Tensor) -> Tensor:
     """Weights (B, U, T) off the diagonal, 0 to 1 for each of the first token_lens (B,) outputs, summed."""
     off = (weights.float() * off_diagonal(weights, token_lens, lens)).sum(-1)
     return (off * mask(token_lens, weights.shape[1])).sum()

@@ -10,7 +10,7 @@ from asrattn.config import check
 from asrattn.errors import CheckpointError
 from asrattn.text.bpe import BpeTokenizer
 from asrattn.text.char import CharTokenizer
-from asrattn.text.tokens import BLANK, EOS, RESERVED, UNKNOWN, Tokenizer, clean
+from asrattn.text.tokenizer import BLANK, EOS, RESERVED, UNKNOWN, Tokenizer, clean
 
 __all__ = [
     "BLANK",
@@ -69,7 +69,7 @@ def from_plain(plain: object) -> Tokenizer:
             return _char(characters)
         case {"kind": "bpe", "model": str(model), **rest} if not rest:
             return _bpe(model)
-    raise CheckpointError(f"the tokenizer is damaged: {_outline(plain)}; make the model file again")
+    raise CheckpointError(f"the tokenizer is damaged: {_describe(plain)}; make the model file again")
 
 
 def _char(characters: str) -> CharTokenizer:
@@ -89,7 +89,7 @@ def _bpe(model: str) -> BpeTokenizer:
         ) from None
 
 
-def _outline(plain: object) -> str:
+def _describe(plain: object) -> str:
     if not isinstance(plain, dict):
         return f"it is a {type(plain).__name__} and no set of fields"
     fields = ", ".join(f"{k}: {v!r:.20}" for k, v in plain.items())

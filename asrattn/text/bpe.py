@@ -8,24 +8,24 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from asrattn.config import Plain
+from asrattn.config import JSONValue
 from asrattn.errors import CheckpointError, TextError
-from asrattn.text.tokens import (
+from asrattn.text.tokenizer import (
     BLANK,
     EOS,
     RESERVED,
     UNKNOWN,
     UNKNOWN_SIGN,
-    check_range,
+    check_token_ids,
     clean,
-    corpus,
-    name,
-    unknown,
+    clean_texts,
+    describe_characters,
+    unknown_characters_error,
 )
 
 _SPACE = "▁"  # how sentencepiece writes the space
-_NEVER = "\uffff"  # Unicode promises that this is no character: it stands for all unknown ones
-_KEPT = {_SPACE, "▅", _NEVER}
+_UNKNOWN_PLACEHOLDER = "\uffff"  # Unicode promises that this is no character: it stands for all unknown ones
+_SENTENCEPIECE_SYMBOLS = {_SPACE, "▅", _UNKNOWN_PLACEHOLDER}
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,12 @@ class BpeTokenizer:
 
         Raises TextError where there is no text, and where the size does not suit the texts.
         """
-        found = corpus(texts)
+        found = clean_texts(texts)
         characters = set().union(*found)
-        if kept := characters & _KEPT:
-            raise TextError(f"{name(kept)} in the texts are signs of sentencepiece's own; remove them")
+        if kept := characters & _SENTENCEPIECE_SYMBOLS:
+            raise TextError(
+                f"{describe_characters(kept)} in the texts are signs of sentencepiece's own; remove them"
+            )
         needed = RESERVED + len(characters | {" "})
         if size < needed:
             raise TextError(
@@ -91,23 +93,23 @@ class BpeTokenizer:
     def encode(self, text: str) -> list[int]:
         text = clean(text)
         if strange := set(text) - self._known:
-            raise unknown(strange, text)
+            raise unknown_characters_error(strange, text)
         tokens: list[int] = self._pieces.encode(text)
         return tokens
 
     def encode_lossy(self, text: str) -> list[int]:
         """A run of unknown characters gives one UNKNOWN."""
         tokens: list[int] = self._pieces.encode(
-            "".join(c if c in self._known else _NEVER for c in clean(text))
+            "".join(c if c in self._known else _UNKNOWN_PLACEHOLDER for c in clean(text))
         )
         return tokens
 
     def decode(self, tokens: Sequence[int]) -> str:
-        check_range(tokens, self.size)
+        check_token_ids(tokens, self.size)
         text: str = self._pieces.decode([t for t in tokens if t not in (BLANK, EOS)])
         return text
 
-    def to_plain(self) -> dict[str, Plain]:
+    def to_plain(self) -> dict[str, JSONValue]:
         return {"kind": "bpe", "model": base64.b64encode(self.model).decode("ascii")}
 
 

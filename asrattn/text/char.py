@@ -4,17 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from asrattn.config import Plain
-from asrattn.text.tokens import (
+from asrattn.config import JSONValue
+from asrattn.text.tokenizer import (
     BLANK,
     EOS,
     RESERVED,
     UNKNOWN,
     UNKNOWN_SIGN,
-    check_range,
+    check_token_ids,
     clean,
-    corpus,
-    unknown,
+    clean_texts,
+    unknown_characters_error,
 )
 
 
@@ -31,7 +31,7 @@ class CharTokenizer:
     @classmethod
     def train(cls, texts: Iterable[str]) -> "CharTokenizer":
         """All characters of the texts. Raises TextError where there is no text."""
-        return cls("".join(sorted(set().union(*corpus(texts)))))
+        return cls("".join(sorted(set().union(*clean_texts(texts)))))
 
     @property
     def size(self) -> int:
@@ -48,19 +48,19 @@ class CharTokenizer:
     def encode(self, text: str) -> list[int]:
         text = clean(text)
         if strange := set(text) - self._ids.keys():
-            raise unknown(strange, text)
+            raise unknown_characters_error(strange, text)
         return [self._ids[c] for c in text]
 
     def encode_lossy(self, text: str) -> list[int]:
         return [self._ids.get(c, UNKNOWN) for c in clean(text)]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        check_range(tokens, self.size)
+        check_token_ids(tokens, self.size)
         return "".join(
             UNKNOWN_SIGN if t == UNKNOWN else self.characters[t - RESERVED]
             for t in tokens
             if t not in (BLANK, EOS)
         )
 
-    def to_plain(self) -> dict[str, Plain]:
+    def to_plain(self) -> dict[str, JSONValue]:
         return {"kind": "char", "characters": self.characters}

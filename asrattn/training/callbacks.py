@@ -14,38 +14,38 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from asrattn import checkpoint
-from asrattn.card import Meter
-from asrattn.config import Plain
+from asrattn.config import JSONValue
 from asrattn.errors import StoppedError
-from asrattn.training import parallel
-from asrattn.training.journal import Progress
-from asrattn.training.module import Training
-from asrattn.training.run_folder import LAST, MODEL
-from asrattn.training.signals import Signals
+from asrattn.provenance import EnergyMeter
+from asrattn.training import distributed
+from asrattn.training.metrics_log import RunProgress
+from asrattn.training.module import SpeechLightningModule
+from asrattn.training.run_folder import LAST_CHECKPOINT, MODEL_FILE
+from asrattn.training.signals import StopSignalHandler
 from asrattn.training.validation import Validation
 
 log = logging.getLogger(__name__)
 
 
-class Keeper(Callback):
+class BestCheckpoint(Callback):
     """After each epoch: the clock, the model file if the model is the best so far, the early stop.
 
     card     what is known of the run, for the model file
     """
 
-    def __init__(self, out: Path, card: Callable[[Progress, Validation], dict[str, Plain]]) -> None:
+    def __init__(self, out: Path, card: Callable[[RunProgress, Validation], dict[str, JSONValue]]) -> None:
         self.out = out
         self.card = card
-        self.progress = Progress()
+        self.progress = RunProgress()
         self._wall = self._cpu = self._started = 0.0
-        self._meter = Meter()
+        self._meter = EnergyMeter()
         self._earlier: float | None = None  # joules of the run before it was resumed
 
     def state_dict(self) -> dict[str, Any]:
         return {"progress": json.dumps(dataclasses.asdict(self.progress))}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.progress = Progress(**json.loads(state_dict["progress"]))
+        self.progress = RunProgress(**json.loads(state_dict["progress"]))
         self._earlier = self.progress.joules
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -66,7 +66,7 @@ class Keeper(Callback):
         self._started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        assert isinstance(pl_module, Training)
+        assert isinstance(pl_module, SpeechLightningModule)
         self._advance(trainer, pl_module)
         found = pl_module.validation
         if found is not None and self._is_best(found, trainer):
@@ -77,7 +77,7 @@ class Keeper(Callback):
             if trainer.is_global_zero:
                 log.info("no better WER in %d validations: stopped early", patience)
 
-    def count(self, trainer: L.Trainer) -> None:
+    def update_times(self, trainer: L.Trainer) -> None:
         """Add the time since the last look to the clock of the run."""
         wall, cpu = time.perf_counter(), time.process_time()
         self.progress.train_seconds += wall - self._started
@@ -90,13 +90,13 @@ class Keeper(Callback):
 
     def _begin(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._started = time.perf_counter()
-        assert isinstance(module, Training)
+        assert isinstance(module, SpeechLightningModule)
         config = module.recipe.train
         last = trainer.current_epoch + 1 == config.epochs  # it is judged in any case: there must be a model
         trainer.check_val_every_n_epoch = 1 if last else config.validate_every
 
-    def _advance(self, trainer: L.Trainer, module: Training) -> None:
-        self.count(trainer)
+    def _advance(self, trainer: L.Trainer, module: SpeechLightningModule) -> None:
+        self.update_times(trainer)
         self.progress.epochs = trainer.current_epoch + 1
         self.progress.audio_seconds += module.seconds * trainer.world_size
 
@@ -106,47 +106,53 @@ class Keeper(Callback):
         if progress.best is None or found.wer <= progress.best:
             progress.best, progress.best_epoch, progress.worse = found.wer, progress.epochs, 0
             return True
-        assert isinstance(trainer.lightning_module, Training)
+        assert isinstance(trainer.lightning_module, SpeechLightningModule)
         counted = trainer.global_step > trainer.lightning_module.recipe.train.patience_start
         progress.worse += counted
         return False
 
-    def _save(self, module: Training, found: Validation, trainer: L.Trainer) -> None:
+    def _save(self, module: SpeechLightningModule, found: Validation, trainer: L.Trainer) -> None:
         if not trainer.is_global_zero:
             return
         card = self.card(self.progress, found)
-        checkpoint.save(self.out / MODEL, module.judged, module.tokenizer, card, module.recipe.search)
+        checkpoint.save(
+            self.out / MODEL_FILE, module.eval_model, module.tokenizer, card, module.recipe.decoding
+        )
 
 
-class Saver(Callback):
+class ResumeCheckpoint(Callback):
     """last.ckpt: at the start, every few minutes, after each epoch, and when the run is told to stop.
 
     Ctrl-C, SIGTERM and SIGUSR1 let all processes finish their step, save and stop.
     """
 
-    def __init__(self, keeper: Keeper) -> None:
-        self.path = keeper.out / LAST
-        self.keeper = keeper
-        self.seconds = 0.0  # spent on it in all
+    def __init__(self, best_checkpoint: BestCheckpoint) -> None:
+        self.path = best_checkpoint.out / LAST_CHECKPOINT
+        self.best_checkpoint = best_checkpoint
+        self.save_seconds = 0.0  # spent on it in all
         self._saved = 0.0
-        self._signals = Signals()
+        self._signals = StopSignalHandler()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # From here on there is always something to resume. Not where weights are spread: there the optimizer's state
         # is made for the occasion, and counts that as a step.
-        if self.keeper.progress.epochs == 0 and not self.path.is_file() and not parallel.sharded(pl_module):
+        if (
+            self.best_checkpoint.progress.epochs == 0
+            and not self.path.is_file()
+            and not distributed.is_sharded(pl_module)
+        ):
             self._save(trainer)
         self._saved = time.monotonic()
-        self._signals.heed()
+        self._signals.install()
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        assert isinstance(pl_module, Training)
+        assert isinstance(pl_module, SpeechLightningModule)
         due = time.monotonic() - self._saved > 60 * pl_module.recipe.train.save_minutes
-        told, due = parallel.any_of((self._signals.name is not None, due), pl_module.device)
+        told, due = distributed.all_reduce_any((self._signals.name is not None, due), pl_module.device)
         if pl_module.steps == trainer.num_training_batches:
             return  # the epoch's end comes next
         if told or due:
-            self.keeper.count(trainer)
+            self.best_checkpoint.update_times(trainer)
             self._save(trainer)
         if told:
             self._stop(trainer)
@@ -157,14 +163,14 @@ class Saver(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._save(trainer)
-        if parallel.any_of((self._signals.name is not None,), pl_module.device)[0]:
+        if distributed.all_reduce_any((self._signals.name is not None,), pl_module.device)[0]:
             self._stop(trainer)
 
     def _save(self, trainer: L.Trainer) -> None:
         before = time.monotonic()
         trainer.save_checkpoint(self.path)
         self._saved = time.monotonic()
-        self.seconds += self._saved - before
+        self.save_seconds += self._saved - before
 
     def _stop(self, trainer: L.Trainer) -> NoReturn:
         self._signals.ignore()
@@ -174,7 +180,7 @@ class Saver(Callback):
         )
 
 
-class Bar(Callback):
+class ProgressBar(Callback):
     """Progress of the whole run on a terminal's stderr; where there is no terminal it stays quiet."""
 
     def __init__(self) -> None:
@@ -193,7 +199,7 @@ class Bar(Callback):
         )
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        assert isinstance(pl_module, Training)
+        assert isinstance(pl_module, SpeechLightningModule)
         if self._bar is None:
             return
         now = time.perf_counter()
@@ -210,7 +216,7 @@ class Bar(Callback):
         self._bar.update(_done(pl_module) - self._bar.n)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        assert isinstance(pl_module, Training)
+        assert isinstance(pl_module, SpeechLightningModule)
         self._marks.clear()
         if self._bar is not None:
             if pl_module.validation is not None:
@@ -224,5 +230,5 @@ class Bar(Callback):
 
 
 def _done(module: L.LightningModule) -> float:
-    assert isinstance(module, Training)
+    assert isinstance(module, SpeechLightningModule)
     return module.progress()

@@ -9,42 +9,46 @@ import torch
 from torch import Tensor, nn
 
 from asrattn import checkpoint
-from asrattn.checkpoint import Saved
-from asrattn.config import Plain, to_plain
+from asrattn.checkpoint import Checkpoint
+from asrattn.config import JSONValue, to_plain
 from asrattn.errors import ConfigError
 from asrattn.model import ModelConfig
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import Tokenizer
-from asrattn.training.vocabulary import shared, token_weights
+from asrattn.training.vocabulary import shared_token_ids, token_weights
 
 log = logging.getLogger(__name__)
 
-FREE = {"dropout", "scheduled_sampling", "vocabulary"}  # settings that do not change what a weight means
-SHOWN = 20  # tokens named in a line of the log
+IGNORED_SETTINGS = {
+    "dropout",
+    "scheduled_sampling",
+    "vocabulary",
+}  # settings that do not change what a weight means
+MAX_SHOWN_TOKENS = 20  # tokens named in a line of the log
 
 
-def load(path: Path, wanted: ModelConfig) -> Saved:
+def load(path: Path, wanted: ModelConfig) -> Checkpoint:
     """A model to go on from. Raises CheckpointError as `checkpoint.load`, and ConfigError where it is not of the
     architecture that is wanted, for the first setting that differs."""
     saved = checkpoint.load(path)
-    found = difference(to_plain(saved.model.config), to_plain(wanted), "model", FREE)
+    found = first_difference(to_plain(saved.model.config), to_plain(wanted), "model", IGNORED_SETTINGS)
     if found:
         name, theirs, ours = found
         raise ConfigError(
-            f"--init {path}: its {name} is {written(theirs)}, the recipe's {written(ours)}; weights fit the same "
-            f"model only: --set {name}={written(theirs)}, or train without --init"
+            f"--init {path}: its {name} is {format_value(theirs)}, the recipe's {format_value(ours)}; weights fit the same "
+            f"model only: --set {name}={format_value(theirs)}, or train without --init"
         )
     return saved
 
 
 @torch.no_grad()
-def adopt(model: SpeechModel, tokenizer: Tokenizer, saved: Saved, path: Path) -> None:
+def copy_weights(model: SpeechModel, tokenizer: Tokenizer, saved: Checkpoint, path: Path) -> None:
     """Put the saved weights into a model of the same architecture, the front-end's normaliser among them.
 
     Rows of tokens go where the token stands in our tokenizer; those of tokens that only we have stay as they are.
     """
     own, theirs = model.state_dict(), saved.model.state_dict()
-    rows = shared(tokenizer, saved.tokenizer)
+    rows = shared_token_ids(tokenizer, saved.tokenizer)
     ours_at, theirs_at = torch.tensor(list(rows)), torch.tensor(list(rows.values()))
     by_token = token_weights(model)
     for name, weight in own.items():
@@ -52,7 +56,7 @@ def adopt(model: SpeechModel, tokenizer: Tokenizer, saved: Saved, path: Path) ->
             weight[ours_at] = theirs[name][theirs_at].to(weight.dtype)
         else:
             weight.copy_(theirs[name])
-    _report(path, own, by_token, rows, tokenizer, saved.tokenizer)
+    _log_copied(path, own, by_token, rows, tokenizer, saved.tokenizer)
 
 
 def freeze(model: nn.Module, prefixes: tuple[str, ...]) -> None:
@@ -62,31 +66,33 @@ def freeze(model: nn.Module, prefixes: tuple[str, ...]) -> None:
     """
     names = [name for name, _ in model.named_parameters()]
     for prefix in prefixes:
-        if not any(_below(name, prefix) for name in names):
+        if not any(_has_prefix(name, prefix) for name in names):
             raise ConfigError(f"train.freeze: {_unknown(prefix, names)}")
-    frozen = [p for name, p in model.named_parameters() if any(_below(name, prefix) for prefix in prefixes)]
+    frozen = [
+        p for name, p in model.named_parameters() if any(_has_prefix(name, prefix) for prefix in prefixes)
+    ]
     if len(frozen) == len(names):
         raise ConfigError("train.freeze: leaves nothing to train; name less")
     for parameter in frozen:
         parameter.requires_grad_(False)
 
 
-def difference(
-    theirs: Plain, ours: Plain, where: str, free: Container[str] = ()
-) -> tuple[str, Plain, Plain] | None:
+def first_difference(
+    theirs: JSONValue, ours: JSONValue, where: str, ignored: Container[str] = ()
+) -> tuple[str, JSONValue, JSONValue] | None:
     """Name and both values of the first setting that differs, but for the free ones."""
     if not (isinstance(theirs, dict) and isinstance(ours, dict)):
         return None if theirs == ours else (where, theirs, ours)
     names = [*theirs, *(name for name in ours if name not in theirs)]
     for name in sorted(names, key=lambda n: n != "kind"):  # another kind has other settings
-        if name not in free:
-            found = difference(theirs.get(name), ours.get(name), f"{where}.{name}", free)
+        if name not in ignored:
+            found = first_difference(theirs.get(name), ours.get(name), f"{where}.{name}", ignored)
             if found:
                 return found
     return None
 
 
-def _report(
+def _log_copied(
     path: Path,
     weights: dict[str, Tensor],
     by_token: frozenset[str],
@@ -104,17 +110,17 @@ def _report(
         len(rows),
         ours.size,
         len(by_token),
-        _listed(fresh),
-        _listed(lost),
+        _format_tokens(fresh),
+        _format_tokens(lost),
     )
 
 
-def _listed(tokens: list[str]) -> str:
-    shown = ", ".join(map(repr, tokens[:SHOWN])) or "none"
-    return shown + (f" and {len(tokens) - SHOWN} more" if len(tokens) > SHOWN else "")
+def _format_tokens(tokens: list[str]) -> str:
+    shown = ", ".join(map(repr, tokens[:MAX_SHOWN_TOKENS])) or "none"
+    return shown + (f" and {len(tokens) - MAX_SHOWN_TOKENS} more" if len(tokens) > MAX_SHOWN_TOKENS else "")
 
 
-def _below(name: str, prefix: str) -> bool:
+def _has_prefix(name: str, prefix: str) -> bool:
     return name == prefix or name.startswith(f"{prefix}.")
 
 
@@ -127,8 +133,8 @@ def _unknown(prefix: str, names: list[str]) -> str:
     return f"no weight is called {prefix!r}, or stands below it; {hint}"
 
 
-def written(value: Plain) -> str:
+def format_value(value: JSONValue) -> str:
     """As `--set` takes it."""
     if isinstance(value, list):
-        return ",".join(map(written, value))
+        return ",".join(map(format_value, value))
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

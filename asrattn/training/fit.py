@@ -15,28 +15,31 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import Strategy
 
-from asrattn import card, fingerprint, text
-from asrattn.config import Plain, to_plain
-from asrattn.errors import CheckpointError, ConfigError, LostError
+from asrattn import provenance, text
+from asrattn.config import JSONValue, to_plain, upgrade
+from asrattn.data import fingerprint
+from asrattn.errors import CheckpointError, ConfigError, PeerFailureError
+from asrattn.model import ModelConfig
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import Tokenizer
-from asrattn.training import corpus as corpora
-from asrattn.training import data_folder, finetune, parallel, run_folder, storage
-from asrattn.training.average import Averager
-from asrattn.training.batches import seed_of
-from asrattn.training.callbacks import Bar, Keeper, Saver
-from asrattn.training.clock import Clock
-from asrattn.training.data import SpeechData
-from asrattn.training.journal import Journal, Progress
-from asrattn.training.module import Training
-from asrattn.training.precision import LIGHTNING, settle
+from asrattn.training import checkpointing, distributed, finetune, run_folder
+from asrattn.training.callbacks import BestCheckpoint, ProgressBar, ResumeCheckpoint
+from asrattn.training.checkpoint_averaging import CheckpointAverager
+from asrattn.training.data import corpus as corpora
+from asrattn.training.data import folder as data_folder
+from asrattn.training.data.datamodule import SpeechDataModule
+from asrattn.training.data.sampler import derive_seed
+from asrattn.training.metrics_log import MetricsLogger, RunProgress
+from asrattn.training.module import SpeechLightningModule
+from asrattn.training.precision import LIGHTNING_PRECISION, resolve_precision
 from asrattn.training.recipe import Precision, Recipe
-from asrattn.training.run_folder import MODEL
+from asrattn.training.run_folder import MODEL_FILE
+from asrattn.training.time_profile import TimeProfiler
 from asrattn.training.validation import Validation
 
 log = logging.getLogger(__name__)
 
-LONG = 0.99  # share of the utterances trained on that a model is taken to know the length of
+LONGEST_QUANTILE = 0.99  # share of the utterances trained on that a model is taken to know the length of
 
 
 def fit(
@@ -49,7 +52,7 @@ def fit(
     resume: bool = False,
     seed: int = 0,
     accelerator: str = "auto",
-    sharing: parallel.Sharing = "ddp",
+    strategy: distributed.StrategyName = "ddp",
     init: Path | None = None,
     callbacks: Sequence[Callback] = (),
     command: Sequence[str] = (),
@@ -63,91 +66,109 @@ def fit(
 
     Raises ConfigError where `out` holds a run and `resume` is not set, or what is resumed or gone on from was another
     model; DataError for a corpus that cannot be trained on and for a loss that is no number; CheckpointError for a file
-    that cannot be read or written; StoppedError on Ctrl-C; LostError where another process of the run is gone.
+    that cannot be read or written; StoppedError on Ctrl-C; PeerFailureError where another process of the run is gone.
     """
-    settled = settle(recipe.train.precision, precision, accelerator)
+    settled = resolve_precision(recipe.train.precision, precision, accelerator)
     recipe = replace(recipe, train=replace(recipe.train, precision=settled))
-    if corpora.first_process():  # the first to write
-        run_folder.claim(out, resume)
-    found = storage.latest(out) if resume else None
-    earlier = _earlier(*found, recipe) if found else None
+    if corpora.is_rank_zero():  # the first to write
+        run_folder.prepare_out_dir(out, resume)
+    found = checkpointing.load_latest(out) if resume else None
+    earlier = _resumed_tokenizer(*found, recipe) if found else None
     last = found[0] if found else None
     del found  # as large as the model
     rate = recipe.model.frontend.rate
     begun = finetune.load(init, recipe.model) if init and not resume else None
     corpus = corpora.load(data, recipe.data, rate, earlier, begun.tokenizer if begun else None)
     model = _build(recipe, corpus.tokenizer.size, seed)
-    corpus = corpora.fitting(corpus, model, recipe.augment.shortest)
-    served = SpeechData(corpus, recipe.data, rate, recipe.augment.stretch, seed)
+    corpus = corpora.filter_by_ctc_length(corpus, model, recipe.augment.min_length_factor)
+    served = SpeechDataModule(corpus, recipe.data, rate, recipe.augment.stretch, seed)
     if init and begun:
-        finetune.adopt(model, corpus.tokenizer, begun, init)
+        finetune.copy_weights(model, corpus.tokenizer, begun, init)
     elif not resume:
-        model.frontend.fit(served.waves())
+        model.frontend.fit(served.normalization_batches())
     finetune.freeze(model, recipe.train.freeze)
-    if corpora.first_process():
-        corpora.report(corpus, out / "dropped.tsv")
+    if corpora.is_rank_zero():
+        corpora.report_dropped(corpus, out / "dropped.tsv")
         _describe(recipe, model, served, out)
-    sharded = sharing == "fsdp" and devices * nodes > 1
-    module = Training(recipe, model, corpus.tokenizer, seed, sharded)
+    sharded = strategy == "fsdp" and devices * nodes > 1
+    module = SpeechLightningModule(recipe, model, corpus.tokenizer, seed, sharded)
     trainer = _trainer(
         recipe,
         devices,
         nodes,
         accelerator,
-        parallel.strategy(sharing, devices * nodes, recipe.loss),
-        [*_callbacks(recipe, out, module, served, _known(recipe, data, served, init, command)), *callbacks],
+        distributed.build_strategy(strategy, devices * nodes, recipe.loss),
+        [
+            *_callbacks(recipe, out, module, served, _base_card(recipe, data, served, init, command)),
+            *callbacks,
+        ],
     )
     _run(trainer, module, served, last)
-    return out / MODEL
+    return out / MODEL_FILE
 
 
 def _build(recipe: Recipe, vocabulary: int, seed: int) -> SpeechModel:
-    torch.manual_seed(seed_of("model", seed))
+    torch.manual_seed(derive_seed("model", seed))
     return SpeechModel(replace(recipe.model, vocabulary=vocabulary))
 
 
-def _known(
-    recipe: Recipe, data: Path, served: SpeechData, init: Path | None, command: Sequence[str]
-) -> dict[str, Plain]:
+def _base_card(
+    recipe: Recipe, data: Path, served: SpeechDataModule, init: Path | None, command: Sequence[str]
+) -> dict[str, JSONValue]:
     """What the card says of a run from its start; taken now, since the files may change while it goes on."""
-    if not corpora.first_process():
+    if not corpora.is_rank_zero():
         return {}  # it writes no card
-    known: dict[str, Plain] = {"commit": card.commit(), "recipe": to_plain(recipe)}
-    known["longest_seconds"] = round(float(np.quantile(served.seconds, LONG)), 1)
+    known: dict[str, JSONValue] = {"commit": provenance.git_commit(), "recipe": to_plain(recipe)}
+    known["longest_seconds"] = round(float(np.quantile(served.seconds, LONGEST_QUANTILE)), 1)
     if init:
-        known["init"] = {"file": str(init), "fingerprint": fingerprint.of_file(init)}
+        known["init"] = {"file": str(init), "fingerprint": fingerprint.hash_file(init)}
     return known | {
         "data": data_folder.fingerprints(data),
         "command": list(command),
-        "versions": card.versions(),
+        "versions": provenance.versions(),
     }
 
 
 def _callbacks(
-    recipe: Recipe, out: Path, module: Training, served: SpeechData, known: Mapping[str, Plain]
+    recipe: Recipe,
+    out: Path,
+    module: SpeechLightningModule,
+    served: SpeechDataModule,
+    known: Mapping[str, JSONValue],
 ) -> list[Callback]:
-    def made(model: SpeechModel, progress: Progress, found: Validation) -> dict[str, Plain]:
+    def made(model: SpeechModel, progress: RunProgress, found: Validation) -> dict[str, JSONValue]:
         result = _result(model, progress, found, module.trainer.world_size)
         return {"name": recipe.name, **result, "seed": module.seed, **known}
 
-    keeper = Keeper(out, lambda progress, found: made(module.model, progress, found))
-    callbacks: list[Callback] = [Bar(), keeper, Journal(out, lambda: keeper.progress)]
-    if (recipe.train.average, recipe.train.average_of) != (1, "best"):  # this one the keeper keeps
-        callbacks.append(Averager(out, served, lambda model, found: made(model, keeper.progress, found)))
-    return [*callbacks, Saver(keeper), Clock()]  # after all whose state is saved, and whose time is told
+    keeper = BestCheckpoint(out, lambda progress, found: made(module.model, progress, found))
+    callbacks: list[Callback] = [ProgressBar(), keeper, MetricsLogger(out, lambda: keeper.progress)]
+    if (recipe.train.average_checkpoints, recipe.train.average_of) != (
+        1,
+        "best",
+    ):  # this one the keeper keeps
+        callbacks.append(
+            CheckpointAverager(out, served, lambda model, found: made(model, keeper.progress, found))
+        )
+    return [
+        *callbacks,
+        ResumeCheckpoint(keeper),
+        TimeProfiler(),
+    ]  # after all whose state is saved, and whose time is told
 
 
-def _run(trainer: L.Trainer, module: Training, served: SpeechData, last: Path | None) -> None:
+def _run(
+    trainer: L.Trainer, module: SpeechLightningModule, served: SpeechDataModule, last: Path | None
+) -> None:
     """Train, from the checkpoint `last` on if there is one."""
     with warnings.catch_warnings():
-        quieten()
+        silence_lightning_warnings()
         try:
             trainer.fit(module, datamodule=served, ckpt_path=last, weights_only=True)
         except RuntimeError as error:
-            if not parallel.lost(error):
+            if not distributed.is_peer_failure(error):
                 raise
-            raise LostError(
-                f"another process of the run is gone, or did not answer ({_first(error)}); see what it said last, "
+            raise PeerFailureError(
+                f"another process of the run is gone, or did not answer ({_first_line(error)}); see what it said last, "
                 "and continue with --resume"
             ) from None
 
@@ -168,14 +189,14 @@ def _trainer(
             devices=devices,
             num_nodes=nodes,
             strategy=strategy,
-            precision=LIGHTNING[recipe.train.precision],  # type: ignore[arg-type]
+            precision=LIGHTNING_PRECISION[recipe.train.precision],  # type: ignore[arg-type]
             max_epochs=recipe.train.epochs,
             check_val_every_n_epoch=recipe.train.validate_every,
             reload_dataloaders_every_n_epochs=1,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             callbacks=callbacks,
-            plugins=[storage.AtomicCheckpointIO()],
+            plugins=[checkpointing.AtomicCheckpointIO()],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -183,15 +204,15 @@ def _trainer(
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise ConfigError(
-            f"--devices {devices} --precision {recipe.train.precision}: {_first(error)}"
+            f"--devices {devices} --precision {recipe.train.precision}: {_first_line(error)}"
         ) from None
 
 
-def _earlier(last: Path, content: dict[str, Any], recipe: Recipe) -> Tokenizer:
+def _resumed_tokenizer(last: Path, content: dict[str, Any], recipe: Recipe) -> Tokenizer:
     """The tokenizer of the run to be resumed, which must have been of the same model."""
     try:
         run = json.loads(content["asrattn"])
-        same = run["recipe"]["model"] == to_plain(recipe.model)
+        same = upgrade(ModelConfig, run["recipe"]["model"]) == to_plain(recipe.model)
         changed = _changed(run["recipe"]["train"], recipe)
         tokenizer = text.from_plain(run["tokenizer"])
     except (KeyError, TypeError, ValueError):
@@ -209,17 +230,17 @@ def _earlier(last: Path, content: dict[str, Any], recipe: Recipe) -> Tokenizer:
     return tokenizer
 
 
-def _changed(before: Mapping[str, Plain], recipe: Recipe) -> tuple[str, str, str] | None:
+def _changed(before: Mapping[str, JSONValue], recipe: Recipe) -> tuple[str, str, str] | None:
     """The first setting that differs among those which the optimizer's state depends on, or brings along."""
     for name in ("optimizer", "freeze"):
         now = to_plain(getattr(recipe.train, name))
-        found = finetune.difference(before[name], now, f"train.{name}", free=("learning_rate",))
+        found = finetune.first_difference(before[name], now, f"train.{name}", ignored=("learning_rate",))
         if found:
-            return found[0], finetune.written(found[1]), finetune.written(found[2])
+            return found[0], finetune.format_value(found[1]), finetune.format_value(found[2])
     return None
 
 
-def _describe(recipe: Recipe, model: SpeechModel, served: SpeechData, out: Path) -> None:
+def _describe(recipe: Recipe, model: SpeechModel, served: SpeechDataModule, out: Path) -> None:
     plain = json.dumps(to_plain(recipe), indent=2, ensure_ascii=False)
     (out / "recipe.json").write_text(plain + "\n", encoding="utf-8")
     parameters = sum(p.numel() for p in model.parameters())
@@ -230,16 +251,18 @@ def _describe(recipe: Recipe, model: SpeechModel, served: SpeechData, out: Path)
         parameters / 1e6,
         f" ({frozen / 1e6:.2f} M frozen)" if frozen else "",
         model.config.vocabulary,
-        len(served.train_batches(0)),
-        100 * served.padding(),
+        len(served.epoch_plan(0)),
+        100 * served.padding_ratio(),
     )
 
 
-def _result(model: SpeechModel, progress: Progress, found: Validation, processes: int) -> dict[str, Plain]:
+def _result(
+    model: SpeechModel, progress: RunProgress, found: Validation, processes: int
+) -> dict[str, JSONValue]:
     """What a run has come to, and what it took; rates in percent."""
     result = found.result()
     device = next(model.parameters()).device
-    took: dict[str, Plain] = {
+    took: dict[str, JSONValue] = {
         "wall_seconds": round(progress.wall_seconds, 1),
         "cpu_seconds": round(progress.cpu_seconds, 1),
     }
@@ -253,13 +276,13 @@ def _result(model: SpeechModel, progress: Progress, found: Validation, processes
         "epochs": progress.epochs,
         "parameters": sum(p.numel() for p in model.parameters()),
         **took,
-        "energy": card.energy(progress.joules),
+        "energy": provenance.format_energy(progress.joules),
         "audio_seconds_per_second": round(progress.audio_seconds / max(progress.train_seconds, 1e-9), 1),
-        "hardware": card.hardware(device, processes),
+        "hardware": provenance.hardware(device, processes),
     }
 
 
-def quieten() -> None:
+def silence_lightning_warnings() -> None:
     """Lightning's advice that does not apply here, and what it does to itself; each by its words."""
     for message in (
         r".*isinstance\(treespec, LeafSpec\)` is deprecated.*",
@@ -272,5 +295,5 @@ def quieten() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
-def _first(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]

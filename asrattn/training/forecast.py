@@ -9,24 +9,24 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from asrattn.layers.dropout import rows
+from asrattn.layers.dropout import dropout_rows
 from asrattn.model.speech_model import SpeechModel
 from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
 
-COPIES = (
+WEIGHT_COPIES = (
     5  # of each weight, 4 bytes each: itself, its gradient, two moments (the most there are), the average
 )
-PROBE = 3.0  # seconds of the utterances that are measured
-LETTERS, PIECES = (
+PROBE_SECONDS = 3.0  # seconds of the utterances that are measured
+LETTERS_PER_SECOND, PIECES_PER_SECOND = (
     12.0,
     4.0,
 )  # tokens in a second of speech: English letters; pieces of words, or Chinese characters
-FEW = 200  # a vocabulary below this is one of letters
+MAX_LETTER_VOCABULARY = 200  # a vocabulary below this is one of letters
 
 
 @dataclass(frozen=True)
-class Growth:
+class CostModel:
     """A quantity of a pass: constant + audio · (linear + square · utterance), in seconds of audio a pass and of one
     utterance. What attention keeps for each pair of frames makes the square."""
 
@@ -35,7 +35,7 @@ class Growth:
     square: float
 
     @classmethod
-    def fit(cls, one: float, two: float, double: float, seconds: float) -> "Growth":
+    def fit(cls, one: float, two: float, double: float, seconds: float) -> "CostModel":
         """From what one and two utterances of `seconds` take, and one of twice the length."""
         each = two - one
         constant = one - each
@@ -51,36 +51,36 @@ class Forecast:
     """Of a training step.
 
     weights   bytes that do not depend on the batch: weights, gradients, moments, moving average
-    kept      bytes which the forward pass keeps for the backward pass, as this machine's kernels do in the recipe's
+    activations  bytes which the forward pass keeps for the backward pass, as this machine's kernels do in the recipe's
               precision; a GPU's fused self-attention keeps less, its dropout more, its libraries some hundred MB
     flops     floating-point operations of both passes; only products of matrices and convolutions count
     """
 
     weights: float
-    kept: Growth
-    flops: Growth
+    activations: CostModel
+    flops: CostModel
 
     def memory(self, audio: float, utterance: float) -> float:
         """Bytes at the peak of a step on `audio` seconds in utterances of `utterance` seconds."""
-        return self.weights + self.kept(audio, utterance)
+        return self.weights + self.activations(audio, utterance)
 
-    def largest(self, memory: float, utterance: float) -> float:
+    def max_batch_seconds(self, memory: float, utterance: float) -> float:
         """The most seconds of audio a batch that fit into so many bytes; 0 where not even the weights do."""
-        return max(0.0, (memory - self.memory(0.0, utterance)) / self.kept_each(utterance))
+        return max(0.0, (memory - self.memory(0.0, utterance)) / self.activation_bytes_per_second(utterance))
 
-    def kept_each(self, utterance: float) -> float:
+    def activation_bytes_per_second(self, utterance: float) -> float:
         """Bytes kept for each second of audio."""
-        return self.kept.linear + self.kept.square * utterance
+        return self.activations.linear + self.activations.square * utterance
 
 
-def forecast(recipe: Recipe, model: SpeechModel) -> Forecast:
+def forecast_step(recipe: Recipe, model: SpeechModel) -> Forecast:
     """From three passes over a few seconds of noise, forward and backward; they leave the weights as they are."""
     one, two, double = (
         _measure(recipe, model, utterances, seconds)
-        for utterances, seconds in ((1, PROBE), (2, PROBE), (1, 2 * PROBE))
+        for utterances, seconds in ((1, PROBE_SECONDS), (2, PROBE_SECONDS), (1, 2 * PROBE_SECONDS))
     )
-    kept, flops = (Growth.fit(one[i], two[i], double[i], PROBE) for i in (0, 1))
-    weights = COPIES * 4 * sum(p.numel() for p in model.parameters())
+    kept, flops = (CostModel.fit(one[i], two[i], double[i], PROBE_SECONDS) for i in (0, 1))
+    weights = WEIGHT_COPIES * 4 * sum(p.numel() for p in model.parameters())
     return Forecast(weights, kept, flops)
 
 
@@ -103,18 +103,18 @@ def seconds_per_step(recipe: Recipe, model: SpeechModel, utterances: int, second
 def _measure(recipe: Recipe, model: SpeechModel, utterances: int, seconds: float) -> tuple[int, int]:
     """Bytes kept and operations of both passes."""
     batch = _batch(recipe, model.train(), utterances, seconds)
-    with FlopCounterMode(display=False, custom_mapping=ONEDNN) as counter:
-        with _keeping(model) as kept:
+    with FlopCounterMode(display=False, custom_mapping=ONEDNN_FLOPS) as counter:
+        with _track_saved_tensors(model) as kept:
             loss = _loss(recipe, model, batch)
         torch.autograd.backward(loss)
     model.zero_grad(set_to_none=True)
     return sum(kept.values()), counter.get_total_flops()
 
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+ProbeBatch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
-def _batch(recipe: Recipe, model: SpeechModel, utterances: int, seconds: float) -> Batch:
+def _batch(recipe: Recipe, model: SpeechModel, utterances: int, seconds: float) -> ProbeBatch:
     """Noise and made texts of usual speed, twice where the recipe asks for consistency."""
     utterances *= 2 if recipe.loss.consistency else 1
     samples, V = round(seconds * model.config.frontend.rate), model.config.vocabulary
@@ -122,27 +122,27 @@ def _batch(recipe: Recipe, model: SpeechModel, utterances: int, seconds: float) 
         feats, lens = model.frontend(
             0.1 * torch.randn(utterances, samples), torch.full((utterances,), samples)
         )
-    count = max(1, round(seconds * (LETTERS if V < FEW else PIECES)))
+    count = max(1, round(seconds * (LETTERS_PER_SECOND if V < MAX_LETTER_VOCABULARY else PIECES_PER_SECOND)))
     tokens = (torch.arange(count) % 2 + V - 2).repeat(
         utterances, 1
     )  # no two neighbours alike, as CTC likes it
     return feats, lens, tokens, torch.full((utterances,), count)
 
 
-def _loss(recipe: Recipe, model: SpeechModel, batch: Batch) -> Tensor:
+def _loss(recipe: Recipe, model: SpeechModel, batch: ProbeBatch) -> Tensor:
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.train.precision != "fp32"):
         return model.loss(*batch, recipe.loss).total
 
 
 @contextmanager
-def _keeping(model: SpeechModel) -> Iterator[dict[int, int]]:
+def _track_saved_tensors(model: SpeechModel) -> Iterator[dict[int, int]]:
     """Bytes of each storage that autograd keeps for the backward pass; not the weights, nor what all passes share."""
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
     kept: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        shared = {row.untyped_storage().data_ptr() for row in rows()}
+        shared = {row.untyped_storage().data_ptr() for row in dropout_rows()}
         if storage.data_ptr() not in own | shared:
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
@@ -165,7 +165,7 @@ def _lstm_backward_flops(*args: torch.Size, **_: object) -> int:
 
 
 # What CPUs have kernels of their own for, and torch's counter does not know.
-ONEDNN = {
+ONEDNN_FLOPS = {
     torch.ops.mkldnn._linear_pointwise: _product_flops,
     torch.ops.aten.mkldnn_rnn_layer: _lstm_flops,
     torch.ops.aten.mkldnn_rnn_layer_backward: _lstm_backward_flops,

@@ -11,23 +11,23 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from asrattn import doctor
+from asrattn import attention_metrics
+from asrattn.attention_metrics import AttentionMetrics
 from asrattn.augment.transforms import Augment
 from asrattn.config import to_plain
-from asrattn.doctor import Looks
 from asrattn.errors import DataError
-from asrattn.model.speech_model import Losses, SpeechModel, Whole
+from asrattn.model.speech_model import Losses, LossNormalizer, SpeechModel
 from asrattn.text import Tokenizer
-from asrattn.training import parallel, schedule
-from asrattn.training.batches import Batch, seed_of
+from asrattn.training import distributed, schedule
+from asrattn.training.data.sampler import Batch, derive_seed
 from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
-from asrattn.training.validation import Scored, Validation, decode, look
+from asrattn.training.validation import DevUtteranceResult, Validation, decode_batch, measure_attention
 
 log = logging.getLogger(__name__)
 
 
-class Training(L.LightningModule):
+class SpeechLightningModule(L.LightningModule):
     """A SpeechModel in training.
 
     average      a second model whose weights follow those of `model` as a moving average
@@ -53,23 +53,25 @@ class Training(L.LightningModule):
         self.seed = seed
         self.sharded = sharded
         self.augment = Augment(recipe.augment, recipe.model.frontend.rate)
-        self.search = replace(recipe.search, beam=min(recipe.search.beam, recipe.train.validate_beam))
+        self.decoding = replace(
+            recipe.decoding, beam_size=min(recipe.decoding.beam_size, recipe.train.validate_beam)
+        )
         # A buffer, since a run to be resumed is loaded before it is moved to its device.
         self.register_buffer("losses", torch.zeros(len(Losses._fields)), persistent=False)
         self.steps = 0
         self.seconds = 0.0
         self.skipped = 0
         self.validation: Validation | None = None
-        self.history: list[schedule.Judged] = []
-        self._judged: list[SpeechModel] = []  # in a list, since it is no part of the module
-        self._scored: list[Scored] = []
-        self._looks: list[tuple[Looks, Tensor]] = []
+        self.history: list[schedule.ValidationRecord] = []
+        self._eval_models: list[SpeechModel] = []  # in a list, since it is no part of the module
+        self._scored: list[DevUtteranceResult] = []
+        self._attention: list[tuple[AttentionMetrics, Tensor]] = []
 
     def configure_model(self) -> None:
         if self.sharded:
             assert self.device_mesh is not None
             for model in (self.model, self.average):
-                parallel.shard(model, self.device_mesh["data_parallel"])
+                distributed.shard_model(model, self.device_mesh["data_parallel"])
             self.sharded = False  # Lightning may ask again
 
     def configure_optimizers(self) -> Optimizer:
@@ -78,9 +80,9 @@ class Training(L.LightningModule):
 
     def on_fit_start(self) -> None:
         if self.device.type == "cuda":
-            self.find_bound()
+            self.find_max_device_seconds()
 
-    def find_bound(self) -> None:
+    def find_max_device_seconds(self) -> None:
         """Before the first step, halve the audio on a device at once until the costliest pass fits into its memory.
 
         Raises DataError where not even a single utterance fits.
@@ -89,7 +91,7 @@ class Training(L.LightningModule):
         seen = [buffer.clone() for buffer in self.model.buffers()]  # batch norm must not remember the silence
         trained = [p for p in self.model.parameters() if p.requires_grad]
         held = [torch.empty_like(p) for p in trained for _ in range(2)]  # as the optimizer will
-        while not self._fits(served.largest().to(self.device)):
+        while not self._fits_in_memory(served.largest().to(self.device)):
             if 2 * max(served.seconds) > served.bound:
                 raise DataError(
                     f"out of memory with one utterance of {max(served.seconds):.0f} s; lower data.max_seconds"
@@ -101,7 +103,7 @@ class Training(L.LightningModule):
             buffer.copy_(before)
 
     def on_train_epoch_start(self) -> None:
-        self.validation, self._judged = None, []
+        self.validation, self._eval_models = None, []
         self.losses = torch.zeros(len(Losses._fields), device=self.device)
         self.steps = 0
         self.seconds = 0.0
@@ -109,11 +111,11 @@ class Training(L.LightningModule):
     def training_step(self, batches: list[Batch], index: int) -> None:
         """A step of the optimizer over this process's part of it, pass by pass."""
         losses, batches = self.backward_within_memory(batches)
-        norm = self._clip()
-        if self._sound(losses, norm, batches):
-            self._set_rate()
+        norm = self._clip_gradients()
+        if self._is_finite_step(losses, norm, batches):
+            self._set_learning_rate()
             self.optimizers().step()  # type: ignore[union-attr]
-            self._follow()
+            self._update_average()
             self.losses += losses.nan_to_num().sum(0)
         self.optimizers().zero_grad()  # type: ignore[union-attr]
         self.steps += 1
@@ -127,44 +129,54 @@ class Training(L.LightningModule):
         """
         while True:
             try:
-                return self._backward(batches, self._seed()), batches
+                return self._backward(batches, self._seed_step()), batches
             except torch.OutOfMemoryError:
                 self.model.zero_grad()
-            batches = smaller(batches)
+            batches = halve_batches(batches)
 
     @property
-    def judged(self) -> SpeechModel:
+    def eval_model(self) -> SpeechModel:
         """What is judged and saved: the average, whole; from a validation to the end of its epoch."""
-        return self._judged[0]
+        return self._eval_models[0]
 
     def on_validation_start(self) -> None:
         for ours, theirs in zip(self.average.buffers(), self.model.buffers(), strict=True):
-            ours.copy_(parallel.of_first(theirs))
-        self._judged = [parallel.whole(self.average)]
-        self._scored, self._looks = [], []
+            ours.copy_(distributed.broadcast_from_rank0(theirs))
+        self._eval_models = [distributed.unshard(self.average)]
+        self._scored, self._attention = [], []
 
     def validation_step(self, batch: Batch, index: int) -> None:
         if batch.utterances:
-            self._scored += decode(self.judged, self.tokenizer, batch, self.recipe.loss, self.search)
+            self._scored += decode_batch(
+                self.eval_model, self.tokenizer, batch, self.recipe.loss, self.decoding
+            )
             if index == int(self.trainer.num_val_batches[0]) // 2:
-                self._looks.append(look(self.judged, batch, self.recipe.loss))
+                self._attention.append(measure_attention(self.eval_model, batch, self.recipe.loss))
 
     def on_validation_epoch_end(self) -> None:
-        found = [scored for part in parallel.everyone(self._scored) for scored in part]
-        seen = [each for part in parallel.everyone(self._looks) for each in part]
-        looks, sight = doctor.mean([looks for looks, _ in seen]), next((sight for _, sight in seen), None)
+        found = [scored for part in distributed.all_gather_objects(self._scored) for scored in part]
+        seen = [each for part in distributed.all_gather_objects(self._attention) for each in part]
+        looks, sight = (
+            attention_metrics.mean([looks for looks, _ in seen]),
+            next((sight for _, sight in seen), None),
+        )
         self.validation = judged = Validation(tuple(sorted(found, key=lambda s: s.row.id)), looks, sight)
-        self.history.append(schedule.Judged(self.progress(), judged.loss, judged.wer))
+        self.history.append(schedule.ValidationRecord(self.progress(), judged.loss, judged.wer))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         run = {"recipe": to_plain(self.recipe), "tokenizer": self.tokenizer.to_plain(), "seed": self.seed}
         checkpoint["asrattn"] = json.dumps({**run, "history": self.history})
         here = {"steps": self.steps, "skipped": self.skipped, "epoch": self.trainer.current_epoch}
-        parts = [(losses.tolist(), s) for losses, s in parallel.everyone((self.losses.cpu(), self.seconds))]
+        parts = [
+            (losses.tolist(), s)
+            for losses, s in distributed.all_gather_objects((self.losses.cpu(), self.seconds))
+        ]
         checkpoint["epoch_so_far"] = json.dumps({**here, "parts": parts})
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history = [schedule.Judged(*each) for each in json.loads(checkpoint["asrattn"])["history"]]
+        self.history = [
+            schedule.ValidationRecord(*each) for each in json.loads(checkpoint["asrattn"])["history"]
+        ]
         so_far = json.loads(checkpoint["epoch_so_far"])
         self.steps, self.skipped = so_far["steps"], so_far["skipped"]
         losses, self.seconds = so_far["parts"][self.global_rank % len(so_far["parts"])]
@@ -173,29 +185,29 @@ class Training(L.LightningModule):
 
     def mean_losses(self) -> Losses:
         """Of this epoch so far, over all processes; each of them must call this."""
-        return Losses(*(parallel.total(self.losses) / max(self.steps, 1)).unbind())
+        return Losses(*(distributed.all_reduce_sum(self.losses) / max(self.steps, 1)).unbind())
 
     def progress(self, steps: float = 0.0) -> float:
         """The share of all steps that is done, between 0 and 1; `steps` adds to those of this epoch."""
         epoch = (self.steps + steps) / self.trainer.num_training_batches
         return (self.trainer.current_epoch + epoch) / self.recipe.train.epochs
 
-    def _fits(self, batch: Batch) -> bool:
+    def _fits_in_memory(self, batch: Batch) -> bool:
         """Whether all processes have the memory for a forward and backward pass over the batch."""
         enough = True
-        parallel.exchange(self.trainer.model, last=False)  # type: ignore[arg-type]
+        distributed.set_grad_sync(self.trainer.model, enabled=False)  # type: ignore[arg-type]
         try:
             with self.trainer.precision_plugin.train_step_context():
-                self.manual_backward(self._loss(batch, self._seed()).total)
+                self.manual_backward(self._loss(batch, self._seed_step()).total)
         except torch.OutOfMemoryError:
             enough = False
         self.model.zero_grad()
-        return not parallel.any_of((not enough,), self.device)[0]
+        return not distributed.all_reduce_any((not enough,), self.device)[0]
 
     def _backward(self, batches: list[Batch], generator: torch.Generator) -> Tensor:
         found = []
         for number, batch in enumerate(batches):
-            parallel.exchange(self.trainer.model, last=number + 1 == len(batches))  # type: ignore[arg-type]
+            distributed.set_grad_sync(self.trainer.model, enabled=number + 1 == len(batches))  # type: ignore[arg-type]
             losses = self._loss(batch, generator)
             # The exchange takes the mean over processes, of losses that are parts of one sum.
             self.manual_backward(losses.total * (self.trainer.world_size * bool(batch.utterances)))
@@ -204,18 +216,18 @@ class Training(L.LightningModule):
 
     def _loss(self, batch: Batch, generator: torch.Generator) -> Losses:
         config, strength = self.recipe.loss, self.recipe.augment.strength(self.progress())
-        whole, parts = batch.whole, (batch.tokens, batch.token_lens)
+        whole, parts = batch.normalizer, (batch.tokens, batch.token_lens)
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            wave, lens = self.augment.wave(batch.wave, batch.wave_lens, generator)
+            wave, lens = self.augment.augment_wave(batch.wave, batch.wave_lens, generator)
             feats, lens = self.model.frontend(wave, lens)
-            feats, lens = self.augment.warp(feats, lens, generator, batch.stretch, strength)
+            feats, lens = self.augment.warp_features(feats, lens, generator, batch.stretch, strength)
             if config.consistency:
                 feats, lens, *parts = (torch.cat([x, x]) for x in (feats, lens, *parts))  # type: ignore[assignment]
-                whole = Whole(2 * whole.utterances, 2 * whole.tokens)
-            feats = self.augment.mask(feats, lens, generator, strength)
+                whole = LossNormalizer(2 * whole.utterances, 2 * whole.tokens)
+            feats = self.augment.mask_features(feats, lens, generator, strength)
         return self.model.loss(feats, lens, *parts, config, whole)
 
-    def _clip(self) -> Tensor:
+    def _clip_gradients(self) -> Tensor:
         """The norm of the gradient before it is clipped. With fp16 the gradients are still scaled, so the bound is."""
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
@@ -229,7 +241,7 @@ class Training(L.LightningModule):
     def _scaler(self) -> torch.amp.grad_scaler.GradScaler | None:
         return getattr(self.trainer.precision_plugin, "scaler", None)
 
-    def _sound(self, losses: Tensor, norm: Tensor, batches: list[Batch]) -> bool:
+    def _is_finite_step(self, losses: Tensor, norm: Tensor, batches: list[Batch]) -> bool:
         """Whether the step can be taken: all processes agree, since they have the same gradient.
 
         Raises DataError where too many steps would have to be left out. With fp16 a gradient that overflows is usual,
@@ -241,48 +253,50 @@ class Training(L.LightningModule):
             return True
         self.skipped += 1
         mine = [u.id for batch in wrong for u in batch.utterances]
-        ids = mine if scaled else [i for part in parallel.everyone(mine) for i in part]
+        ids = mine if scaled else [i for part in distributed.all_gather_objects(mine) for i in part]
         what = f"the loss became no number in epoch {self.trainer.current_epoch + 1} on the utterances "
         what = what + ", ".join(ids) if ids else f"the gradient became no number in step {self.steps + 1}"
-        if self.skipped > self.recipe.train.skip:
+        if self.skipped > self.recipe.train.max_nonfinite_steps:
             raise DataError(
-                f"{what}; look at their audio and texts, lower the learning rate, or allow train.skip steps"
+                f"{what}; look at their audio and texts, lower the learning rate, or allow train.max_nonfinite_steps"
             )
-        log.warning("%s; left out (%d of at most %d)", what, self.skipped, self.recipe.train.skip)
+        log.warning(
+            "%s; left out (%d of at most %d)", what, self.skipped, self.recipe.train.max_nonfinite_steps
+        )
         return scaled  # the scaler leaves it out by itself, and is the smaller for it
 
-    def _set_rate(self) -> None:
+    def _set_learning_rate(self) -> None:
         config = self.recipe.train
-        share = schedule.factor(config.schedule, self.progress(0.5), self.history)
+        share = schedule.lr_factor(config.schedule, self.progress(0.5), self.history)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = share * config.optimizer.learning_rate
 
     @torch.no_grad()
-    def _follow(self) -> None:
+    def _update_average(self) -> None:
         """Move the average towards the weights; faster in the first steps, when it holds little but noise."""
         steps = self.trainer.global_step
         decay = min(self.recipe.train.ema, (1 + steps) / (10 + steps))
         pairs = list(self.average.parameters()), list(self.model.parameters())
         torch._foreach_lerp_(*pairs, 1 - decay)  # type: ignore[arg-type]
 
-    def _seed(self) -> torch.Generator:
+    def _seed_step(self) -> torch.Generator:
         """All randomness of a step follows from seed, epoch, step and process: nothing has to be restored when a
         run is resumed. The generator is for augmentation, torch's own for the model."""
-        here = seed_of("step", self.seed, self.trainer.current_epoch, self.steps, self.global_rank)
+        here = derive_seed("step", self.seed, self.trainer.current_epoch, self.steps, self.global_rank)
         torch.default_generator.manual_seed(here)  # torch.manual_seed would note down a stack each time
         if self.device.type == "cuda":
             torch.cuda.manual_seed(here)
         return torch.Generator().manual_seed(here)
 
 
-def smaller(batches: list[Batch]) -> list[Batch]:
+def halve_batches(batches: list[Batch]) -> list[Batch]:
     """The same work in twice the passes. Raises DataError where processes would fall out of step, or one utterance
     alone is too long."""
     most = max(batches, key=lambda b: len(b.utterances))
     seconds = sum(u.seconds for u in most.utterances)
-    if parallel.processes() > 1 or len(most.utterances) < 2:
+    if distributed.world_size() > 1 or len(most.utterances) < 2:
         raise DataError(
-            f"out of memory with {seconds:.0f} s of audio on the device; lower data.device_seconds "
+            f"out of memory with {seconds:.0f} s of audio on the device; lower data.max_device_seconds "
             "(or data.max_seconds, where a single utterance is too long)"
         )
     if torch.cuda.is_available():

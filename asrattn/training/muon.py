@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from asrattn.training.precision import multiplies_bf16
+from asrattn.training.precision import has_native_bf16
 
 _A, _B, _C = 3.4445, -4.7750, 2.0315  # of Jordan 2024: they raise small singular values fastest
 
@@ -48,26 +48,26 @@ class Muon(Optimizer):
                 if not state:
                     state["momentum_buffer"] = torch.zeros_like(weight)
                 kept = state["momentum_buffer"].lerp_(weight.grad, 1 - momentum)
-                way = _orthogonal(weight.grad.lerp(kept, momentum), steps)
+                way = _orthogonalize_sharded(weight.grad.lerp(kept, momentum), steps)
                 weight.mul_(1 - rate * group["weight_decay"])
                 weight.add_(way, alpha=-0.2 * rate * math.sqrt(max(weight.shape)))
 
 
-def _orthogonal(matrix: Tensor, steps: int) -> Tensor:
+def _orthogonalize_sharded(matrix: Tensor, steps: int) -> Tensor:
     """Where each process holds a part of the matrix, all find the whole, and keep their part."""
     if not hasattr(matrix, "full_tensor"):
-        return orthogonal(matrix, steps)
+        return orthogonalize(matrix, steps)
     from torch.distributed.tensor import DTensor, Replicate  # not above: it takes seconds, and few need it
 
     assert isinstance(matrix, DTensor)
-    found = DTensor.from_local(orthogonal(matrix.full_tensor(), steps), matrix.device_mesh, [Replicate()])
+    found = DTensor.from_local(orthogonalize(matrix.full_tensor(), steps), matrix.device_mesh, [Replicate()])
     return found.redistribute(placements=matrix.placements)
 
 
-def orthogonal(matrix: Tensor, steps: int) -> Tensor:
+def orthogonalize(matrix: Tensor, steps: int) -> Tensor:
     """(m, n) -> about U Vᵀ (m, n): singular values near 1, those near 0 apart. In bf16 where that is fast."""
     wide = matrix.shape[0] <= matrix.shape[1]
-    fast = matrix.device.type != "cpu" or multiplies_bf16()
+    fast = matrix.device.type != "cpu" or has_native_bf16()
     x = matrix.to(torch.bfloat16 if fast else torch.float32)
     x = x / x.norm().clamp(min=1e-7)
     for _ in range(steps):

@@ -9,25 +9,25 @@ from asrattn.training.recipe import Precision
 
 log = logging.getLogger(__name__)
 
-LIGHTNING = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+LIGHTNING_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
-def settle(wanted: Precision, asked: Precision | None, accelerator: str) -> Precision:
+def resolve_precision(configured: Precision, requested: Precision | None, accelerator: str) -> Precision:
     """What a recipe wants, if that can be had and pays, unless something else was asked for.
 
     Raises ConfigError for fp16 without a GPU.
     """
-    chosen = asked or wanted
+    chosen = requested or configured
     on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
     if chosen == "fp16" and (on_cpu or not torch.cuda.is_available()):
         raise ConfigError("--precision fp16: needs a GPU; use bf16, or fp32")
-    if chosen == "bf16" and not asked and on_cpu and not multiplies_bf16():
+    if chosen == "bf16" and not requested and on_cpu and not has_native_bf16():
         log.info("this processor multiplies bf16 slowly: fp32 instead; --precision bf16 has it all the same")
         return "fp32"
     return chosen
 
 
-def multiplies_bf16() -> bool:
+def has_native_bf16() -> bool:
     """Whether the processor does that in hardware. Where it does not, as in most laptops, a product in bf16 takes up to
     seven times as long as in fp32."""
     able = torch.cpu.get_capabilities()  # avx512_bf16, amx_bf16, and the like of other makers

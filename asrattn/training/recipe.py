@@ -1,19 +1,22 @@
 """A recipe: everything that defines a training run, as one frozen value in a Python file."""
 
+import ast
 import difflib
-import runpy
+import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, Literal, TypeVar
 
+from asrattn import deprecated
 from asrattn.augment import AugmentConfig
 from asrattn.config import check
+from asrattn.decoding import DecodingConfig
 from asrattn.errors import ConfigError
 from asrattn.model import LossConfig, ModelConfig
-from asrattn.search import SearchConfig
 from asrattn.text import CharConfig, TokenizerConfig
 from asrattn.training.optimizers import AdamWConfig, OptimizerConfig
 from asrattn.training.schedule import CosineConfig, ScheduleConfig
@@ -27,11 +30,11 @@ class DataConfig:
     """What is read, and how it is put into batches.
 
     batch_seconds   most audio in a step, padding included, of all processes together
-    device_seconds  most audio on a device at once: a step with more takes several passes; 0 knows no bound
+    max_device_seconds  most audio on a device at once: a step with more takes several passes; 0 knows no bound
     max_seconds     longer training utterances are dropped (and reported), shorter than min_seconds likewise
-    join            share of the training utterances that stand in pairs of one speaker, drawn anew for each epoch; of a
+    concat_prob     share of the training utterances that stand in pairs of one speaker, drawn anew for each epoch; of a
                     corpus that the cache holds
-    short_first     epochs, from the first on, in which short utterances come before long ones (a curriculum); where
+    sortagrad_epochs  epochs, from the first on, in which short utterances come before long ones (a curriculum); where
                     attention does not begin by itself
     workers         processes that read audio; 0 reads in the training process, best where the cache holds everything
     cache           gigabytes of decoded audio to keep in memory; a corpus that does not fit is read from disk
@@ -40,11 +43,11 @@ class DataConfig:
 
     tokens: TokenizerConfig = field(default_factory=CharConfig)
     batch_seconds: float = 25.0
-    device_seconds: float = 0.0
+    max_device_seconds: float = 0.0
     max_seconds: float = 30.0
     min_seconds: float = 0.1
-    join: float = 0.0
-    short_first: int = 0
+    concat_prob: float = 0.0
+    sortagrad_epochs: int = 0
     workers: int = 0
     cache: float = 2.0
     window: int = 8
@@ -55,9 +58,9 @@ class DataConfig:
             0 < self.min_seconds < self.max_seconds,
             "data.min_seconds must lie between 0 and data.max_seconds",
         )
-        check(self.device_seconds >= 0, "data.device_seconds must not be negative")
-        check(0 <= self.join <= 1, "data.join must lie between 0 and 1")
-        check(self.short_first >= 0, "data.short_first must not be negative")
+        check(self.max_device_seconds >= 0, "data.max_device_seconds must not be negative")
+        check(0 <= self.concat_prob <= 1, "data.concat_prob must lie between 0 and 1")
+        check(self.sortagrad_epochs >= 0, "data.sortagrad_epochs must not be negative")
         check(self.workers >= 0, "data.workers must not be negative")
         check(self.cache >= 0, "data.cache must not be negative")
         check(self.window >= 1, "data.window must be at least 1")
@@ -72,9 +75,9 @@ class TrainConfig:
     clip             largest norm of the gradient; 0 leaves it alone
     ema              decay of the moving average of the weights, which is judged, and saved where it is best; 0 is off
     freeze           weights that stay as they are: names, or what names begin with, such as encoder.layers.0
-    average          judged models whose mean the run leaves; 1 leaves one of them as it is
+    average_checkpoints  judged models whose mean the run leaves; 1 leaves one of them as it is
     average_of       the ones with the best WER, or the last
-    skip             steps in all that may be left out because something is no number; one more ends the run
+    max_nonfinite_steps  steps in all that may be left out because something is no number; one more ends the run
     save_minutes     between two checkpoints within an epoch
     validate_every   epochs
     validate_beam    beam of the decoding on dev
@@ -89,10 +92,10 @@ class TrainConfig:
     clip: float = 5.0
     ema: float = 0.998
     freeze: tuple[str, ...] = ()
-    average: int = 1
+    average_checkpoints: int = 1
     average_of: Literal["best", "last"] = "best"
     precision: Precision = "bf16"
-    skip: int = 0
+    max_nonfinite_steps: int = 0
     save_minutes: float = 10.0
     validate_every: int = 1
     validate_beam: int = 4
@@ -102,9 +105,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check(0 <= self.ema < 1, "train.ema must lie in [0, 1)")
-        for name in ("epochs", "average", "validate_every", "validate_beam"):
+        for name in ("epochs", "average_checkpoints", "validate_every", "validate_beam"):
             check(getattr(self, name) >= 1, f"train.{name} must be at least 1")
-        for name in ("clip", "skip", "save_minutes", "patience", "patience_start", "samples"):
+        for name in ("clip", "max_nonfinite_steps", "save_minutes", "patience", "patience_start", "samples"):
             check(getattr(self, name) >= 0, f"train.{name} must not be negative")
 
 
@@ -118,7 +121,7 @@ class Recipe:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
-    search: SearchConfig = field(default_factory=SearchConfig)
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
 
     @staticmethod
     def load(path: Path) -> "Recipe":
@@ -127,26 +130,45 @@ class Recipe:
         Raises ConfigError with file and line for a missing file, a fault in it, a misspelt setting (with what was
         meant) or a RECIPE that is missing or no Recipe.
         """
-        return load(Path(path), Recipe)
+        return load_recipe(Path(path), Recipe)
 
 
-def load(path: Path, kind: type[R]) -> R:
+def load_recipe(path: Path, kind: type[R]) -> R:
     if not path.is_file():
         raise ConfigError(f"{path}: does not exist; name a recipe such as recipes/an4/lstm.py")
     try:
-        found = runpy.run_path(str(path), run_name="recipe")
+        recipe = getattr(_run(path), "RECIPE", None)
     except SyntaxError as error:
         raise ConfigError(f"{path}:{error.lineno}: {error.msg}") from None
     except ConfigError as error:
         raise ConfigError(f"{path}:{_line(path, error)}: {error}") from None
     except (TypeError, NameError, ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"{path}:{_line(path, error)}: {_explain(error)}") from None
-    recipe = found.get("RECIPE")
     if recipe is None:
         raise ConfigError(f"{path}: sets no variable RECIPE; write RECIPE = {kind.__name__}(...)")
     if not isinstance(recipe, kind):
         raise ConfigError(f"{path}: RECIPE is a {type(recipe).__name__}; write RECIPE = {kind.__name__}(...)")
     return recipe
+
+
+class _RecipeLoader(SourceFileLoader):
+    """Runs a recipe in which deprecated names are replaced; leaves no byte code beside it."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        tree = ast.parse(self.get_data(self.path), self.path)
+        return compile(deprecated.RecipeRenamer(self.path).visit(tree), self.path, "exec")
+
+
+def _run(path: Path) -> ModuleType:
+    loader = _RecipeLoader("recipe", str(path))
+    module = ModuleType("recipe")
+    module.__file__ = str(path)
+    sys.modules["recipe"] = module  # for dataclasses that a recipe defines
+    try:
+        loader.exec_module(module)
+    finally:
+        del sys.modules["recipe"]
+    return module
 
 
 def _line(path: Path, error: BaseException) -> int:

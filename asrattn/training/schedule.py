@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from asrattn.config import check
 
 
-class Judged(NamedTuple):
+class ValidationRecord(NamedTuple):
     """What a validation found, and at which progress; the WER is a share."""
 
     progress: float
@@ -33,7 +33,7 @@ class CosineConfig:
     floor: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_shares(warmup=self.warmup)
+        _check_ratios(warmup=self.warmup)
         _check_floor(self.floor)
 
 
@@ -45,7 +45,7 @@ class NoamConfig:
     warmup: float = 0.08
 
     def __post_init__(self) -> None:
-        _check_shares(warmup=self.warmup)
+        _check_ratios(warmup=self.warmup)
         check(self.warmup > 0, "schedule.warmup must be above 0; the rate falls from there on")
 
 
@@ -59,22 +59,22 @@ class OneCycleConfig:
     floor: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_shares(warmup=self.warmup)
+        _check_ratios(warmup=self.warmup)
         _check_floor(self.floor)
         check(0 <= self.start <= 1, "schedule.start must lie in [0, 1]")
 
 
 @dataclass(frozen=True)
-class StableConfig:
+class WSDConfig:
     """Linear up, constant, and in the last part, `decay`, linear down to the floor (Hu et al. 2024: WSD)."""
 
-    kind: Literal["stable"] = "stable"
+    kind: Literal["wsd"] = "wsd"
     warmup: float = 0.08
     decay: float = 0.2
     floor: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_shares(warmup=self.warmup, decay=self.decay)
+        _check_ratios(warmup=self.warmup, decay=self.decay)
         _check_floor(self.floor)
         check(self.warmup + self.decay <= 1, "schedule.warmup and decay must not exceed 1 together")
 
@@ -83,52 +83,52 @@ class StableConfig:
 class PlateauConfig:
     """Linear up, then less whenever dev no longer improves.
 
-    watch      of dev: its loss, or its word error rate
-    patience   validations without a better value before the rate is multiplied by `shrink`; those within the
+    monitor    of dev: its loss, or its word error rate
+    patience   validations without a better value before the rate is multiplied by `factor`; those within the
                warm-up do not count
     """
 
     kind: Literal["plateau"] = "plateau"
     warmup: float = 0.08
-    watch: Literal["loss", "wer"] = "loss"
+    monitor: Literal["loss", "wer"] = "loss"
     patience: int = 3
-    shrink: float = 0.5
+    factor: float = 0.5
     floor: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_shares(warmup=self.warmup)
+        _check_ratios(warmup=self.warmup)
         _check_floor(self.floor)
         check(self.patience >= 1, "schedule.patience must be at least 1")
-        check(0 < self.shrink < 1, "schedule.shrink must lie between 0 and 1")
+        check(0 < self.factor < 1, "schedule.factor must lie between 0 and 1")
 
 
-ScheduleConfig = CosineConfig | NoamConfig | OneCycleConfig | StableConfig | PlateauConfig
+ScheduleConfig = CosineConfig | NoamConfig | OneCycleConfig | WSDConfig | PlateauConfig
 
 
-def factor(config: ScheduleConfig, progress: float, judged: Sequence[Judged] = ()) -> float:
+def lr_factor(config: ScheduleConfig, progress: float, history: Sequence[ValidationRecord] = ()) -> float:
     """The share of the full learning rate, in [0, 1], at `progress`: 0 before the first step, 1 after the last.
 
-    judged: the validations so far; only a plateau asks for them.
+    history: the validations so far; only a plateau asks for them.
     """
     if progress < config.warmup:
-        return _rise(config, progress / config.warmup)
+        return _warmup_factor(config, progress / config.warmup)
     match config:
         case CosineConfig() | OneCycleConfig():
-            return _swing(1.0, config.floor, (progress - config.warmup) / (1 - config.warmup))
+            return _half_cosine(1.0, config.floor, (progress - config.warmup) / (1 - config.warmup))
         case NoamConfig():
             return math.sqrt(config.warmup / progress)
-        case StableConfig():
+        case WSDConfig():
             left = (1 - progress) / config.decay if config.decay else 1.0
             return config.floor + (1 - config.floor) * min(1.0, max(0.0, left))
         case PlateauConfig():
-            return max(config.floor, config.shrink ** plateaus(config, judged))
+            return max(config.floor, config.factor ** count_plateaus(config, history))
 
 
-def plateaus(config: PlateauConfig, judged: Sequence[Judged]) -> int:
+def count_plateaus(config: PlateauConfig, history: Sequence[ValidationRecord]) -> int:
     """How often dev stopped improving."""
     best, worse, count = math.inf, 0, 0
-    for each in judged:
-        value = each.loss if config.watch == "loss" else each.wer
+    for each in history:
+        value = each.loss if config.monitor == "loss" else each.wer
         if each.progress <= config.warmup:
             continue
         if value < best:
@@ -140,17 +140,17 @@ def plateaus(config: PlateauConfig, judged: Sequence[Judged]) -> int:
     return count
 
 
-def _rise(config: ScheduleConfig, share: float) -> float:
+def _warmup_factor(config: ScheduleConfig, share: float) -> float:
     """Within the warm-up, of which `share` is over."""
-    return _swing(config.start, 1.0, share) if isinstance(config, OneCycleConfig) else share
+    return _half_cosine(config.start, 1.0, share) if isinstance(config, OneCycleConfig) else share
 
 
-def _swing(start: float, end: float, share: float) -> float:
+def _half_cosine(start: float, end: float, share: float) -> float:
     """A half cosine from start to end."""
     return end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
 
 
-def _check_shares(**shares: float) -> None:
+def _check_ratios(**shares: float) -> None:
     for name, share in shares.items():
         check(0 <= share < 1, f"schedule.{name} must lie in [0, 1)")
 

@@ -8,7 +8,7 @@ from types import FrameType
 from asrattn.errors import StoppedError
 
 
-class Signals:
+class StopSignalHandler:
     """Notes the first one, for the run to finish its step and save; a second one stops it at once.
 
     Lightning puts back what was there before the run, whichever way the run ends.
@@ -19,7 +19,7 @@ class Signals:
     def __init__(self) -> None:
         self.name: str | None = None
 
-    def heed(self) -> None:
+    def install(self) -> None:
         """From now on; nothing outside the main thread, since Python lets no other handle signals."""
         _handle(self._note)
 

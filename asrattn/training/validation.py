@@ -6,26 +6,26 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from asrattn import doctor, scoring
-from asrattn.doctor import UNSEEN, Looks
+from asrattn import attention_metrics, metrics
+from asrattn.attention_metrics import UNDEFINED_METRICS, AttentionMetrics
+from asrattn.decoding import DecodingConfig
+from asrattn.decoding.beam_search import beam_search
+from asrattn.decoding.greedy import ctc_greedy_search
+from asrattn.metrics import ErrorCounts, ScoredUtterance, SetResult
 from asrattn.model import LossConfig
 from asrattn.model.speech_model import SpeechModel
-from asrattn.scoring import ErrorCounts, Row, SetResult
-from asrattn.search import SearchConfig
-from asrattn.search.beam import beam_search
-from asrattn.search.greedy import ctc_greedy
 from asrattn.text import EOS, Tokenizer
-from asrattn.training.batches import Batch
+from asrattn.training.data.sampler import Batch
 
-EXAMINED = 16  # utterances of a batch in which attention is measured
+MAX_ATTENTION_UTTERANCES = 16  # utterances of a batch in which attention is measured
 
 
 @dataclass(frozen=True)
-class Scored:
+class DevUtteranceResult:
     """One dev utterance: the search's result, the errors in words of greedy CTC, the loss of its batch, its length."""
 
-    row: Row
-    ctc: ErrorCounts
+    row: ScoredUtterance
+    ctc_errors: ErrorCounts
     loss: float
     seconds: float = 0.0
 
@@ -34,25 +34,25 @@ class Scored:
 class Validation:
     """What a validation found: every dev utterance once, ordered by id. Rates are shares, not percentages.
 
-    looks   what attention does, in some utterances of middle length
-    sight   the attention (U, T) of one of them, the same one every time
+    attention_metrics  what attention does, in some utterances of middle length
+    attention_weights  the attention (U, T) of one of them, the same one every time
     """
 
-    scored: tuple[Scored, ...]
-    looks: Looks = UNSEEN
-    sight: Tensor | None = None
+    scored: tuple[DevUtteranceResult, ...]
+    attention_metrics: AttentionMetrics = UNDEFINED_METRICS
+    attention_weights: Tensor | None = None
 
     @cached_property
     def wer(self) -> float:
-        return scoring.total(s.row.words for s in self.scored).rate
+        return metrics.sum_counts(s.row.words for s in self.scored).rate
 
     @cached_property
     def cer(self) -> float:
-        return scoring.total(s.row.chars for s in self.scored).rate
+        return metrics.sum_counts(s.row.chars for s in self.scored).rate
 
     @cached_property
     def ctc_wer(self) -> float:
-        return scoring.total(s.ctc for s in self.scored).rate
+        return metrics.sum_counts(s.ctc_errors for s in self.scored).rate
 
     @cached_property
     def loss(self) -> float:
@@ -60,37 +60,39 @@ class Validation:
 
     def result(self) -> SetResult:
         """With intervals, which take a moment."""
-        return scoring.summarize("dev", [s.row for s in self.scored])
+        return metrics.summarize("dev", [s.row for s in self.scored])
 
 
-def look(model: SpeechModel, batch: Batch, loss: LossConfig) -> tuple[Looks, Tensor]:
+def measure_attention(model: SpeechModel, batch: Batch, loss: LossConfig) -> tuple[AttentionMetrics, Tensor]:
     """What attention does in a few utterances of a batch, and its weights (U, T) in the first one."""
     wave, wave_lens, tokens, token_lens = (
-        x[:EXAMINED] for x in (batch.wave, batch.wave_lens, batch.tokens, batch.token_lens)
+        x[:MAX_ATTENTION_UTTERANCES] for x in (batch.wave, batch.wave_lens, batch.tokens, batch.token_lens)
     )
-    looks = doctor.examine(model, wave, wave_lens, tokens, token_lens, aligned=loss.ctc > 0)
+    looks = attention_metrics.measure(model, wave, wave_lens, tokens, token_lens, has_ctc=loss.ctc > 0)
     enc = model.encode(wave[:1], wave_lens[:1])
     inputs = torch.nn.functional.pad(tokens[:1, : int(token_lens[0])], (1, 0), value=EOS)
-    weights = model.decoder(inputs, enc.output, enc.lens).look[0, :, : int(enc.lens[0])]
+    weights = model.decoder(inputs, enc.output, enc.lens).last_layer_weights[0, :, : int(enc.lens[0])]
     return looks, weights.float().cpu()
 
 
-def decode(
-    model: SpeechModel, tokenizer: Tokenizer, batch: Batch, loss: LossConfig, search: SearchConfig
-) -> list[Scored]:
+def decode_batch(
+    model: SpeechModel, tokenizer: Tokenizer, batch: Batch, loss: LossConfig, decoding: DecodingConfig
+) -> list[DevUtteranceResult]:
     """Decode a batch and compare with its texts; `model` is in evaluation mode."""
     feats, lens = model.frontend(batch.wave, batch.wave_lens)
     plain = replace(loss, consistency=0.0)  # it needs two masked copies; nothing is masked here
     nats = float(model.loss(feats, lens, batch.tokens, batch.token_lens, plain).total)
     enc = model.encoder(feats, lens)
     log_probs = model.ctc_log_probs(enc.output)
-    found = beam_search(model.decoder, enc.output, enc.lens, log_probs if search.ctc > 0 else None, search)
+    found = beam_search(
+        model.decoder, enc.output, enc.lens, log_probs if decoding.ctc > 0 else None, decoding
+    )
     scored = []
     for utterance, hypotheses, greedy in zip(
-        batch.utterances, found, ctc_greedy(log_probs, enc.lens), strict=True
+        batch.utterances, found, ctc_greedy_search(log_probs, enc.lens), strict=True
     ):
         text = tokenizer.decode(hypotheses[0].tokens)
-        row = scoring.score(utterance.id, utterance.text, text, utterance.speaker)
-        ctc = scoring.count_words(utterance.text, tokenizer.decode(greedy.tokens))
-        scored.append(Scored(row, ctc, nats, utterance.seconds))
+        row = metrics.score_utterance(utterance.id, utterance.text, text, utterance.speaker)
+        ctc = metrics.count_word_errors(utterance.text, tokenizer.decode(greedy.tokens))
+        scored.append(DevUtteranceResult(row, ctc, nats, utterance.seconds))
     return scored

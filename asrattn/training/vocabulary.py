@@ -41,7 +41,7 @@ def token_weights(model: nn.Module) -> frozenset[str]:
     return frozenset({f"decoder.{name}" for name in changed} | {"ctc.weight", "ctc.bias"})
 
 
-def extend(known: Tokenizer, config: TokenizerConfig, texts: list[str]) -> Tokenizer:
+def extend_tokenizer(known: Tokenizer, config: TokenizerConfig, texts: list[str]) -> Tokenizer:
     """The tokenizer of a model that is to go on with these texts, as near to the one it knows as can be.
 
     Characters: the known ones, and after them the new ones. Byte pairs: the known tokenizer, if it has the size that
@@ -51,19 +51,19 @@ def extend(known: Tokenizer, config: TokenizerConfig, texts: list[str]) -> Token
         case CharTokenizer(characters=old), CharConfig():
             new = CharTokenizer.train(texts).characters
             return CharTokenizer(old + "".join(c for c in new if c not in old))
-        case BpeTokenizer(size=size), BpeConfig(size=wanted) if size == wanted and _writes(known, texts):
+        case BpeTokenizer(size=size), BpeConfig(size=wanted) if size == wanted and _can_encode(known, texts):
             return known
     return text.train(config, texts)
 
 
-def shared(ours: Tokenizer, theirs: Tokenizer) -> dict[int, int]:
+def shared_token_ids(ours: Tokenizer, theirs: Tokenizer) -> dict[int, int]:
     """Our id -> their id, for every token that both have; the reserved ones are always among them."""
     places = {token: id_ for id_, token in enumerate(theirs.tokens, RESERVED)}
     both = {id_: places[token] for id_, token in enumerate(ours.tokens, RESERVED) if token in places}
     return {id_: id_ for id_ in range(RESERVED)} | both
 
 
-def _writes(known: Tokenizer, texts: Iterable[str]) -> bool:
+def _can_encode(known: Tokenizer, texts: Iterable[str]) -> bool:
     try:
         for each in texts:
             known.encode(each)

@@ -7,9 +7,10 @@ from torch import Tensor
 
 from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig
 from asrattn.decoders.interface import build as build_decoder
-from asrattn.search import SearchConfig
-from asrattn.search.beam import beam_search
-from benchmarks import features, search
+from asrattn.decoding import DecodingConfig
+from asrattn.decoding.beam_search import beam_search
+from benchmarks import beam_search as search_benchmark
+from benchmarks import features
 from benchmarks.clock import mean
 from benchmarks.gpu import tables
 
@@ -33,7 +34,10 @@ def measure_features(device: str, small: bool) -> None:
         ["utterances at once", "hours of audio a second", "torchaudio, mel alone"],
         device,
     )
-    extractors = {"ours": features.ours(device), "torchaudio": features.theirs(device)}
+    extractors = {
+        "ours": features.asrattn_extractor(device),
+        "torchaudio": features.torchaudio_extractor(device),
+    }
     for batch in batches:
         speed = features.hours_per_second(extractors, batch, SECONDS, rounds, device)
         tables.row([batch, f"{speed['ours']:.3g}", f"{speed['torchaudio']:.3g}"])
@@ -60,10 +64,10 @@ def measure_decoding(device: str, small: bool) -> None:
 
 
 def utterances(batch: int, seconds: float, device: str) -> tuple[Tensor, Tensor, Tensor]:
-    """See benchmarks.search."""
+    """See benchmarks.beam_search."""
     frames, tokens = round(FRAMES_PER_SECOND * seconds), round(TOKENS_PER_SECOND * seconds)
     sizes = argparse.Namespace(frames=frames, tokens=tokens, vocabulary=VOCABULARY, dim=DIM, device=device)
-    return search.utterances(batch, sizes)
+    return search_benchmark.random_utterances(batch, sizes)
 
 
 def cost(
@@ -73,7 +77,7 @@ def cost(
     torch.manual_seed(tables.SEED)
     decoder = build_decoder(config, DIM, VOCABULARY)
     decoder.to(device).eval()  # type: ignore[attr-defined]
-    asked = SearchConfig(beam=BEAM, ctc=CTC)
+    asked = DecodingConfig(beam_size=BEAM, ctc=CTC)
 
     def work() -> object:
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):

@@ -10,28 +10,29 @@ from typing import Any
 
 import numpy as np
 
-from asrattn import audio, checkpoint, manifest
+from asrattn import audio, checkpoint
+from asrattn.data import manifest
+from asrattn.data.manifest import Utterance
 from asrattn.decoders import RecurrentDecoderConfig
+from asrattn.decoding import DecodingConfig
 from asrattn.encoders import ConformerConfig, EncoderConfig, LSTMEncoderConfig
 from asrattn.errors import StoppedError
-from asrattn.frontend import FrontendConfig
-from asrattn.manifest import Utterance
+from asrattn.features import FeatureConfig
 from asrattn.model import ModelConfig
-from asrattn.search import SearchConfig
-from asrattn.training.clock import Clock
 from asrattn.training.fit import fit
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
+from asrattn.training.time_profile import TimeProfiler
 from benchmarks.gpu import tables
 
 RATE = 8000
 ENCODERS: dict[str, EncoderConfig] = {
     "LSTM": LSTMEncoderConfig(dim=32, layers=2, channels=8),
-    "Conformer": ConformerConfig(dim=32, layers=2, hidden=64, channels=8),
+    "Conformer": ConformerConfig(dim=32, layers=2, ffn_dim=64, channels=8),
 }
 COMPARED = ("train_total", "dev_loss")
 
 
-class Stop(Clock):
+class Stop(TimeProfiler):
     """A Clock that presses Ctrl-C in the second step of the second epoch."""
 
     def on_train_batch_start(self, *hook: Any) -> None:
@@ -76,10 +77,10 @@ def small_recipe(encoder: EncoderConfig, device: str) -> Recipe:
     decoder = RecurrentDecoderConfig(dim=32, embedding=16)
     return Recipe(
         "resume",
-        ModelConfig(FrontendConfig(rate=RATE, mels=40), encoder, decoder),
+        ModelConfig(FeatureConfig(rate=RATE, mels=40), encoder, decoder),
         data=DataConfig(batch_seconds=5.0),
         train=TrainConfig(epochs=2, precision="fp32" if device == "cpu" else "bf16"),
-        search=SearchConfig(beam=2, max_length=0.3),
+        decoding=DecodingConfig(beam_size=2, max_length=0.3),
     )
 
 

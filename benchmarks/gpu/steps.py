@@ -12,12 +12,12 @@ from asrattn.decoders import RecurrentDecoderConfig, TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig, LSTMEncoderConfig, TransformerEncoderConfig
 from asrattn.model import LossConfig, ModelConfig
 from asrattn.model.speech_model import SpeechModel
-from asrattn.training.forecast import PIECES, Forecast, forecast
+from asrattn.training.forecast import PIECES_PER_SECOND, Forecast, forecast_step
 from asrattn.training.recipe import Precision, Recipe, TrainConfig
-from benchmarks import products
+from benchmarks import matmul
 from benchmarks.clock import mean
 from benchmarks.gpu import tables
-from benchmarks.training import PRECISIONS, Step, peak
+from benchmarks.training import PRECISIONS, TrainingStep, peak_memory_gb
 
 MEMORY_SHARE = 0.6  # of the device's memory that a step may need by the forecast
 VOCABULARY = 500
@@ -55,7 +55,7 @@ class Sizes:
 
 
 def transformer(dim: int, layers: int, heads: int) -> TransformerDecoderConfig:
-    return TransformerDecoderConfig(dim=dim, layers=layers, heads=heads, hidden=4 * dim)
+    return TransformerDecoderConfig(dim=dim, layers=layers, heads=heads, ffn_dim=4 * dim)
 
 
 def model(
@@ -69,9 +69,9 @@ SMALL = Sizes(
     {
         "LSTM": model(LSTMEncoderConfig(dim=32, layers=1, channels=4), RecurrentDecoderConfig(dim=32)),
         "Transformer": model(
-            TransformerEncoderConfig(dim=32, layers=1, hidden=64, channels=4), transformer(32, 1, 4)
+            TransformerEncoderConfig(dim=32, layers=1, ffn_dim=64, channels=4), transformer(32, 1, 4)
         ),
-        "Conformer": model(ConformerConfig(dim=32, layers=1, hidden=64, channels=4), transformer(32, 1, 4)),
+        "Conformer": model(ConformerConfig(dim=32, layers=1, ffn_dim=64, channels=4), transformer(32, 1, 4)),
     },
     audio=2.0,
     utterance=1.0,
@@ -85,14 +85,14 @@ LARGE = Sizes(
         "LSTM 10 M": model(LSTMEncoderConfig(dim=288, layers=4), RecurrentDecoderConfig(dim=288)),
         "Transformer 10 M": model(TransformerEncoderConfig(dim=256, layers=8), transformer(256, 2, 4)),
         "Conformer 10 M": model(
-            ConformerConfig(dim=192, layers=8, hidden=768, kernel=31), transformer(192, 4, 4)
+            ConformerConfig(dim=192, layers=8, ffn_dim=768, kernel=31), transformer(192, 4, 4)
         ),
         "LSTM 100 M": model(LSTMEncoderConfig(dim=896, layers=5), RecurrentDecoderConfig(dim=896)),
         "Transformer 100 M": model(
-            TransformerEncoderConfig(dim=512, layers=24, heads=8, hidden=2048), transformer(512, 6, 8)
+            TransformerEncoderConfig(dim=512, layers=24, heads=8, ffn_dim=2048), transformer(512, 6, 8)
         ),
         "Conformer 100 M": model(
-            ConformerConfig(dim=512, layers=12, heads=8, hidden=2048, kernel=31), transformer(512, 6, 8)
+            ConformerConfig(dim=512, layers=12, heads=8, ffn_dim=2048, kernel=31), transformer(512, 6, 8)
         ),
     },
     audio=640.0,
@@ -112,7 +112,7 @@ def measure(device: str, small: bool, budget: float) -> None:
     told = ", ".join(f"{precision} {rate / 1e12:.3g}" for precision, rate in rates.items())
     tables.begin(
         "Training steps",
-        f"Utterances of {sizes.utterance:g} s of made sound, {PIECES:g} tokens a second of {VOCABULARY}, CTC 0.3; "
+        f"Utterances of {sizes.utterance:g} s of made sound, {PIECES_PER_SECOND:g} tokens a second of {VOCABULARY}, CTC 0.3; "
         "augmentation, forward, backward, clipping, AdamW, moving average. Matrix rate in TFLOP/s, of a linear layer "
         f"{sizes.width} × {sizes.width} forward and backward: {told}.",
         COLUMNS,
@@ -128,7 +128,7 @@ def measure(device: str, small: bool, budget: float) -> None:
                 continue
             train = TrainConfig(precision=precision)
             recipe = Recipe(name, config, augment=STILL, loss=LossConfig(ctc=0.3), train=train)
-            needed = needed or forecast(recipe, model)
+            needed = needed or forecast_step(recipe, model)
             tables.row([name, count, precision, *cells(recipe, needed, device, sizes, rates[precision])])
 
 
@@ -158,13 +158,13 @@ def timed(recipe: Recipe, device: str, sizes: Sizes, batch: list[float]) -> tupl
     """Seconds of a step on the wall clock, and the peak of memory in GB."""
     torch.manual_seed(tables.SEED)
     release(device)
-    step = Step(recipe, SpeechModel(recipe.model).to(device), device, PIECES)
+    step = TrainingStep(recipe, SpeechModel(recipe.model).to(device), device, PIECES_PER_SECOND)
     for _ in range(sizes.warm):
         step(batch)
     if on_gpu(device):
         torch.cuda.reset_peak_memory_stats(device)
     wall = mean(lambda: step(batch), device, sizes.seconds, sizes.steps).wall
-    return wall, peak(device)
+    return wall, peak_memory_gb(device)
 
 
 def batch_seconds(needed: Forecast, device: str, sizes: Sizes) -> float:
@@ -172,14 +172,14 @@ def batch_seconds(needed: Forecast, device: str, sizes: Sizes) -> float:
     if not on_gpu(device):
         return sizes.audio
     memory = MEMORY_SHARE * torch.cuda.get_device_properties(device).total_memory
-    audio = min(sizes.audio, needed.largest(memory, sizes.utterance))
+    audio = min(sizes.audio, needed.max_batch_seconds(memory, sizes.utterance))
     return max(1, int(audio / sizes.utterance)) * sizes.utterance
 
 
 def matrix_rate(precision: Precision, device: str, width: int) -> float:
     """Operations a second."""
     layer = nn.Linear(width, width, device=device, dtype=PRECISIONS[precision])
-    return 1e9 * products.rate(layer, width, repeats=10)
+    return 1e9 * matmul.measure_gflops(layer, width, repeats=10)
 
 
 def release(device: str) -> None:

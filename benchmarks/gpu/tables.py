@@ -5,17 +5,17 @@ from collections.abc import Sequence
 
 import torch
 
-from asrattn import card
+from asrattn import provenance
 
 SEED = 0
 
 
 def setup(device: str) -> str:
     """One line: on what, with which versions, commit and seed, by which command."""
-    parts = [card.hardware(torch.device(device)), f"torch {torch.__version__}"]
+    parts = [provenance.hardware(torch.device(device)), f"torch {torch.__version__}"]
     if torch.device(device).type == "cuda":
         parts += [f"CUDA {torch.version.cuda}", f"cuDNN {torch.backends.cudnn.version()}"]  # type: ignore[no-untyped-call]
-    commit = os.environ.get("BENCHMARK_COMMIT") or card.commit() or "unknown"
+    commit = os.environ.get("BENCHMARK_COMMIT") or provenance.git_commit() or "unknown"
     command = os.environ.get("BENCHMARK_COMMAND", "python -m benchmarks.gpu")
     return ", ".join([*parts, f"commit {commit}", f"seed {SEED}", f"`{command}`"])
 

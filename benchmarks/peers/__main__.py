@@ -14,9 +14,9 @@ import torch
 from tqdm import tqdm
 
 from asrattn.layers.linear import Linear
-from benchmarks import products
-from benchmarks.peers.processes import Found, Run, measure, middle
-from benchmarks.peers.side import Architecture
+from benchmarks import matmul
+from benchmarks.peers.harness import Architecture
+from benchmarks.peers.processes import Measurements, PeerRun, measure, median_of
 
 OURS = "asrattn"
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     pythons = {"ours": sys.executable, "espnet": args.espnet, "speechbrain": args.speechbrain}
     chosen = [run for run in runs(args.architectures) if pythons[run.module]]
     chosen = [run for run in chosen if precision(run) in args.precisions]
-    found: Found = {run: [] for run in chosen}
+    found: Measurements = {run: [] for run in chosen}
     for run in tqdm(chosen * args.rounds, disable=None, unit="run"):
         measured = measure(run.command(pythons[run.module], args.threads, args.seconds))
         found[run].append(measured)
@@ -46,39 +46,41 @@ def main(argv: Sequence[str] | None = None) -> None:
     print()
     print(ratios(found))
     print()
-    print(limits(found, args.seconds, args.threads))
+    print(matmul_share(found, args.seconds, args.threads))
 
 
-def runs(architectures: Sequence[Architecture]) -> list[Run]:
+def runs(architectures: Sequence[Architecture]) -> list[PeerRun]:
     """The sides beside each other, one architecture and precision after the other."""
     found = []
     for letter in architectures:
         for bf16 in (False, True):
             found += [
-                Run(OURS, "ours", letter, bf16=bf16),
-                Run("ESPnet", "espnet", letter, bf16=bf16),
-                Run("SpeechBrain", "speechbrain", letter, bf16=bf16),
+                PeerRun(OURS, "ours", letter, bf16=bf16),
+                PeerRun("ESPnet", "espnet", letter, bf16=bf16),
+                PeerRun("SpeechBrain", "speechbrain", letter, bf16=bf16),
             ]
             if letter == "R":
-                found.append(Run("SpeechBrain, light front", "speechbrain", letter, "conv", bf16))
+                found.append(PeerRun("SpeechBrain, light front", "speechbrain", letter, "conv", bf16))
             else:
-                found.append(Run("asrattn, ESPnet's front", "ours", letter, "256", bf16))
+                found.append(PeerRun("asrattn, ESPnet's front", "ours", letter, "256", bf16))
     return found
 
 
-def table(found: Found) -> str:
+def table(found: Measurements) -> str:
     lines = [
         "| | side | precision | audio-s/CPU-s | audio-s/s | peak GB | M parameters |",
         "|---|---|---|---|---|---|---|",
     ]
     for run, measured in found.items():
-        figures = [middle(measured, key) for key in ("audio_per_cpu", "audio_per_wall", "peak", "parameters")]
+        figures = [
+            median_of(measured, key) for key in ("audio_per_cpu", "audio_per_wall", "peak", "parameters")
+        ]
         cells = [f"{figure:.{digits}f}" for figure, digits in zip(figures, (1, 1, 2, 1), strict=True)]
         lines.append(f"| {run.architecture} | {run.name} | {precision(run)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def ratios(found: Found) -> str:
+def ratios(found: Measurements) -> str:
     """Ours by each of the others, round by round, then the median: speed in CPU time and wall time, memory."""
     lines = [
         "| | ours | theirs | audio-s/CPU-s | audio-s/s | peak memory |",
@@ -91,33 +93,33 @@ def ratios(found: Found) -> str:
                 continue
             pairs = [pair for pair in zip(found[ours], found[theirs], strict=True) if all(pair)]
             keys = ("audio_per_cpu", "audio_per_wall", "peak")
-            cells = [f"{middle([{key: a[key] / b[key]} for a, b in pairs], key):.2f}" for key in keys]
+            cells = [f"{median_of([{key: a[key] / b[key]} for a, b in pairs], key):.2f}" for key in keys]
             names = f"{ours.name} {precision(ours)} | {theirs.name} {precision(theirs)}"
             lines.append(f"| {ours.architecture} | {names} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def limits(found: Found, seconds: float, threads: int) -> str:
+def matmul_share(found: Measurements, seconds: float, threads: int) -> str:
     """How much of what this machine can multiply our steps do: their operations against the rate of products."""
     from benchmarks.peers import ours
 
     torch.set_num_threads(threads)
     layers = {bf16: Linear(256, 2048).to(torch.bfloat16 if bf16 else torch.float32) for bf16 in (False, True)}
-    rates = {bf16: products.rate(layer, rows=1500, repeats=15) for bf16, layer in layers.items()}
+    rates = {bf16: matmul.measure_gflops(layer, rows=1500, repeats=15) for bf16, layer in layers.items()}
     lines = [
         "| | side | precision | GFLOP an audio-s | GFLOP/CPU-s | of products alone |",
         "|---|---|---|---|---|---|",
     ]
     for run, measured in found.items():
         if run.module == "ours":
-            work = ours.operations(run.architecture, run.front, run.bf16, seconds) / 1e9
-            done = work * middle(measured, "audio_per_cpu")
+            work = ours.flops_per_audio_second(run.architecture, run.front, run.bf16, seconds) / 1e9
+            done = work * median_of(measured, "audio_per_cpu")
             share = f"{work:.2f} | {done:.0f} | {100 * done / rates[run.bf16]:.0f} % of {rates[run.bf16]:.0f}"
             lines.append(f"| {run.architecture} | {run.name} | {precision(run)} | {share} |")
     return "\n".join(lines)
 
 
-def precision(run: Run) -> str:
+def precision(run: PeerRun) -> str:
     return "bf16" if run.bf16 else "fp32"
 
 

@@ -11,7 +11,7 @@ VOCABULARY = 1000  # word pieces, blank and end among them: what is trained on
 CHARACTERS = 31  # likewise, of one character each: what is searched for
 TOKENS_PER_SECOND = 4.0  # English read speech in 1,000 pieces: 2.7 words a second, 1.5 pieces a word
 CHARACTERS_PER_SECOND = 14.0
-LENGTHS = (2.5, 5.0, 10.0)  # seconds, one for each batch
+LENGTHS_SECONDS = (2.5, 5.0, 10.0)  # seconds, one for each batch
 
 
 class Batch(NamedTuple):
@@ -31,10 +31,10 @@ class Batch(NamedTuple):
 def batches(total: float) -> list[Batch]:
     """A batch of about `total` seconds around each of LENGTHS; lengths differ by up to a tenth, as after sorting."""
     draw, noise = random.Random(0), torch.Generator().manual_seed(0)
-    return [_batch(round(total / length), length, draw, noise) for length in LENGTHS]
+    return [_batch(round(total / length), length, draw, noise) for length in LENGTHS_SECONDS]
 
 
-def equals(count: int, length: float) -> tuple[Tensor, Tensor, int]:
+def equal_length_waves(count: int, length: float) -> tuple[Tensor, Tensor, int]:
     """Utterances of `length` seconds: wave (B, S), wave_lens (B,), and the characters to find in each."""
     noise = torch.Generator().manual_seed(0)
     wave = 0.1 * torch.randn(count, round(length * RATE), generator=noise)

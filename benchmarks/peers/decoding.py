@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from benchmarks.peers.processes import Found, Run, measure, middle
+from benchmarks.peers.processes import Measurements, PeerRun, measure, median_of
 
 SIDES = {
     "T": (("asrattn", "ours", ""), ("ESPnet", "espnet", ""), ("SpeechBrain", "speechbrain", "")),
@@ -34,27 +34,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     pythons = {"ours": sys.executable, "espnet": args.espnet, "speechbrain": args.speechbrain}
     runs = [
-        Run(name, module, letter, front, search=batch)
+        PeerRun(name, module, letter, front, search=batch)
         for letter in args.architectures
         for batch in args.batch
         for name, module, front in SIDES[letter]
         if pythons[module]
     ]
-    found: Found = {run: [] for run in runs}
+    found: Measurements = {run: [] for run in runs}
     for run in tqdm(runs * args.rounds, disable=None, unit="run"):
         found[run].append(measure(run.command(pythons[run.module], args.threads, args.seconds)))
     print("| | side | batch | tokens | CPU-s a second of audio | by ours | peak GB |")
     print("|---|---|---|---|---|---|---|")
     for run, measured in found.items():
-        ours = found[next(r for r in runs if r.module == "ours" and beside(r, run))]
-        cost = middle(measured, "cost")
+        ours = found[next(r for r in runs if r.module == "ours" and same_setup(r, run))]
+        cost = median_of(measured, "cost")
         tokens = {count for m in measured if m for count in m["tokens"]}
         cells = [run.name, run.search, "-".join(map(str, sorted(tokens))), f"{cost:.4f}"]
-        cells += [f"{cost / middle(ours, 'cost'):.1f}", f"{middle(measured, 'peak'):.2f}"]
+        cells += [f"{cost / median_of(ours, 'cost'):.1f}", f"{median_of(measured, 'peak'):.2f}"]
         print(f"| {run.architecture} | {' | '.join(map(str, cells))} |")
 
 
-def beside(a: Run, b: Run) -> bool:
+def same_setup(a: PeerRun, b: PeerRun) -> bool:
     return (a.architecture, a.search) == (b.architecture, b.search)
 
 

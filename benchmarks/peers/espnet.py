@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from benchmarks.peers.batches import RATE
-from benchmarks.peers.side import BEAM, CTC_SHARE, Architecture, run
+from benchmarks.peers.harness import BEAM, CTC_SHARE, Architecture, run
 
 PADDING = -1
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.peers.side import Architecture
+from benchmarks.peers.harness import Architecture
 
 
 @dataclass(frozen=True)
-class Run:
+class PeerRun:
     """A side with one of its fronts, an architecture, a precision; it trains, or searches in so many utterances."""
 
     name: str
@@ -28,7 +28,7 @@ class Run:
         return words + (["--bf16"] if self.bf16 else [])
 
 
-Found = dict[Run, list[dict[str, Any]]]
+Measurements = dict[PeerRun, list[dict[str, Any]]]
 
 
 def measure(command: Sequence[str]) -> dict[str, Any]:
@@ -41,6 +41,6 @@ def measure(command: Sequence[str]) -> dict[str, Any]:
     return told
 
 
-def middle(measured: Sequence[dict[str, Any]], key: str) -> float:
+def median_of(measured: Sequence[dict[str, Any]], key: str) -> float:
     """The median of those that ran, or no number."""
     return float(median([m[key] for m in measured if m] or [float("nan")]))

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from benchmarks.peers.batches import RATE
-from benchmarks.peers.side import BEAM, CTC_SHARE, Architecture, run
+from benchmarks.peers.harness import BEAM, CTC_SHARE, Architecture, run
 
 BLANK, BOS, EOS = 0, 1, 2
 
@@ -39,7 +39,7 @@ class Step(nn.Module, ABC):
 
     def forward(self, wave: Tensor, wave_lens: Tensor, tokens: Tensor, token_lens: Tensor) -> Tensor:
         token_relative = token_lens / token_lens.max()
-        feats, relative = self.hear(wave, wave_lens)
+        feats, relative = self.compute_features(wave, wave_lens)
         inputs = F.pad(tokens, (1, 0), value=BOS)
         targets = F.pad(tokens, (0, 1)).scatter(1, token_lens[:, None], EOS)
         encoded, logits = self.model(feats, inputs, relative)
@@ -53,7 +53,7 @@ class Step(nn.Module, ABC):
         loss: Tensor = 0.7 * attention + 0.3 * ctc
         return loss
 
-    def hear(self, wave: Tensor, wave_lens: Tensor) -> tuple[Tensor, Tensor]:
+    def compute_features(self, wave: Tensor, wave_lens: Tensor) -> tuple[Tensor, Tensor]:
         """Features, and the lengths as shares of the longest."""
         relative = wave_lens / wave_lens.max()
         with torch.autocast("cpu", enabled=False):
@@ -64,7 +64,7 @@ class Step(nn.Module, ABC):
         return bias[EOS]
 
     def search(self, wave: Tensor, wave_lens: Tensor, count: int) -> list[int]:
-        feats, relative = self.hear(wave, wave_lens)
+        feats, relative = self.compute_features(wave, wave_lens)
         encoded = self.encode(feats, relative)
         scorer = ScorerBuilder(full_scorers=[CTCScorer(self.ctc, BLANK, EOS)], weights={"ctc": CTC_SHARE})
         ratio = (count + 1.5) / encoded.shape[1]  # the end is a step too
@@ -90,7 +90,7 @@ class Transformer(Step):
 
     def __init__(self, architecture: Architecture, vocabulary: int) -> None:
         super().__init__(256, vocabulary)
-        self.front = convolutions()
+        self.front = conv_frontend()
         conformer = architecture == "C"
         self.network = TransformerASR(
             vocabulary,
@@ -127,7 +127,7 @@ class Recurrent(Step):
 
     def __init__(self, front: str, vocabulary: int) -> None:
         super().__init__(640 if front else 320, vocabulary)
-        self.encoder = convolved() if front else crdnn()
+        self.encoder = conv_blstm() if front else crdnn()
         self.embed = nn.Embedding(vocabulary, 320)
         self.decoder = AttentionalRNNDecoder(
             rnn_type="lstm",
@@ -172,25 +172,25 @@ def crdnn() -> nn.Module:
     return encoder
 
 
-def convolved() -> nn.Module:
+def conv_blstm() -> nn.Module:
     """The light front of T and C, then the same BLSTM."""
     flat = nn.Flatten(2)
     return nn.Sequential(
-        convolutions(),
+        conv_frontend(),
         flat,
         LSTM(320, input_size=640, num_layers=3, bidirectional=True, dropout=0.2),
-        First(),
+        FirstOutput(),
     )
 
 
-class First(nn.Module):
+class FirstOutput(nn.Module):
     """The frames out of frames and state."""
 
     def forward(self, found: tuple[Tensor, Tensor]) -> Tensor:
         return found[0]
 
 
-def convolutions() -> nn.Module:
+def conv_frontend() -> nn.Module:
     front: nn.Module = ConvolutionFrontEnd(
         input_shape=(8, 10, 80),
         num_blocks=2,

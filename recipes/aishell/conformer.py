@@ -6,9 +6,9 @@ Not yet run at full size. Layers and loss as in WeNet's examples/aishell/s0 (tra
 
 from asrattn.augment import AugmentConfig
 from asrattn.decoders import TransformerDecoderConfig
+from asrattn.decoding import DecodingConfig
 from asrattn.encoders import ConformerConfig
 from asrattn.model import LossConfig, ModelConfig
-from asrattn.search import SearchConfig
 from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
 from asrattn.training.schedule import CosineConfig
@@ -16,10 +16,10 @@ from asrattn.training.schedule import CosineConfig
 RECIPE = Recipe(
     name="aishell-conformer",
     model=ModelConfig(
-        encoder=ConformerConfig(dim=256, layers=12, heads=4, hidden=2048, kernel=15, channels=128),
-        decoder=TransformerDecoderConfig(dim=256, layers=6, heads=4, hidden=2048),
+        encoder=ConformerConfig(dim=256, layers=12, heads=4, ffn_dim=2048, kernel=15, channels=128),
+        decoder=TransformerDecoderConfig(dim=256, layers=6, heads=4, ffn_dim=2048),
     ),
-    data=DataConfig(batch_seconds=800, device_seconds=400, workers=8),
+    data=DataConfig(batch_seconds=800, max_device_seconds=400, workers=8),
     augment=AugmentConfig(stretch=0.1, frequency_width=27, time_masks=10, time_width=25, time_fraction=0.4),
     loss=LossConfig(ctc=0.3, consistency=0.2),
     train=TrainConfig(
@@ -28,5 +28,5 @@ RECIPE = Recipe(
         schedule=CosineConfig(warmup=0.1),
         ema=0.9998,
     ),
-    search=SearchConfig(beam=10, ctc=0.3),
+    decoding=DecodingConfig(beam_size=10, ctc=0.3),
 )

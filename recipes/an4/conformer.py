@@ -2,9 +2,9 @@
 
 from asrattn.augment import AugmentConfig
 from asrattn.decoders import TransformerDecoderConfig
+from asrattn.decoding import DecodingConfig
 from asrattn.encoders import ConformerConfig
 from asrattn.model import LossConfig, ModelConfig
-from asrattn.search import SearchConfig
 from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
 from asrattn.training.schedule import CosineConfig
@@ -12,12 +12,12 @@ from asrattn.training.schedule import CosineConfig
 RECIPE = Recipe(
     name="an4-conformer",
     model=ModelConfig(
-        encoder=ConformerConfig(dim=128, layers=8, heads=4, hidden=384, kernel=7, channels=32, dropout=0.2),
-        decoder=TransformerDecoderConfig(dim=128, layers=1, heads=4, hidden=512, dropout=0.15),
+        encoder=ConformerConfig(dim=128, layers=8, heads=4, ffn_dim=384, kernel=7, channels=32, dropout=0.2),
+        decoder=TransformerDecoderConfig(dim=128, layers=1, heads=4, ffn_dim=512, dropout=0.15),
     ),
-    data=DataConfig(batch_seconds=16, join=0.5),
+    data=DataConfig(batch_seconds=16, concat_prob=0.5),
     augment=AugmentConfig(
-        noise=0.3, warp=0.12, frequency_width=22, time_masks=8, time_fraction=0.35, ramp=0.25
+        noise=0.3, vtlp=0.12, frequency_width=22, time_masks=8, time_fraction=0.35, warmup=0.25
     ),
     loss=LossConfig(ctc=0.4, inter_ctc=0.3, consistency=0.3),
     train=TrainConfig(
@@ -27,5 +27,5 @@ RECIPE = Recipe(
         ema=0.999,
         validate_every=5,
     ),
-    search=SearchConfig(beam=10, ctc=0.5),
+    decoding=DecodingConfig(beam_size=10, ctc=0.5),
 )

@@ -1,11 +1,11 @@
 """AN4, listen, attend and spell: bidirectional LSTM, location-aware attention, LSTM decoder, joint CTC."""
 
-from asrattn.attention import LocationConfig
+from asrattn.attention import LocationAwareAttentionConfig
 from asrattn.augment import AugmentConfig
 from asrattn.decoders import RecurrentDecoderConfig
+from asrattn.decoding import DecodingConfig
 from asrattn.encoders import LSTMEncoderConfig
 from asrattn.model import LossConfig, ModelConfig
-from asrattn.search import SearchConfig
 from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
 from asrattn.training.schedule import CosineConfig
@@ -14,11 +14,11 @@ RECIPE = Recipe(
     name="an4-lstm",
     model=ModelConfig(
         encoder=LSTMEncoderConfig(dim=256, layers=3, channels=32, dropout=0.3),
-        decoder=RecurrentDecoderConfig(dim=256, attention=LocationConfig(dim=256), dropout=0.3),
+        decoder=RecurrentDecoderConfig(dim=256, attention=LocationAwareAttentionConfig(dim=256), dropout=0.3),
     ),
-    data=DataConfig(batch_seconds=16, join=0.5),
-    augment=AugmentConfig(time_fraction=0.3, ramp=0.2),
-    loss=LossConfig(ctc=0.3, consistency=0.2, token_noise=0.1),
+    data=DataConfig(batch_seconds=16, concat_prob=0.5),
+    augment=AugmentConfig(time_fraction=0.3, warmup=0.2),
+    loss=LossConfig(ctc=0.3, consistency=0.2, decoder_input_noise=0.1),
     train=TrainConfig(
         epochs=40,
         optimizer=AdamWConfig(learning_rate=2e-3),
@@ -26,5 +26,5 @@ RECIPE = Recipe(
         ema=0.999,
         validate_every=5,
     ),
-    search=SearchConfig(beam=10, ctc=0.3),
+    decoding=DecodingConfig(beam_size=10, ctc=0.3),
 )

@@ -3,12 +3,12 @@
 Little is asked of the training set: no masks, no noise, one pass an utterance.
 """
 
-from asrattn.attention import LocationConfig
+from asrattn.attention import LocationAwareAttentionConfig
 from asrattn.augment import AugmentConfig
 from asrattn.decoders import RecurrentDecoderConfig
+from asrattn.decoding import DecodingConfig
 from asrattn.encoders import LSTMEncoderConfig
 from asrattn.model import LossConfig, ModelConfig
-from asrattn.search import SearchConfig
 from asrattn.training.optimizers import MuonConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
 
@@ -16,11 +16,11 @@ RECIPE = Recipe(
     name="an4-small",
     model=ModelConfig(
         encoder=LSTMEncoderConfig(dim=192, layers=2, channels=32, dropout=0.1),
-        decoder=RecurrentDecoderConfig(dim=128, attention=LocationConfig(dim=128), dropout=0.2),
+        decoder=RecurrentDecoderConfig(dim=128, attention=LocationAwareAttentionConfig(dim=128), dropout=0.2),
     ),
     data=DataConfig(batch_seconds=12),
-    augment=AugmentConfig(noise=0, stretch=0.08, warp=0.08, equalizer=0, frequency_masks=0, time_masks=0),
+    augment=AugmentConfig(noise=0, stretch=0.08, vtlp=0.08, equalizer=0, frequency_masks=0, time_masks=0),
     loss=LossConfig(ctc=0.5),
     train=TrainConfig(epochs=8, optimizer=MuonConfig(learning_rate=2e-3), ema=0.99, validate_every=4),
-    search=SearchConfig(beam=10, ctc=0.3),
+    decoding=DecodingConfig(beam_size=10, ctc=0.3),
 )

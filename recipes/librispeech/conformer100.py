@@ -6,9 +6,9 @@ language model); 500 pieces and two masked copies of each utterance as in CR-CTC
 
 from asrattn.augment import AugmentConfig
 from asrattn.decoders import TransformerDecoderConfig
+from asrattn.decoding import DecodingConfig
 from asrattn.encoders import ConformerConfig
 from asrattn.model import LossConfig, ModelConfig
-from asrattn.search import SearchConfig
 from asrattn.text import BpeConfig
 from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
@@ -16,10 +16,10 @@ from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
 RECIPE = Recipe(
     name="librispeech-conformer100",
     model=ModelConfig(
-        encoder=ConformerConfig(dim=256, layers=12, heads=4, hidden=1024, kernel=31, channels=128),
-        decoder=TransformerDecoderConfig(dim=256, layers=6, heads=4, hidden=2048),
+        encoder=ConformerConfig(dim=256, layers=12, heads=4, ffn_dim=1024, kernel=31, channels=128),
+        decoder=TransformerDecoderConfig(dim=256, layers=6, heads=4, ffn_dim=2048),
     ),
-    data=DataConfig(tokens=BpeConfig(size=500), batch_seconds=800, device_seconds=400, workers=8),
+    data=DataConfig(tokens=BpeConfig(size=500), batch_seconds=800, max_device_seconds=400, workers=8),
     augment=AugmentConfig(stretch=0.1, frequency_width=27, time_masks=10, time_width=60, time_fraction=0.4),
     loss=LossConfig(ctc=0.3, consistency=0.2),
     train=TrainConfig(
@@ -28,5 +28,5 @@ RECIPE = Recipe(
         ema=0.9998,
         validate_every=2,
     ),
-    search=SearchConfig(beam=10, ctc=0.3),
+    decoding=DecodingConfig(beam_size=10, ctc=0.3),
 )

@@ -6,9 +6,9 @@ which took four V100 of 32 GB three and a half days; 5,000 pieces as there.
 
 from asrattn.augment import AugmentConfig
 from asrattn.decoders import TransformerDecoderConfig
+from asrattn.decoding import DecodingConfig
 from asrattn.encoders import ConformerConfig
 from asrattn.model import LossConfig, ModelConfig
-from asrattn.search import SearchConfig
 from asrattn.text import BpeConfig
 from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
@@ -17,10 +17,10 @@ from asrattn.training.schedule import CosineConfig
 RECIPE = Recipe(
     name="librispeech-conformer960",
     model=ModelConfig(
-        encoder=ConformerConfig(dim=512, layers=12, heads=8, hidden=2048, kernel=31, channels=128),
-        decoder=TransformerDecoderConfig(dim=512, layers=6, heads=8, hidden=2048),
+        encoder=ConformerConfig(dim=512, layers=12, heads=8, ffn_dim=2048, kernel=31, channels=128),
+        decoder=TransformerDecoderConfig(dim=512, layers=6, heads=8, ffn_dim=2048),
     ),
-    data=DataConfig(tokens=BpeConfig(size=5000), batch_seconds=2400, device_seconds=600, workers=8),
+    data=DataConfig(tokens=BpeConfig(size=5000), batch_seconds=2400, max_device_seconds=600, workers=8),
     augment=AugmentConfig(stretch=0.1, frequency_width=27, time_masks=10, time_width=60, time_fraction=0.4),
     loss=LossConfig(ctc=0.3),
     train=TrainConfig(
@@ -29,5 +29,5 @@ RECIPE = Recipe(
         schedule=CosineConfig(warmup=0.1),
         ema=0.9999,
     ),
-    search=SearchConfig(beam=10, ctc=0.3),
+    decoding=DecodingConfig(beam_size=10, ctc=0.3),
 )

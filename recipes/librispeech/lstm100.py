@@ -3,12 +3,12 @@
 Not yet run at full size. Half the width of the 960-hour recipe beside it, which has ten times the speech.
 """
 
-from asrattn.attention import LocationConfig
+from asrattn.attention import LocationAwareAttentionConfig
 from asrattn.augment import AugmentConfig
 from asrattn.decoders import RecurrentDecoderConfig
+from asrattn.decoding import DecodingConfig
 from asrattn.encoders import LSTMEncoderConfig
 from asrattn.model import LossConfig, ModelConfig
-from asrattn.search import SearchConfig
 from asrattn.text import BpeConfig
 from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
@@ -18,7 +18,7 @@ RECIPE = Recipe(
     model=ModelConfig(
         encoder=LSTMEncoderConfig(dim=512, layers=4, channels=64, dropout=0.3),
         decoder=RecurrentDecoderConfig(
-            dim=512, embedding=256, attention=LocationConfig(dim=512), dropout=0.3
+            dim=512, embedding=256, attention=LocationAwareAttentionConfig(dim=512), dropout=0.3
         ),
     ),
     data=DataConfig(tokens=BpeConfig(size=500), batch_seconds=300, workers=8),
@@ -30,5 +30,5 @@ RECIPE = Recipe(
         ema=0.9998,
         validate_every=2,
     ),
-    search=SearchConfig(beam=10, ctc=0.3),
+    decoding=DecodingConfig(beam_size=10, ctc=0.3),
 )

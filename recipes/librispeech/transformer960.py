@@ -5,9 +5,9 @@ Not yet run at full size. Layers and loss as in ESPnet's train_asr_transformer_s
 
 from asrattn.augment import AugmentConfig
 from asrattn.decoders import TransformerDecoderConfig
+from asrattn.decoding import DecodingConfig
 from asrattn.encoders import TransformerEncoderConfig
 from asrattn.model import LossConfig, ModelConfig
-from asrattn.search import SearchConfig
 from asrattn.text import BpeConfig
 from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
@@ -16,10 +16,10 @@ from asrattn.training.schedule import CosineConfig
 RECIPE = Recipe(
     name="librispeech-transformer960",
     model=ModelConfig(
-        encoder=TransformerEncoderConfig(dim=512, layers=12, heads=8, hidden=2048, channels=128),
-        decoder=TransformerDecoderConfig(dim=512, layers=6, heads=8, hidden=2048),
+        encoder=TransformerEncoderConfig(dim=512, layers=12, heads=8, ffn_dim=2048, channels=128),
+        decoder=TransformerDecoderConfig(dim=512, layers=6, heads=8, ffn_dim=2048),
     ),
-    data=DataConfig(tokens=BpeConfig(size=5000), batch_seconds=2400, device_seconds=600, workers=8),
+    data=DataConfig(tokens=BpeConfig(size=5000), batch_seconds=2400, max_device_seconds=600, workers=8),
     augment=AugmentConfig(stretch=0.1, frequency_width=27, time_masks=10, time_width=60, time_fraction=0.4),
     loss=LossConfig(ctc=0.3),
     train=TrainConfig(
@@ -28,5 +28,5 @@ RECIPE = Recipe(
         schedule=CosineConfig(warmup=0.1),
         ema=0.9999,
     ),
-    search=SearchConfig(beam=10, ctc=0.3),
+    decoding=DecodingConfig(beam_size=10, ctc=0.3),
 )

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from looks import LENS, D, Q, T, look, make, members, queries, utterances
+from attention_cases import LENS, D, Q, T, make, members, queries, run_steps, utterances
 
-from asrattn.attention import ConcatConfig
+from asrattn.attention import ConcatAttentionConfig
 from asrattn.attention.interface import build as build_attention
+from asrattn.decoding.scorers import select_rows
 from asrattn.errors import ConfigError
-from asrattn.search.scorer import select
 
 BLIND = {"concat", "mean", "last"}  # what they look at does not depend on the query
 PARTIAL = {"gmm", "monotonic", "mocha"}  # they may leave the utterance, and then see less than one frame
@@ -34,7 +34,7 @@ def used(request: pytest.FixtureRequest) -> Any:
 
 
 def test_weights_are_a_distribution_over_real_frames(used: Any) -> None:
-    contexts, weights, _ = look(used, queries(4, K=3), *utterances())
+    contexts, weights, _ = run_steps(used, queries(4, K=3), *utterances())
     for context, where in zip(contexts, weights, strict=True):
         assert context.shape == (6, used.dim)
         assert where.shape == (6, T)
@@ -47,11 +47,11 @@ def test_weights_are_a_distribution_over_real_frames(used: Any) -> None:
 def test_queries_beside_each_other_equal_one_by_one(used: Any) -> None:
     asked = queries(4, K=3)
     values, mask = utterances()
-    contexts, weights, _ = look(used, asked, values, mask)
+    contexts, weights, _ = run_steps(used, asked, values, mask)
     for n in range(6):
         b, count = n // 3, LENS[n // 3]
         mine = [query[n : n + 1] for query in asked]
-        one, where, _ = look(used, mine, values[b : b + 1, :count], mask[b : b + 1, :count])
+        one, where, _ = run_steps(used, mine, values[b : b + 1, :count], mask[b : b + 1, :count])
         for u in range(4):
             torch.testing.assert_close(contexts[u][n], one[u][0], atol=1e-6, rtol=1e-6)
             torch.testing.assert_close(weights[u][n, :count], where[u][0], atol=1e-6, rtol=1e-6)
@@ -61,17 +61,17 @@ def test_hypotheses_take_their_state_along_when_they_are_reordered(used: Any) ->
     values, mask = utterances()
     *asked, last = queries(3, K=3)
     order = torch.tensor([2, 0, 0, 5, 3, 4])
-    _, _, state = look(used, asked, values, mask)
-    context, where, _ = used(last, used.prepare(values, mask), select(state, order))
-    contexts, weights, _ = look(used, [*(query[order] for query in asked), last], values, mask)
+    _, _, state = run_steps(used, asked, values, mask)
+    context, where, _ = used(last, used.prepare(values, mask), select_rows(state, order))
+    contexts, weights, _ = run_steps(used, [*(query[order] for query in asked), last], values, mask)
     torch.testing.assert_close(context, contexts[-1])
     torch.testing.assert_close(where.mean(1), weights[-1])
 
 
 def test_what_depends_on_the_query_and_what_does_not(attend: Any) -> None:
     values, mask = utterances()
-    _, weights, _ = look(attend, queries(2), values, mask)
-    _, others, _ = look(attend, [-query for query in queries(2)], values, mask)
+    _, weights, _ = run_steps(attend, queries(2), values, mask)
+    _, others, _ = run_steps(attend, [-query for query in queries(2)], values, mask)
     assert torch.allclose(weights[-1], others[-1], atol=1e-9) == (attend.kind in BLIND)
 
 
@@ -81,7 +81,7 @@ def test_gradients_are_those_of_finite_differences(attend: Any) -> None:
     parameters = list(attend.parameters())
 
     def run(values: torch.Tensor, *rest: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        contexts, weights, _ = look(attend, list(rest[:3]), values, mask)
+        contexts, weights, _ = run_steps(attend, list(rest[:3]), values, mask)
         return *contexts, *weights
 
     leaves = [values, *queries(3), *parameters]
@@ -95,7 +95,7 @@ def test_gradients_reach_query_values_and_weights(attend: Any) -> None:
     asked = queries(3)
     for leaf in (values, *asked):
         leaf.requires_grad_()
-    contexts, _, _ = look(attend, asked, values, mask)
+    contexts, _, _ = run_steps(attend, asked, values, mask)
     torch.stack(contexts).square().sum().backward()
     assert values.grad is not None
     assert values.grad.abs().sum() > 0
@@ -111,7 +111,7 @@ def test_a_thousand_frames_in_single_precision_stay_finite(attend: Any) -> None:
     mask = torch.arange(1000) < torch.tensor([1000, 400])[:, None]
     values = (3 * torch.randn(2, 1000, D) * mask[..., None]).requires_grad_()
     asked = [(5 * torch.randn(2, Q)).requires_grad_() for _ in range(30)]
-    contexts, weights, _ = look(attend, asked, values, mask)
+    contexts, weights, _ = run_steps(attend, asked, values, mask)
     torch.stack(contexts).square().sum().backward()
     assert torch.stack(weights).isfinite().all()
     leaves = [values, *attend.parameters(), *([] if attend.kind in BLIND else asked)]
@@ -122,9 +122,9 @@ def test_half_precision_changes_little(attend: Any) -> None:
     attend.float()
     values, mask = utterances()
     asked = [query.float() for query in queries(3)]
-    contexts, weights, _ = look(attend, asked, values.float(), mask)
+    contexts, weights, _ = run_steps(attend, asked, values.float(), mask)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        rough, looked, _ = look(attend, asked, values.float(), mask)
+        rough, looked, _ = run_steps(attend, asked, values.float(), mask)
     for u in range(3):
         assert looked[u].dtype == torch.float32
         torch.testing.assert_close(looked[u], weights[u], atol=0.03, rtol=0.03)
@@ -137,6 +137,6 @@ def test_heads_that_cannot_share_are_told() -> None:
             with pytest.raises(ConfigError, match="dim 8 is no multiple of heads 3"):
                 type(config)(dim=8, heads=3)
     with pytest.raises(ConfigError, match="10 features, which is no multiple of heads 3"):
-        build_attention(ConcatConfig(heads=3), Q, D)
+        build_attention(ConcatAttentionConfig(heads=3), Q, D)
     with pytest.raises(ConfigError, match="heads is 0"):
-        ConcatConfig(heads=0)
+        ConcatAttentionConfig(heads=0)

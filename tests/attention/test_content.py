@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 import torch
-from looks import LENS, look, make, queries, utterances
+from attention_cases import LENS, make, queries, run_steps, utterances
 from torch import Tensor
 
 from asrattn.attention import (
-    AdditiveConfig,
-    ConcatConfig,
-    CosineConfig,
-    DotConfig,
-    FixedConfig,
-    GeneralConfig,
-    LocationConfig,
-    MultiHeadConfig,
+    AdditiveAttentionConfig,
+    ConcatAttentionConfig,
+    CosineAttentionConfig,
+    DotAttentionConfig,
+    FixedContextConfig,
+    GeneralAttentionConfig,
+    LocationAwareAttentionConfig,
+    MultiHeadAttentionConfig,
 )
 
 Score = Callable[[Tensor, Tensor, int, list[Tensor], slice], Tensor]
@@ -29,7 +29,7 @@ def check(attend: Any, score: Score, heads: int = 1, dim: int = 8) -> None:
     """Every weight and context of three steps against scores computed one by one."""
     values, mask = utterances()
     asked = queries(3)
-    contexts, weights, _ = look(attend, asked, values, mask)
+    contexts, weights, _ = run_steps(attend, asked, values, mask)
     for b in range(2):
         frames = values[b, : LENS[b]]
         past: list[list[Tensor]] = [[] for _ in range(heads)]
@@ -49,20 +49,20 @@ def check(attend: Any, score: Score, heads: int = 1, dim: int = 8) -> None:
 
 @pytest.mark.parametrize("scaled", [True, False])
 def test_dot_is_its_formula(scaled: bool) -> None:
-    a = make(DotConfig(dim=8, scaled=scaled))
+    a = make(DotAttentionConfig(dim=8, scaled=scaled))
     scale = math.sqrt(8) if scaled else 1
     check(a, lambda s, h, t, past, i: (a.query.weight @ s) @ (a.key.weight @ h[t]) / scale)
 
 
 @pytest.mark.parametrize("heads", [1, 2])
 def test_general_is_its_formula(heads: int) -> None:
-    a = make(GeneralConfig(heads=heads))
+    a = make(GeneralAttentionConfig(heads=heads))
     check(a, lambda s, h, t, past, i: s[i] @ (a.key.weight[i] @ h[t]) / len(s[i]) ** 0.5, heads, dim=6)
 
 
 @pytest.mark.parametrize("heads", [1, 2])
 def test_additive_is_its_formula(heads: int) -> None:
-    a = make(AdditiveConfig(dim=8, heads=heads))
+    a = make(AdditiveAttentionConfig(dim=8, heads=heads))
 
     def score(s: Tensor, h: Tensor, t: int, past: list[Tensor], i: slice) -> Tensor:
         hidden = torch.tanh(a.query.weight @ s + a.key.weight @ h[t] + a.key.bias)
@@ -73,7 +73,7 @@ def test_additive_is_its_formula(heads: int) -> None:
 
 @pytest.mark.parametrize("heads", [1, 2])
 def test_concat_is_its_formula(heads: int) -> None:
-    a = make(ConcatConfig(heads=heads))
+    a = make(ConcatAttentionConfig(heads=heads))
 
     def score(s: Tensor, h: Tensor, t: int, past: list[Tensor], i: slice) -> Tensor:
         w = torch.cat((a.query.weight, a.key.weight), 1)[i.start]
@@ -84,7 +84,7 @@ def test_concat_is_its_formula(heads: int) -> None:
 
 @pytest.mark.parametrize("heads", [1, 2])
 def test_cosine_is_its_formula(heads: int) -> None:
-    a = make(CosineConfig(dim=8, heads=heads))
+    a = make(CosineAttentionConfig(dim=8, heads=heads))
     with torch.no_grad():
         a.log_scale += torch.randn_like(a.log_scale)
 
@@ -98,7 +98,7 @@ def test_cosine_is_its_formula(heads: int) -> None:
 
 @pytest.mark.parametrize("heads", [1, 2])
 def test_location_is_its_formula(heads: int) -> None:
-    a = make(LocationConfig(dim=8, filters=3, kernel=5, heads=heads))
+    a = make(LocationAwareAttentionConfig(dim=8, filters=3, kernel=5, heads=heads))
 
     def score(s: Tensor, h: Tensor, t: int, past: list[Tensor], i: slice) -> Tensor:
         previous = past[-1] if past else torch.full((len(h),), 1 / len(h))
@@ -111,10 +111,10 @@ def test_location_is_its_formula(heads: int) -> None:
 
 
 def test_multihead_is_its_formula() -> None:
-    a = make(MultiHeadConfig(dim=8, heads=2))
+    a = make(MultiHeadAttentionConfig(dim=8, heads=2))
     values, mask = utterances()
     (query,) = queries(1)
-    (context,), (weights,), _ = look(a, [query], values, mask)
+    (context,), (weights,), _ = run_steps(a, [query], values, mask)
     keys, contents = (values[1, :5] @ a.key_value.weight.T + a.key_value.bias).chunk(2, -1)
     q = a.query.weight @ query[1] + a.query.bias
     heads, looks = [], []
@@ -131,7 +131,7 @@ def test_a_fixed_context_is_the_mean_or_the_last_frame_for_every_query() -> None
         ("mean", torch.stack((values[0].mean(0), values[1, :5].mean(0)))),
         ("last", torch.stack((values[0, 8], values[1, 4]))),
     ):
-        contexts, weights, _ = look(make(FixedConfig(kind)), queries(2), values, mask)
+        contexts, weights, _ = run_steps(make(FixedContextConfig(kind)), queries(2), values, mask)
         for context, where in zip(contexts, weights, strict=True):
             torch.testing.assert_close(context, wanted)
             assert (where > 0).sum(-1).tolist() == ([9, 5] if kind == "mean" else [1, 1])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import test_attention_contract as contract
 import torch
-from looks import LENS, D, Q, look, queries, utterances
+from attention_cases import LENS, D, Q, queries, run_steps, utterances
 
 from asrattn.attention import config
 from asrattn.config import from_plain, to_plain
@@ -56,7 +56,7 @@ def test_the_example_keeps_the_contract(check: Any, attend: Any) -> None:
 def test_the_example_is_its_formula(attend: Any) -> None:
     values, mask = utterances()
     asked = queries(3)
-    _, weights, _ = look(attend, asked, values, mask)
+    _, weights, _ = run_steps(attend, asked, values, mask)
     for b, count in enumerate(LENS.tolist()):
         at = 0.0
         for u, query in enumerate(asked):

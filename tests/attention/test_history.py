@@ -6,13 +6,19 @@ from typing import Any
 
 import pytest
 import torch
+from attention_cases import LENS, make, queries, run_steps, utterances
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from looks import LENS, look, make, queries, utterances
 from torch import Tensor
 
-from asrattn.attention import CoverageConfig, ForwardConfig, GMMConfig, MoChAConfig, MonotonicConfig
-from asrattn.attention.recurrence import recurrence
+from asrattn.attention import (
+    CoverageAttentionConfig,
+    ForwardAttentionConfig,
+    GMMAttentionConfig,
+    MoChAConfig,
+    MonotonicAttentionConfig,
+)
+from asrattn.attention.linear_recurrence import linear_recurrence
 
 
 def layer(attend: Any, query: Tensor, frames: Tensor, rows: slice = slice(None)) -> Tensor:
@@ -24,7 +30,7 @@ def layer(attend: Any, query: Tensor, frames: Tensor, rows: slice = slice(None))
 def same(attend: Any, wanted: list[list[Tensor]], steps: int = 3) -> None:
     """wanted[b][u] (T,) are the weights of utterance b at step u; the context is their sum over the frames."""
     values, mask = utterances()
-    contexts, weights, _ = look(attend, queries(steps), values, mask)
+    contexts, weights, _ = run_steps(attend, queries(steps), values, mask)
     for b, u in itertools.product(range(2), range(steps)):
         torch.testing.assert_close(weights[u][b, : LENS[b]], wanted[b][u])
         torch.testing.assert_close(contexts[u][b], wanted[b][u] @ values[b, : LENS[b]])
@@ -32,7 +38,7 @@ def same(attend: Any, wanted: list[list[Tensor]], steps: int = 3) -> None:
 
 @torch.no_grad()
 def test_coverage_is_its_formula() -> None:
-    a = make(CoverageConfig(dim=8))
+    a = make(CoverageAttentionConfig(dim=8))
     wanted: list[list[Tensor]] = []
     for b in range(2):
         frames, past = utterances()[0][b, : LENS[b]], []
@@ -47,7 +53,7 @@ def test_coverage_is_its_formula() -> None:
 
 @torch.no_grad()
 def test_gmm_is_its_formula() -> None:
-    a = make(GMMConfig(dim=8, components=3, step=1.5, width=1.2))
+    a = make(GMMAttentionConfig(dim=8, components=3, step=1.5, width=1.2))
 
     def normal(x: float) -> float:
         return (1 + math.erf(x / math.sqrt(2))) / 2
@@ -74,10 +80,10 @@ def test_gmm_is_its_formula() -> None:
 
 @torch.no_grad()
 def test_gmm_begins_with_its_step_and_width_and_close_to_the_density() -> None:
-    a = make(GMMConfig(dim=8, components=1, step=7.0, width=5.0))
+    a = make(GMMAttentionConfig(dim=8, components=1, step=7.0, width=5.0))
     a.mixture.weight.zero_()
     values, mask = torch.zeros(1, 60, 10).double(), torch.ones(1, 60, dtype=torch.bool)
-    _, weights, state = look(a, [torch.zeros(1, 6).double()] * 3, values, mask)
+    _, weights, state = run_steps(a, [torch.zeros(1, 6).double()] * 3, values, mask)
     torch.testing.assert_close(state.means, torch.tensor([[21.0]]).double())
     middle = torch.arange(60).double() + 0.5
     density = torch.exp(-((middle - 21) ** 2) / (2 * 5**2)) / math.sqrt(2 * math.pi * 5**2)
@@ -87,11 +93,11 @@ def test_gmm_begins_with_its_step_and_width_and_close_to_the_density() -> None:
 
 @torch.no_grad()
 def test_a_gaussian_narrower_than_a_frame_gives_it_no_more_than_one() -> None:
-    a = make(GMMConfig(dim=8, components=1, step=3.5))
+    a = make(GMMAttentionConfig(dim=8, components=1, step=3.5))
     a.mixture.weight.zero_()
     a.mixture.bias[2] = -300.0
     values, mask = utterances()
-    _, weights, _ = look(a.float(), [torch.zeros(2, 6)], values.float(), mask)
+    _, weights, _ = run_steps(a.float(), [torch.zeros(2, 6)], values.float(), mask)
     torch.testing.assert_close(weights[0], torch.eye(9)[[3, 3]])
 
 
@@ -101,7 +107,7 @@ def stops(a: Any, query: Tensor, frames: Tensor, rows: slice = slice(None)) -> T
     return layer(a, query, frames, rows) @ v * a.gain / (v @ v).sqrt() + a.offset
 
 
-def random_monotonic(config: MonotonicConfig | MoChAConfig) -> Any:
+def random_monotonic(config: MonotonicAttentionConfig | MoChAConfig) -> Any:
     a = make(config, seed=5)
     with torch.no_grad():
         a.gain.fill_(4.0)
@@ -125,7 +131,7 @@ def expectation(p: list[Tensor]) -> list[Tensor]:
 
 @torch.no_grad()
 def test_monotonic_is_its_formula() -> None:
-    a = random_monotonic(MonotonicConfig(dim=8, noise=0.0))
+    a = random_monotonic(MonotonicAttentionConfig(dim=8, noise=0.0))
     frames = [utterances()[0][b, : LENS[b]] for b in range(2)]
     energies = [[stops(a, query[b], frames[b]) for query in queries(4)] for b in range(2)]
     same(a, [expectation([e.sigmoid() for e in rows]) for rows in energies], steps=4)
@@ -171,7 +177,7 @@ def test_the_expectation_is_the_mean_over_all_decisions(chunk: int) -> None:
                 else:
                     shares = torch.ones(1).double()
                 wanted[u, list(around)] += chance * shares
-    _, weights, _ = look(a, asked, values, mask)
+    _, weights, _ = run_steps(a, asked, values, mask)
     torch.testing.assert_close(torch.stack(weights)[:, 1, :5], wanted)
 
 
@@ -198,11 +204,11 @@ def test_mocha_is_its_formula() -> None:
 
 
 def test_noise_is_added_in_training_only() -> None:
-    a = make(MonotonicConfig(dim=8, noise=1.0))
+    a = make(MonotonicAttentionConfig(dim=8, noise=1.0))
     asked, (values, mask) = queries(2), utterances()
 
     def weights() -> Tensor:
-        return torch.stack(look(a, asked, values, mask)[1])
+        return torch.stack(run_steps(a, asked, values, mask)[1])
 
     assert not torch.allclose(weights(), weights())
     a.eval()
@@ -211,7 +217,7 @@ def test_noise_is_added_in_training_only() -> None:
 
 @torch.no_grad()
 def test_forward_is_its_formula() -> None:
-    a = make(ForwardConfig(dim=8, reach=2))
+    a = make(ForwardAttentionConfig(dim=8, max_advance=2))
     wanted: list[list[Tensor]] = []
     for b in range(2):
         frames, found = utterances()[0][b, : LENS[b]], []
@@ -238,7 +244,7 @@ def loop(keep: Tensor, new: Tensor) -> Tensor:
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.3, 0.9, 1.0]), st.floats(0, 1)), min_size=1, max_size=40))
 def test_the_recurrence_and_its_gradient_are_those_of_a_loop(pairs: list[tuple[float, float]]) -> None:
     keep, new = (torch.tensor(x).double().requires_grad_() for x in zip(*pairs, strict=True))
-    found, wanted = recurrence(keep, new), loop(keep, new)
+    found, wanted = linear_recurrence(keep, new), loop(keep, new)
     torch.testing.assert_close(found, wanted)
     upstream = torch.linspace(-1, 1, len(pairs)).double()
     for one, other in zip(
@@ -254,4 +260,4 @@ def test_the_recurrence_outlives_products_that_vanish() -> None:
     torch.manual_seed(0)
     keep, new = torch.rand(2000), torch.rand(2000)
     assert keep.prod() == 0
-    torch.testing.assert_close(recurrence(keep, new), loop(keep.double(), new.double()).float())
+    torch.testing.assert_close(linear_recurrence(keep, new), loop(keep.double(), new.double()).float())

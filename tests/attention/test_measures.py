@@ -84,7 +84,7 @@ def test_the_diagonal_is_better_than_what_lies_across() -> None:
 
 def test_read_tells_what_was_skipped_and_what_was_read_twice() -> None:
     borders = torch.tensor([[0, 3, 6, 9, 12], [0, 2, 4, 7, 7]])
-    found = measures.read(one_hot([[1, 4, 5, 10], [0, 2, 5]]), borders)
+    found = measures.token_coverage(one_hot([[1, 4, 5, 10], [0, 2, 5]]), borders)
     torch.testing.assert_close(found, torch.tensor([[1.0, 2, 0, 1], [1, 1, 1, 0]]))
 
 
@@ -92,8 +92,8 @@ def test_agreement_with_an_alignment() -> None:
     starts, ends = torch.tensor([[1, 4, 7, 10], [0, 2, 5, 0]]), torch.tensor([[2, 5, 8, 11], [1, 3, 6, 0]])
     weights = one_hot([[1, 6, 7, 5], [0, 3, 5]])
     torch.testing.assert_close(
-        measures.agreement(weights, TOKENS, starts, ends, slack=0), torch.tensor([0.5, 2 / 3])
+        measures.agreement(weights, TOKENS, starts, ends, tolerance=0), torch.tensor([0.5, 2 / 3])
     )
     torch.testing.assert_close(
-        measures.agreement(weights, TOKENS, starts, ends, slack=2), torch.tensor([0.75, 1.0])
+        measures.agreement(weights, TOKENS, starts, ends, tolerance=2), torch.tensor([0.75, 1.0])
     )

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import tiny
 
-from asrattn import manifest
 from asrattn.cli.main import main
-from asrattn.manifest import Utterance
+from asrattn.data import manifest
+from asrattn.data.manifest import Utterance
 
 
 @pytest.fixture(scope="module")

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 import tiny
 
-from asrattn import manifest
-from asrattn.checking.result import VERSION
 from asrattn.cli.main import main
-from asrattn.manifest import Utterance
+from asrattn.corpus_check.result import JSON_VERSION
+from asrattn.data import manifest
+from asrattn.data.manifest import Utterance
 
 RECIPE = """
 from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import LSTMEncoderConfig
-from asrattn.frontend import FrontendConfig
+from asrattn.features import FeatureConfig
 from asrattn.model import ModelConfig
 from asrattn.training.recipe import DataConfig, Recipe
 
-RECIPE = Recipe("small", ModelConfig(FrontendConfig(rate=8000, mels=16), LSTMEncoderConfig(dim=8, layers=1, channels=4),
+RECIPE = Recipe("small", ModelConfig(FeatureConfig(rate=8000, mels=16), LSTMEncoderConfig(dim=8, layers=1, channels=4),
                 RecurrentDecoderConfig(dim=8, embedding=4)), DataConfig(max_seconds=1.7))
 """
 
@@ -77,7 +77,7 @@ def test_the_page_and_the_json_say_what_the_terminal_says(capsys, data: Path, tm
     _, out = run(capsys, data, "--out", tmp_path / "out")
     found = json.loads((tmp_path / "out" / "check.json").read_text())
     page = (tmp_path / "out" / "check.html").read_text()
-    assert found["version"] == VERSION
+    assert found["version"] == JSON_VERSION
     assert [split["utterances"] for split in found["splits"]] == [6, 6]
     assert found["splits"][0]["speakers"] == {"train": pytest.approx(6 * 1.25)}
     assert {"kind": "empty text", "severity": "breaks training", "where": "train:2"}.items() <= next(
@@ -164,7 +164,7 @@ def test_a_rate_below_the_models(capsys, data: Path, tmp_path: Path) -> None:
 
 def test_with_a_model_it_tells_wrong_texts(capsys, data: Path, tmp_path: Path, monkeypatch) -> None:
     """Of an untrained model anything is; here half of the texts are called doubtful."""
-    monkeypatch.setattr("asrattn.checking.labels.DEVIATIONS", 0.0)
+    monkeypatch.setattr("asrattn.corpus_check.label_errors.LOSS_DEVIATIONS", 0.0)
     _, out = run(capsys, data, "--model", tiny.model_file(tmp_path), "--device", "cpu")
     losses = [float(each) for each in re.findall(r"train:\d+: ([\d.]+) nats a token: 'go on", out)]
     assert losses == sorted(losses, reverse=True)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from asrattn import manifest
 from asrattn.cli.main import main
-from asrattn.manifest import Utterance
-from asrattn.scoring import hypotheses
-from asrattn.scoring.hypotheses import HypothesisLine
+from asrattn.data import manifest
+from asrattn.data.manifest import Utterance
+from asrattn.metrics import hypothesis_file
+from asrattn.metrics.hypothesis_file import HypothesisLine
 
 SAID = [f"go to the end of line {i}" for i in range(40)]
 
@@ -27,12 +27,12 @@ def data(tmp_path: Path) -> Path:
         [t.replace("the ", "").replace("go ", "" if i % 4 else "go ") for i, t in enumerate(SAID)],
     )
     write(tmp_path / "b.jsonl", [SAID[0].replace("to", "too"), *SAID[1:]])
-    write(tmp_path / "c.jsonl", [line.text for line in hypotheses.read(tmp_path / "a.jsonl")])
+    write(tmp_path / "c.jsonl", [line.text for line in hypothesis_file.read(tmp_path / "a.jsonl")])
     return tmp_path
 
 
 def write(path: Path, texts: list[str]) -> None:
-    hypotheses.write(path, [HypothesisLine(f"u{i}", text) for i, text in enumerate(texts)])
+    hypothesis_file.write(path, [HypothesisLine(f"u{i}", text) for i, text in enumerate(texts)])
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, list[str], list[str]]:
@@ -90,7 +90,7 @@ def test_as_json(capsys, data: Path) -> None:
 
 
 def test_systems_that_went_through_different_normalisers_are_refused(capsys, data: Path) -> None:
-    hypotheses.write(
+    hypothesis_file.write(
         data / "d.jsonl",
         [HypothesisLine(f"u{i}", t, normalizer="english.1-00000000") for i, t in enumerate(SAID)],
     )

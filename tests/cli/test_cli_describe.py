@@ -17,7 +17,7 @@ from asrattn.model import ModelConfig
 from asrattn.training.recipe import Recipe
 
 RECIPE = Recipe("small", ModelConfig(
-    encoder=ConformerConfig(dim=32, layers=2, hidden=32, channels=4),
+    encoder=ConformerConfig(dim=32, layers=2, ffn_dim=32, channels=4),
     decoder=RecurrentDecoderConfig(dim=16),
 ))
 """
@@ -106,7 +106,7 @@ def test_time_and_the_largest_batch(capsys, recipe: Path) -> None:
     assert number(out, "given:") == pytest.approx(100 / work, rel=0.15)  # the work is shown in two digits
     assert number(out, "epoch") == pytest.approx(3600 * 10 * work / 100, rel=0.15)
     largest = number(out, "largest")
-    more = ["--set", "data.batch_seconds=10000", "--set", f"data.device_seconds={largest:.0f}"]
+    more = ["--set", "data.batch_seconds=10000", "--set", f"data.max_device_seconds={largest:.0f}"]
     _, out, _ = run(capsys, recipe, *words, *more)
     assert number(out, "weights") + number(out, "activations") == pytest.approx(2000, rel=0.01)
 

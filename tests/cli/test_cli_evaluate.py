@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 import tiny
 
-from asrattn import manifest
-from asrattn.cli import scored
+from asrattn.cli import error_rates
 from asrattn.cli.main import main
 from asrattn.config import to_plain
-from asrattn.fingerprint import of_set
-from asrattn.manifest import Utterance
-from asrattn.recognizer import Recognizer
-from asrattn.scoring import NORMALIZERS
-from asrattn.transcript import Transcript
+from asrattn.data import manifest
+from asrattn.data.fingerprint import fingerprint_dataset
+from asrattn.data.manifest import Utterance
+from asrattn.inference.recognizer import Recognizer
+from asrattn.inference.transcript import Transcript
+from asrattn.metrics import NORMALIZERS
 
 LINE = re.compile(
     r"(\S+|\S+ \(\w+\))   (\d+) utterances   (\d+) words   WER (\d+\.\d) % \[\S+, \S+\]"
@@ -79,7 +79,7 @@ def test_normalised_beside_the_raw_one(capsys, model: Path, data: Path) -> None:
 
 
 def test_the_choices_are_the_normalisers() -> None:
-    assert {"none", *scored.NORMALIZE} == NORMALIZERS.keys()
+    assert {"none", *error_rates.NORMALIZER_NAMES} == NORMALIZERS.keys()
 
 
 def test_hypotheses_and_report(capsys, model: Path, data: Path) -> None:
@@ -121,8 +121,8 @@ def test_a_result_is_the_same_on_disk_and_on_stdout(capsys, model: Path, data: P
     assert lower["wer"]["rate"] < raw["wer"]["rate"]
     card = test["card"]
     assert card["model_card"]["name"] == "tiny"
-    assert card["search"] == to_plain(tiny.SEARCH)
-    assert card["data"] == {"test": of_set(manifest.read(data / "test.jsonl"))}
+    assert card["search"] == to_plain(tiny.DECODING)
+    assert card["data"] == {"test": fingerprint_dataset(manifest.read(data / "test.jsonl"))}
     assert card["command"][:3] == ["asrattn", "evaluate", str(model)]
     assert card["wall_seconds"] > 0
     assert {"commit", "versions", "hardware", "cpu_seconds", "energy"} <= card.keys()

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 import tiny
 
-from asrattn import lm, manifest
+from asrattn import lm
 from asrattn.cli import lm as command
 from asrattn.cli import options
 from asrattn.cli.main import main
+from asrattn.data import manifest
+from asrattn.data.manifest import Utterance
 from asrattn.lm import arpa
 from asrattn.lm.units import UNITS
-from asrattn.manifest import Utterance
 
 SENTENCES = ["the quick brown fox", "jumps over a lazy dog", "the dog jumps over the fox", "a fox"] * 3
 
@@ -37,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for units in ("char", "word"):
         arpa.write(
             made / f"{units}.arpa",
-            lm.estimate(lm.count([lm.split(s, units) for s in SENTENCES], 3), units=units),
+            lm.estimate(lm.count_ngrams([lm.split_units(s, units) for s in SENTENCES], 3), units=units),
         )
     return made
 
@@ -218,12 +219,12 @@ class TestInTheSearch:
 
     def test_a_report_names_them(self) -> None:
         paths = [Path("a.arpa"), Path("b.arpa")]
-        said = options.lm_card(argparse.Namespace(lm=paths, lm_weight=[0.5], hotwords=None))
+        said = options.describe_language_models(argparse.Namespace(lm=paths, lm_weight=[0.5], hotwords=None))
         assert said == {"language model": "a.arpa × 0.5, b.arpa × 0.5"}
         favoured = argparse.Namespace(lm=[], lm_weight=None, hotwords=Path("names.txt"), hotword_weight=2.0)
-        assert options.lm_card(favoured) == {"hotwords": "names.txt × 2"}
+        assert options.describe_language_models(favoured) == {"hotwords": "names.txt × 2"}
         favoured.hotwords = None
-        assert options.lm_card(favoured) == {}
+        assert options.describe_language_models(favoured) == {}
 
     def test_hotwords_are_heard_for_a_price(self, capsys, model: Path, folder: Path, tmp_path: Path) -> None:
         hot = tmp_path / "hot.txt"
@@ -250,7 +251,7 @@ class TestInTheSearch:
     def test_what_one_does_not_know_of_the_other_is_told(
         self, capsys, model: Path, folder: Path, tmp_path: Path
     ) -> None:
-        model_ = lm.estimate(lm.count([["the", "Fox"], ["fox"]], 2), units="word")
+        model_ = lm.estimate(lm.count_ngrams([["the", "Fox"], ["fox"]], 2), units="word")
         arpa.write(tmp_path / "a.arpa", model_)
         _, _, (told,) = run(capsys, "transcribe", model, folder / "sound.wav", "--lm", tmp_path / "a.arpa")
         assert "1 words of the language model cannot be written by this model: 'Fox'" in told

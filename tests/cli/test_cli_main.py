@@ -160,7 +160,7 @@ class TestProcess:
     def test_a_reader_that_leaves_early(self) -> None:
         argv = ["bash", "-c", '"$@" | true; exit ${PIPESTATUS[0]}', "bash", sys.executable, "-c", LOUD]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (main.BROKEN_PIPE, "")
+        assert (done.returncode, done.stderr) == (main.EXIT_BROKEN_PIPE, "")
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
     def test_output_onto_a_full_disk(self) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import tiny
 
-from asrattn import checkpoint, manifest
+from asrattn import checkpoint
 from asrattn.cli.main import main
 from asrattn.config import to_plain
-from asrattn.fingerprint import of_set
-from asrattn.manifest import Utterance
+from asrattn.data import manifest
+from asrattn.data.fingerprint import fingerprint_dataset
+from asrattn.data.manifest import Utterance
 from asrattn.training.recipe import Recipe
 
 TYPED = [
@@ -42,9 +43,9 @@ def data(tmp_path: Path) -> Path:
 
 def model(folder: Path, **card: object) -> Path:
     path = folder / "model.safetensors"
-    sets = {name: of_set(manifest.read(folder / f"{name}.jsonl")) for name in ("train", "dev")}
+    sets = {name: fingerprint_dataset(manifest.read(folder / f"{name}.jsonl")) for name in ("train", "dev")}
     known = {"name": "tiny", "dev_wer": 12.5, "seed": 3, "commit": "0123456789ab", "data": sets}
-    checkpoint.save(path, tiny.model(), tiny.TOKENIZER, known | card, tiny.SEARCH)
+    checkpoint.save(path, tiny.model(), tiny.TOKENIZER, known | card, tiny.DECODING)
     return path
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from asrattn import manifest
 from asrattn.cli.main import main
-from asrattn.manifest import Utterance
-from asrattn.scoring import hypotheses
-from asrattn.scoring.hypotheses import HypothesisLine
+from asrattn.data import manifest
+from asrattn.data.manifest import Utterance
+from asrattn.metrics import hypothesis_file
+from asrattn.metrics.hypothesis_file import HypothesisLine
 
 SAID = "go to the end"
 HEARD = {"a": "go to an end", "b": "go two the end", "c": "no to the end"}
@@ -21,7 +21,7 @@ def data(tmp_path: Path) -> Path:
         tmp_path / "test.jsonl", [Utterance(f"u{i}", "x.wav", SAID, 1.0, f"s{i}") for i in range(12)]
     )
     for name, text in HEARD.items():
-        hypotheses.write(
+        hypothesis_file.write(
             tmp_path / f"{name}.jsonl",
             [HypothesisLine(f"u{i}", text, confidence=(0.9 if name == "a" else 0.1,)) for i in range(12)],
         )
@@ -42,7 +42,7 @@ def test_with_a_manifest_the_result_and_how_it_compares(capsys, data: Path) -> N
     assert "WER 25.0 % [" in out[0]
     assert "WER 0.0 % [0.0, " in out[3]
     assert out[4].endswith("   better")
-    assert hypotheses.read(data / "rover.jsonl")[0] == HypothesisLine("u0", SAID)
+    assert hypothesis_file.read(data / "rover.jsonl")[0] == HypothesisLine("u0", SAID)
 
 
 def test_without_one_the_texts(capsys, data: Path) -> None:
@@ -56,7 +56,7 @@ def test_by_confidence(capsys, data: Path) -> None:
     files = [data / f"{name}.jsonl" for name in "bca"]
     _, out, _ = run(capsys, *files, "--method", "confidence", "--votes", "0.2")
     assert json.loads(out[0])["text"] == HEARD["a"]
-    hypotheses.write(data / "b.jsonl", [HypothesisLine("u0", SAID)])
+    hypothesis_file.write(data / "b.jsonl", [HypothesisLine("u0", SAID)])
     status, _, err = run(capsys, *files, "--method", "confidence")
     assert status == 1
     assert "u0: a hypothesis has no confidence" in err[-1]
@@ -69,7 +69,7 @@ def test_one_system_is_no_combination(capsys, data: Path) -> None:
 
 
 def test_utterances_of_another_set_are_told(capsys, data: Path) -> None:
-    hypotheses.write(data / "b.jsonl", [HypothesisLine("other", SAID)])
+    hypothesis_file.write(data / "b.jsonl", [HypothesisLine("other", SAID)])
     status, _, err = run(capsys, data / "test.jsonl", data / "a.jsonl", data / "b.jsonl")
     assert status == 1
     assert "1 utterances (other, …) are not in" in err[0]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from asrattn import manifest
-from asrattn.cli import score, scored
+from asrattn.cli import error_rates, score
+from asrattn.data import manifest
+from asrattn.data.manifest import Utterance
 from asrattn.errors import DataError, ManifestError
-from asrattn.manifest import Utterance
-from asrattn.scoring import NORMALIZERS, hypotheses
-from asrattn.scoring.hypotheses import HypothesisLine
+from asrattn.metrics import NORMALIZERS, hypothesis_file
+from asrattn.metrics.hypothesis_file import HypothesisLine
 
 SAID = {"u1": "Go to the end", "u2": "Don't stop", "u3": "yes"}
 
@@ -26,7 +26,7 @@ def reference(tmp_path: Path) -> Path:
 
 def heard(folder: Path, **texts: str) -> Path:
     path = folder / "hyp.jsonl"
-    hypotheses.write(path, [HypothesisLine(i, text) for i, text in texts.items()])
+    hypothesis_file.write(path, [HypothesisLine(i, text) for i, text in texts.items()])
     return path
 
 
@@ -161,7 +161,7 @@ def test_texts_of_another_normaliser_are_refused(
 ) -> None:
     done = tmp_path / "done.jsonl"
     assert command(reference, heard(tmp_path, **SAID), "--normalize", "plain", "--out", done) == 0
-    assert hypotheses.read(done)[1] == HypothesisLine(
+    assert hypothesis_file.read(done)[1] == HypothesisLine(
         "u2", "don't stop", normalizer=NORMALIZERS["plain"].fingerprint
     )
     with pytest.raises(
@@ -205,4 +205,4 @@ def test_neither_torch_nor_matplotlib_is_needed(reference: Path, tmp_path: Path)
 
 
 def test_every_normaliser_can_be_asked_for() -> None:
-    assert {"none", *scored.NORMALIZE} == set(NORMALIZERS)
+    assert {"none", *error_rates.NORMALIZER_NAMES} == set(NORMALIZERS)

@@ -10,7 +10,7 @@ import tiny
 import torch
 
 from asrattn import audio
-from asrattn.cli import spoken
+from asrattn.cli import transcript_output
 from asrattn.cli.main import main
 
 
@@ -211,4 +211,4 @@ class TestParts:
         assert status == 0
         assert json.loads(line)["text"] == ""
         assert json.loads(line)["flags"] == ["silence"]
-        assert warning == f"{tmp_path / 'still.wav'}: {spoken.MEANINGS['silence']}"
+        assert warning == f"{tmp_path / 'still.wav'}: {transcript_output.FLAG_MESSAGES['silence']}"

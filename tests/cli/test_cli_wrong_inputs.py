@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import tiny
 
-from asrattn import manifest
-from asrattn.manifest import Utterance
+from asrattn.data import manifest
+from asrattn.data.manifest import Utterance
 
 RECIPE = """
 from asrattn.model import ModelConfig

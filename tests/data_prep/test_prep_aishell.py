@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from asrattn import manifest
+from asrattn.data import manifest
 from asrattn.errors import DataError
 from data_prep import aishell
 from data_prep.__main__ import main

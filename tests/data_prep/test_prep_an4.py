@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asrattn import manifest
+from asrattn.data import manifest
 from asrattn.errors import DataError
 from data_prep import an4
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from asrattn import manifest
+from asrattn.data import manifest
 from asrattn.errors import DataError, ManifestError
 from data_prep import build
-from data_prep.build import AS_PUBLISHED, Options
-from data_prep.entries import Entry
+from data_prep.build import DEFAULT_OPTIONS, PrepOptions
+from data_prep.entries import CorpusEntry
 
 
 def _reasons(dest: Path) -> dict[str, str]:
@@ -22,8 +22,10 @@ def _reasons(dest: Path) -> dict[str, str]:
     return {row.split("\t")[1]: row.split("\t")[3] for row in rows[1:]}
 
 
-def _check(dest: Path, *entries: Entry, options: Options = AS_PUBLISHED) -> list[manifest.Utterance]:
-    return build.check(build.open_dest(dest), {"train": entries}, options)["train"]
+def _check(
+    dest: Path, *entries: CorpusEntry, options: PrepOptions = DEFAULT_OPTIONS
+) -> list[manifest.Utterance]:
+    return build.build_splits(build.open_dest(dest), {"train": entries}, options)["train"]
 
 
 def test_every_broken_file_is_dropped_with_its_reason_and_the_good_ones_stay(sound, tmp_path: Path):
@@ -34,10 +36,13 @@ def test_every_broken_file_is_dropped_with_its_reason_and_the_good_ones_stay(sou
     soundfile.write(tmp_path / "zero.wav", np.zeros(0), 16000)
     soundfile.write(tmp_path / "nan.wav", np.array([0.1, np.nan, 0.1]), 16000, subtype="FLOAT")
     names = ("missing", "empty", "text", "cut", "zero", "nan", "good")
-    entries = [Entry(name, tmp_path / f"{name}.wav", "yes") for name in names]
+    entries = [CorpusEntry(name, tmp_path / f"{name}.wav", "yes") for name in names]
     dest = tmp_path / "out"
     kept = _check(
-        dest, *entries, Entry("wordless", good, " \n"), Entry("told", good, "yes", fault="the list says so")
+        dest,
+        *entries,
+        CorpusEntry("wordless", good, " \n"),
+        CorpusEntry("told", good, "yes", drop_reason="the list says so"),
     )
     assert [u.id for u in kept] == ["good"]
     reasons = _reasons(dest)
@@ -55,8 +60,8 @@ def test_every_broken_file_is_dropped_with_its_reason_and_the_good_ones_stay(sou
 
 def test_quick_reads_headers_only(sound, tmp_path: Path):
     soundfile.write(tmp_path / "nan.wav", np.full(1600, np.nan), 16000, subtype="FLOAT")
-    entry = Entry("nan", tmp_path / "nan.wav", "yes")
-    assert _check(tmp_path / "out", entry, options=Options(quick=True))[0].seconds == pytest.approx(0.1)
+    entry = CorpusEntry("nan", tmp_path / "nan.wav", "yes")
+    assert _check(tmp_path / "out", entry, options=PrepOptions(quick=True))[0].seconds == pytest.approx(0.1)
     with pytest.raises(DataError, match=r"no usable utterance; 1 were dropped.*nan"):
         _check(tmp_path / "out", entry)
 
@@ -66,13 +71,13 @@ def test_segments_are_kept_within_their_file(sound, tmp_path: Path):
     dest = tmp_path / "out"
     kept = _check(
         dest,
-        Entry("inside", long, "a", start=0.5, end=1.25),
-        Entry("rounded", long, "a", start=1.5, end=2.3),
-        Entry("open", long, "a", start=1.75),
-        Entry("beyond", long, "a", start=1.0, end=3.0),
-        Entry("behind", long, "a", start=2.0, end=2.2),
-        Entry("backwards", long, "a", start=1.0, end=0.5),
-        Entry("nan", long, "a", start=float("nan"), end=0.5),
+        CorpusEntry("inside", long, "a", start=0.5, end=1.25),
+        CorpusEntry("rounded", long, "a", start=1.5, end=2.3),
+        CorpusEntry("open", long, "a", start=1.75),
+        CorpusEntry("beyond", long, "a", start=1.0, end=3.0),
+        CorpusEntry("behind", long, "a", start=2.0, end=2.2),
+        CorpusEntry("backwards", long, "a", start=1.0, end=0.5),
+        CorpusEntry("nan", long, "a", start=float("nan"), end=0.5),
     )
     assert [(u.id, u.start, u.seconds) for u in kept] == [
         ("inside", 0.5, 0.75),
@@ -83,49 +88,52 @@ def test_segments_are_kept_within_their_file(sound, tmp_path: Path):
 
 
 def test_the_number_of_jobs_changes_nothing(sound, tmp_path: Path):
-    entries = [Entry(f"{n}", sound(tmp_path / f"{n}.wav", 0.05 + n / 100), "a") for n in range(12)]
-    one, many = (_check(tmp_path / "out", *entries, options=Options(jobs=jobs)) for jobs in (1, 5))
+    entries = [CorpusEntry(f"{n}", sound(tmp_path / f"{n}.wav", 0.05 + n / 100), "a") for n in range(12)]
+    one, many = (_check(tmp_path / "out", *entries, options=PrepOptions(jobs=jobs)) for jobs in (1, 5))
     assert one == many
     assert [u.id for u in one] == [e.id for e in entries]
 
 
 @pytest.mark.parametrize("other", ["train", "test"])
 def test_an_id_may_stand_once_in_all_splits(sound, tmp_path: Path, other: str):
-    entry = Entry("same", sound(tmp_path / "a.wav"), "a")
+    entry = CorpusEntry("same", sound(tmp_path / "a.wav"), "a")
     listed = {"train": [entry], "test": []}
     listed[other] = [*listed[other], entry._replace(audio=tmp_path / "b.wav")]
     with pytest.raises(ManifestError, match=r"'same' stands twice.*a\.wav.*b\.wav"):
-        build.check(build.open_dest(tmp_path / "out"), listed, AS_PUBLISHED)
+        build.build_splits(build.open_dest(tmp_path / "out"), listed, DEFAULT_OPTIONS)
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (Options(), "Don't stop — thirty-one “Ärger”, NOW!"),
-        (Options(lower=True), "don't stop — thirty-one “ärger”, now!"),
-        (Options(upper=True, strip_punctuation=True), "DON'T STOP THIRTY-ONE ÄRGER NOW"),
-        (Options(lower=True, strip_punctuation=True), "don't stop thirty-one ärger now"),
+        (PrepOptions(), "Don't stop — thirty-one “Ärger”, NOW!"),
+        (PrepOptions(lower=True), "don't stop — thirty-one “ärger”, now!"),
+        (PrepOptions(upper=True, strip_punctuation=True), "DON'T STOP THIRTY-ONE ÄRGER NOW"),
+        (PrepOptions(lower=True, strip_punctuation=True), "don't stop thirty-one ärger now"),
     ],
 )
-def test_transcripts_stay_as_published_unless_asked(options: Options, expected: str):
-    assert build.clean(" Don't  stop —\tthirty-one “Ärger”, NOW!\n", options) == expected
+def test_transcripts_stay_as_published_unless_asked(options: PrepOptions, expected: str):
+    assert build.clean_transcript(" Don't  stop —\tthirty-one “Ärger”, NOW!\n", options) == expected
 
 
 def test_a_text_of_punctuation_alone_is_dropped_when_it_is_stripped(sound, tmp_path: Path):
-    entries = [Entry("dots", sound(tmp_path / "a.wav"), "... !"), Entry("word", tmp_path / "a.wav", "word.")]
-    assert len(_check(tmp_path / "out", *entries)) == 2
-    assert [u.text for u in _check(tmp_path / "out", *entries, options=Options(strip_punctuation=True))] == [
-        "word"
+    entries = [
+        CorpusEntry("dots", sound(tmp_path / "a.wav"), "... !"),
+        CorpusEntry("word", tmp_path / "a.wav", "word."),
     ]
+    assert len(_check(tmp_path / "out", *entries)) == 2
+    assert [
+        u.text for u in _check(tmp_path / "out", *entries, options=PrepOptions(strip_punctuation=True))
+    ] == ["word"]
 
 
 def test_a_second_preparation_removes_the_splits_it_does_not_make(sound, tmp_path: Path, caplog):
     dest = build.open_dest(tmp_path / "out")
-    utterances = _check(dest, *(Entry(f"{n}", sound(tmp_path / f"{n}.wav"), "a") for n in range(3)))
+    utterances = _check(dest, *(CorpusEntry(f"{n}", sound(tmp_path / f"{n}.wav"), "a") for n in range(3)))
     splits = dict(zip(("train", "dev", "test"), ([u] for u in utterances), strict=True))
-    assert list(build.write(dest, splits)) == ["train", "dev", "test"]
+    assert list(build.write_manifests(dest, splits)) == ["train", "dev", "test"]
     with caplog.at_level(logging.WARNING):
-        paths = build.write(dest, {"test": splits["test"], "train": utterances[:2], "dev": []})
+        paths = build.write_manifests(dest, {"test": splits["test"], "train": utterances[:2], "dev": []})
     assert list(paths) == ["train", "test"]
     assert sorted(p.name for p in dest.iterdir()) == ["dropped.tsv", "test.jsonl", "train.jsonl"]
     assert "no dev.jsonl" in caplog.text
@@ -136,7 +144,9 @@ def test_manifests_point_right_from_behind_a_link(sound, tmp_path: Path):
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "deep" / "er")
     dest = build.open_dest(tmp_path / "link" / "out")
-    paths = build.write(dest, build.check(dest, {"train": [Entry("a", wav, "a")]}, AS_PUBLISHED))
+    paths = build.write_manifests(
+        dest, build.build_splits(dest, {"train": [CorpusEntry("a", wav, "a")]}, DEFAULT_OPTIONS)
+    )
     for path in (paths["train"], tmp_path / "link" / "out" / "train.jsonl"):
         assert Path(manifest.read(path)[0].audio).samefile(wav)
 
@@ -152,7 +162,9 @@ def test_a_full_disk_is_told(sound, tmp_path: Path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     dest = build.open_dest(tmp_path / "out")
-    splits = build.check(dest, {"train": [Entry("a", sound(tmp_path / "a.wav"), "a")]}, AS_PUBLISHED)
+    splits = build.build_splits(
+        dest, {"train": [CorpusEntry("a", sound(tmp_path / "a.wav"), "a")]}, DEFAULT_OPTIONS
+    )
     monkeypatch.setattr(manifest, "write", full)
     with pytest.raises(DataError, match="No space left on device"):
-        build.write(dest, splits)
+        build.write_manifests(dest, splits)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from asrattn import manifest
-from data_prep import opened as opening
+from asrattn.data import manifest
+from data_prep import audio_scan as opening
 from data_prep.__main__ import main
 
 
@@ -155,6 +155,6 @@ def test_parts_open_every_file_once_and_the_last_run_none(
 def test_what_a_quick_part_found_does_not_serve_a_thorough_run(recordings: Path, tmp_path: Path, monkeypatch):
     arguments = ["folder", str(recordings), str(tmp_path / "out")]
     assert main([*arguments, "--quick", "--shard", "1/2"]) == 0
-    found = opening._remembered(tmp_path / "out", quick=False)
+    found = opening._load_scans(tmp_path / "out", quick=False)
     assert list(found) == []
-    assert len(list(opening._remembered(tmp_path / "out", quick=True))) == 5
+    assert len(list(opening._load_scans(tmp_path / "out", quick=True))) == 5

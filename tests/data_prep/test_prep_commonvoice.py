@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from asrattn import manifest
+from asrattn.data import manifest
 from asrattn.errors import DataError, ManifestError
 from data_prep import commonvoice
-from data_prep.build import Options
+from data_prep.build import PrepOptions
 
 HEADER = "client_id\tpath\tsentence\tage\tgender\taccents\n"
 
@@ -67,7 +67,7 @@ def test_what_is_missing_is_told(sound, tmp_path: Path):
 
 
 def test_the_real_lists(shared_data: Path, tmp_path: Path):
-    paths = commonvoice.prepare(shared_data / "commonvoice-en", tmp_path, Options(quick=True))
+    paths = commonvoice.prepare(shared_data / "commonvoice-en", tmp_path, PrepOptions(quick=True))
     splits = {name: manifest.read(path) for name, path in paths.items()}
     assert {name: len(us) for name, us in splits.items()} == {"train": 2011, "dev": 215, "test": 217}
     assert sum(u.seconds for us in splits.values() for u in us) / 3600 == pytest.approx(3.0, abs=0.1)
@@ -77,6 +77,6 @@ def test_the_real_lists(shared_data: Path, tmp_path: Path):
 
 @pytest.mark.slow
 def test_the_real_corpus(shared_data: Path, tmp_path: Path):
-    paths = commonvoice.prepare(shared_data / "commonvoice-en", tmp_path, Options(upper=True))
+    paths = commonvoice.prepare(shared_data / "commonvoice-en", tmp_path, PrepOptions(upper=True))
     assert all(u.text == u.text.upper() for path in paths.values() for u in manifest.read(path))
     assert (tmp_path / "dropped.tsv").read_text().count("\n") == 1

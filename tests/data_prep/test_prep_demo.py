@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asrattn import audio, manifest
+from asrattn import audio
+from asrattn.data import manifest
 from asrattn.errors import DataError
 from data_prep import demo, espeak
-from data_prep.build import Options
+from data_prep.build import PrepOptions
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_the_same_seed_makes_the_same_bytes_here_and_in_another_process(tmp_path
     pytest.importorskip("espeakng_loader")
     counts = {"train": 30, "dev": 8, "test": 10, "unseen": 1}
     monkeypatch.setattr(demo, "UTTERANCES", counts)
-    demo.prepare(tmp_path / "here", Options(seed=1))
+    demo.prepare(tmp_path / "here", PrepOptions(seed=1))
     script = (
         "import sys; from pathlib import Path; from data_prep import demo; from data_prep.build import Options;"
         f"demo.UTTERANCES = {counts}; demo.prepare(Path(sys.argv[1]), Options(seed=1))"
@@ -64,7 +65,7 @@ def test_the_same_seed_makes_the_same_bytes_here_and_in_another_process(tmp_path
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "there")], check=True)
     assert len(_bytes(tmp_path / "here")) == 54
     assert _bytes(tmp_path / "here") == _bytes(tmp_path / "there")
-    demo.prepare(tmp_path / "other", Options(seed=2))
+    demo.prepare(tmp_path / "other", PrepOptions(seed=2))
     assert (tmp_path / "here" / "unseen.wav").read_bytes() != (tmp_path / "other" / "unseen.wav").read_bytes()
 
 
@@ -72,10 +73,12 @@ def test_an_opened_library_remembers_nothing_of_the_last_one():
     pytest.importorskip("espeakng_loader")
     takes = []
     for _ in range(2):
-        with espeak.opened() as speaker:
+        with espeak.open_synthesizer() as speaker:
             takes.append(
                 [
-                    speaker.say("six repeat", "en-us", variant, speed=150, pitch=50, gap=0, seed=1).tobytes()
+                    speaker.synthesize(
+                        "six repeat", "en-us", variant, speed=150, pitch=50, gap=0, seed=1
+                    ).tobytes()
                     for variant in (*demo.WOMEN, *demo.MEN)
                 ]
             )
@@ -86,8 +89,8 @@ def test_an_opened_library_remembers_nothing_of_the_last_one():
 @pytest.mark.parametrize(("language", "variant"), [("en-us", "nosuch"), ("xx", "f1"), ("en-us", "")])
 def test_an_unknown_voice_is_told_instead_of_another_one_heard(language: str, variant: str):
     pytest.importorskip("espeakng_loader")
-    with espeak.opened() as speaker, pytest.raises(DataError, match="eSpeak NG"):
-        speaker.say("yes", language, variant, speed=150, pitch=50, gap=0, seed=1)
+    with espeak.open_synthesizer() as speaker, pytest.raises(DataError, match="eSpeak NG"):
+        speaker.synthesize("yes", language, variant, speed=150, pitch=50, gap=0, seed=1)
 
 
 def test_a_long_path_to_the_data_does_no_harm(tmp_path: Path, monkeypatch):
@@ -95,11 +98,11 @@ def test_a_long_path_to_the_data_does_no_harm(tmp_path: Path, monkeypatch):
     data = tmp_path / ("x" * 160) / "espeak-ng-data"
     data.parent.mkdir()
     data.symlink_to(espeakng_loader.get_data_path())
-    with espeak.opened() as speaker:
-        near = speaker.say("yes", "en-us", "f2", speed=150, pitch=50, gap=0, seed=1)
+    with espeak.open_synthesizer() as speaker:
+        near = speaker.synthesize("yes", "en-us", "f2", speed=150, pitch=50, gap=0, seed=1)
     monkeypatch.setattr(espeakng_loader, "get_data_path", lambda: str(data))
-    with espeak.opened() as speaker:
-        far = speaker.say("yes", "en-us", "f2", speed=150, pitch=50, gap=0, seed=1)
+    with espeak.open_synthesizer() as speaker:
+        far = speaker.synthesize("yes", "en-us", "f2", speed=150, pitch=50, gap=0, seed=1)
     assert np.array_equal(near, far)
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from asrattn import manifest
+from asrattn.data import manifest
 from asrattn.errors import DataError, ManifestError
 from data_prep import folder
-from data_prep.folder import Table
+from data_prep.folder import TableColumns
 
 
 def _beside(root: Path, sound, names: list[str]) -> Path:
@@ -96,8 +96,8 @@ def _table(root: Path, sound, separator: str, suffix: str) -> Path:
 def test_a_table_names_columns(sound, tmp_path: Path, separator: str, suffix: str, text: str):
     path = _table(tmp_path / "rec", sound, separator, suffix)
     for where in (path, Path(path.name)):
-        listed = Table(where, "file", "said", "who", "part")
-        splits = _read(folder.prepare(tmp_path / "rec", tmp_path / "out", listed=listed))
+        listed = TableColumns(where, "file", "said", "who", "part")
+        splits = _read(folder.prepare(tmp_path / "rec", tmp_path / "out", table_columns=listed))
         assert {name: len(us) for name, us in splits.items()} == {"train": 6, "dev": 1, "test": 1}
         first = splits["train"][0]
         assert (first.id, first.text, first.speaker) == ("wav/0", text, "s0")
@@ -106,7 +106,9 @@ def test_a_table_names_columns(sound, tmp_path: Path, separator: str, suffix: st
 def test_a_table_without_splits_is_split_by_its_speakers(sound, tmp_path: Path):
     path = _table(tmp_path / "rec", sound, ",", ".csv")
     splits = _read(
-        folder.prepare(tmp_path / "rec", tmp_path / "out", listed=Table(path, "file", "said", "who"))
+        folder.prepare(
+            tmp_path / "rec", tmp_path / "out", table_columns=TableColumns(path, "file", "said", "who")
+        )
     )
     speakers = [{u.speaker for u in us} for us in splits.values()]
     assert sum(map(len, speakers)) == len(set.union(*speakers)) == 5
@@ -125,14 +127,22 @@ def test_a_table_without_splits_is_split_by_its_speakers(sound, tmp_path: Path):
 def test_a_damaged_table_is_told(tmp_path: Path, content: str, message: str):
     (tmp_path / "list.csv").write_text(content)
     with pytest.raises(DataError, match=message):
-        folder.prepare(tmp_path, tmp_path / "out", listed=Table(tmp_path / "list.csv", split="split"))
+        folder.prepare(
+            tmp_path, tmp_path / "out", table_columns=TableColumns(tmp_path / "list.csv", split="split")
+        )
 
 
 def test_rows_without_a_sound_are_dropped(sound, tmp_path: Path):
     sound(tmp_path / "a.wav")
     (tmp_path / "list.csv").write_text("audio,text\na.wav,x\n,y\nb.wav,z\n")
     splits = _read(
-        folder.prepare(tmp_path, tmp_path / "out", listed=Table(Path("list.csv")), dev_share=0, test_share=0)
+        folder.prepare(
+            tmp_path,
+            tmp_path / "out",
+            table_columns=TableColumns(Path("list.csv")),
+            dev_share=0,
+            test_share=0,
+        )
     )
     assert [u.id for u in splits["train"]] == ["a"]
     dropped = (tmp_path / "out" / "dropped.tsv").read_text()
@@ -142,7 +152,7 @@ def test_rows_without_a_sound_are_dropped(sound, tmp_path: Path):
 
 @pytest.mark.slow
 def test_a_real_table_with_letters_outside_ascii(shared_data: Path, tmp_path: Path):
-    listed = Table(Path("metadata.tsv"), text="sentence", speaker="speaker", split="split")
-    splits = _read(folder.prepare(shared_data / "samromur", tmp_path, listed=listed))
+    listed = TableColumns(Path("metadata.tsv"), text="sentence", speaker="speaker", split="split")
+    splits = _read(folder.prepare(shared_data / "samromur", tmp_path, table_columns=listed))
     assert {name: len(us) for name, us in splits.items()} == {"train": 399, "dev": 50, "test": 50}
     assert "þ" in "".join(u.text for u in splits["train"])

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from asrattn import manifest
+from asrattn.data import manifest
 from asrattn.errors import DataError
 from data_prep import kaldi, speechocean762
-from data_prep.build import Options
+from data_prep.build import PrepOptions
 
 
 def _write(path: Path, lines: dict[str, str], gap: str = " ") -> None:
@@ -130,7 +130,7 @@ def test_speechocean762_holds_out_whole_speakers(sound, tmp_path: Path):
 
 
 def test_the_real_lists(shared_data: Path, tmp_path: Path):
-    paths = kaldi.prepare(shared_data / "speechocean762" / "test", tmp_path, Options(quick=True))
+    paths = kaldi.prepare(shared_data / "speechocean762" / "test", tmp_path, PrepOptions(quick=True))
     splits = _read(paths)
     assert sum(map(len, splits.values())) == 2500
     assert sum(len({u.speaker for u in us}) for us in splits.values()) == 125

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asrattn import audio, manifest
-from asrattn.manifest import Utterance
-from asrattn.shards import Reader, Shards
+from asrattn import audio
+from asrattn.data import manifest
+from asrattn.data.manifest import Utterance
+from asrattn.data.shards import ShardReader, Shards
 from data_prep.__main__ import main
 
 RATE = 8000
@@ -39,9 +40,9 @@ def test_shards_hold_what_the_manifest_lists(corpus: Path, tmp_path: Path, capsy
     assert make(corpus, tmp_path / "train") == 0
     assert capsys.readouterr().out.startswith("5 shards written, 24 utterances ")
     opened = Shards.open(tmp_path / "train")
-    reader = Reader(opened, np.ones(24, bool))
+    reader = ShardReader(opened, np.ones(24, bool))
     listed = {u.id: u for u in manifest.read(corpus)}
-    found = [reader.take(number) for number in range(24)]
+    found = [reader.read(number) for number in range(24)]
     assert [u.id for u, _ in found] != list(listed)  # shuffled
     for utterance, data in found:
         source = listed.pop(utterance.id)
@@ -106,7 +107,7 @@ def test_a_shard_of_which_nothing_can_be_read_is_an_error(corpus: Path, tmp_path
 def test_the_rate_can_be_changed(corpus: Path, tmp_path: Path) -> None:
     assert make(corpus, tmp_path / "train", "--rate", "4000") == 0
     opened = Shards.open(tmp_path / "train")
-    utterance, data = Reader(opened, np.ones(24, bool)).take(0)
+    utterance, data = ShardReader(opened, np.ones(24, bool)).read(0)
     assert len(audio.read(Path(utterance.audio), 4000, data=data)) == pytest.approx(
         utterance.seconds * 4000, abs=1
     )

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asrattn.data.manifest import Utterance
 from asrattn.errors import DataError
-from asrattn.manifest import Utterance
 from data_prep.split import hold_out_shares, hold_out_speakers
 
 

@@ -7,19 +7,19 @@ from typing import get_args
 import pytest
 import torch
 
-from asrattn.attention import AttentionConfig, FixedConfig
+from asrattn.attention import AttentionConfig, FixedContextConfig
 from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig
 from asrattn.decoders.interface import build as build_decoder
+from asrattn.decoding import DecodingConfig
+from asrattn.decoding.beam_search import beam_search
+from asrattn.decoding.scorers import select_rows
 from asrattn.errors import ConfigError
-from asrattn.search import SearchConfig
-from asrattn.search.beam import beam_search
-from asrattn.search.scorer import select
 from asrattn.text import EOS
 
 D, V = 12, 9
 
 
-SIZES = {"dim": 16, "layers": 2, "heads": 2, "hidden": 24, "embedding": 8, "filters": 3, "kernel": 5}
+SIZES = {"dim": 16, "layers": 2, "heads": 2, "ffn_dim": 24, "embedding": 8, "filters": 3, "kernel": 5}
 # Training is then as reproducible as use, and hard looks stop somewhere.
 CERTAIN = {"dropout": 0.0, "noise": 0.0, "begin": 0.1}
 
@@ -31,7 +31,7 @@ def small(member, **settings):
 
 VARIANTS = [small(member) for member in get_args(DecoderConfig)]
 VARIANTS += [small(RecurrentDecoderConfig, attention=small(member)) for member in get_args(AttentionConfig)]
-VARIANTS += [small(RecurrentDecoderConfig, attention=FixedConfig("last"))]
+VARIANTS += [small(RecurrentDecoderConfig, attention=FixedContextConfig("last"))]
 VARIANTS += [small(RecurrentDecoderConfig, kind=kind) for kind in ("gru", "rnn")]
 VARIANTS += [small(TransformerDecoderConfig, positions=p) for p in ("none", "rotary")]
 
@@ -126,11 +126,11 @@ def test_hypotheses_share_a_memory_and_can_be_reordered(decoder, batch):
     _, enc, lens = batch
     memory = decoder.prepare(enc, lens)
     tokens = torch.tensor([3, 4, 5, 6, 7, 8])
-    state = select(decoder.start(memory), torch.arange(2).repeat_interleave(3))
+    state = select_rows(decoder.start(memory), torch.arange(2).repeat_interleave(3))
     _, state = decoder.step(torch.full((6,), EOS), state, memory)
     _, state = decoder.step(tokens, state, memory)
     order = torch.tensor([2, 0, 0, 5, 3, 4])
-    logits, _ = decoder.step(tokens, select(state, order), memory)
+    logits, _ = decoder.step(tokens, select_rows(state, order), memory)
     for n in range(6):
         b = n // 3
         sequence = torch.tensor([[EOS, int(tokens[order[n]]), int(tokens[n])]])
@@ -144,7 +144,7 @@ def test_a_wide_beam_is_an_exhaustive_search(decoder, batch):
     words = range(2, V)
     for b in range(2):
         one, count = enc[b : b + 1], lens[b : b + 1]
-        config = SearchConfig(beam=V**3, max_length=3.5 / int(count))
+        config = DecodingConfig(beam_size=V**3, max_length=3.5 / int(count))
         scores = {}
         for length in range(4):
             sequences = list(itertools.product(words, repeat=length))

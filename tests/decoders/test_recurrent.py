@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from asrattn.attention import FixedConfig, LocationConfig
+from asrattn.attention import FixedContextConfig, LocationAwareAttentionConfig
 from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.decoders.interface import build as build_decoder
 from asrattn.text import EOS
@@ -34,7 +34,7 @@ def cell(kind: Kind, w: dict[str, Tensor], x: Tensor, s: Tensor, c: Tensor) -> t
 def test_the_decoder_is_its_formula(kind: Kind) -> None:
     """s_u = RNN(s_{u-1}, [y_{u-1}; c_{u-1}]), here with the mean of the frames for c, and two layers."""
     torch.manual_seed(0)
-    config = RecurrentDecoderConfig(kind, dim=6, layers=2, embedding=4, attention=FixedConfig("mean"))
+    config = RecurrentDecoderConfig(kind, dim=6, layers=2, embedding=4, attention=FixedContextConfig("mean"))
     decoder = build_decoder(config, 5, 7).eval().double()
     enc, lens = torch.randn(1, 8, 5).double(), torch.tensor([8])
     tokens = torch.tensor([[EOS, 3, 5, 4]])
@@ -56,7 +56,9 @@ def test_the_decoder_is_its_formula(kind: Kind) -> None:
 
 
 def test_names_of_the_weights_are_those_of_older_model_files() -> None:
-    config = RecurrentDecoderConfig(dim=6, embedding=4, attention=LocationConfig(dim=8, filters=3, kernel=5))
+    config = RecurrentDecoderConfig(
+        dim=6, embedding=4, attention=LocationAwareAttentionConfig(dim=8, filters=3, kernel=5)
+    )
     assert {name: tuple(w.shape) for name, w in build_decoder(config, 5, 7).state_dict().items()} == {
         "attention.query.weight": (8, 6),
         "attention.key.weight": (8, 5),

@@ -11,24 +11,24 @@ from asrattn.encoders import (
     ConformerConfig,
     EBranchformerConfig,
     EncoderConfig,
-    LocalConfig,
+    LocalAttentionConfig,
     LSTMEncoderConfig,
-    SparseConfig,
+    SparseAttentionConfig,
     TransformerEncoderConfig,
 )
-from asrattn.encoders.config import RecurrentConfig, StackConfig
+from asrattn.encoders.config import RecurrentEncoderConfig, SelfAttentionEncoderConfig
 from asrattn.encoders.interface import build as build_encoder
 from asrattn.errors import ConfigError
 from asrattn.layers import FramePositions
 
 FEATURES = 20
 MEMBERS = get_args(EncoderConfig)
-RECURRENT = [member for member in MEMBERS if issubclass(member, RecurrentConfig)]
-STACKS = [member for member in MEMBERS if issubclass(member, StackConfig)]
+RECURRENT = [member for member in MEMBERS if issubclass(member, RecurrentEncoderConfig)]
+STACKS = [member for member in MEMBERS if issubclass(member, SelfAttentionEncoderConfig)]
 
 
 def small(member, **settings):
-    sizes = {"dim": 16, "layers": 3, "heads": 2, "hidden": 24, "gated": 20, "channels": 4}
+    sizes = {"dim": 16, "layers": 3, "heads": 2, "ffn_dim": 24, "gated": 20, "channels": 4}
     return replace(member(), **({k: v for k, v in sizes.items() if hasattr(member(), k)} | settings))
 
 
@@ -53,12 +53,12 @@ VARIANTS += [small(CNNEncoderConfig, norm=norm) for norm in ("batch", "rms")]
 VARIANTS += [
     small(member, attention=attention, positions=positions)
     for member, positions in zip(STACKS, ("rotary", "relative", "none"), strict=True)
-    for attention in (LocalConfig(window=3), SparseConfig(block=2, spread=2))
+    for attention in (LocalAttentionConfig(window=3), SparseAttentionConfig(block=2, global_frames=2))
 ]
 VARIANTS += [
-    small(TransformerEncoderConfig, rates=(1, 2)),
-    small(ConformerConfig, layers=5, rates=(1, 2, 4, 2, 1), attention=LocalConfig(window=2)),
-    small(EBranchformerConfig, rates=(2, 3), positions="relative"),
+    small(TransformerEncoderConfig, downsampling=(1, 2)),
+    small(ConformerConfig, layers=5, downsampling=(1, 2, 4, 2, 1), attention=LocalAttentionConfig(window=2)),
+    small(EBranchformerConfig, downsampling=(2, 3), positions="relative"),
 ]
 
 
@@ -160,9 +160,13 @@ def test_impossible_sizes_are_told(member):
         (EBranchformerConfig, {"gated": 7}, "gated is 7"),
         (CNNEncoderConfig, {"kernel": 2}, "kernel is 2"),
         (CNNEncoderConfig, {"dilations": ()}, "dilations"),
-        (TransformerEncoderConfig, {"rates": ()}, "rates are none"),
-        (TransformerEncoderConfig, {"rates": (1, 0)}, "rates are 1, 0"),
-        (TransformerEncoderConfig, {"rates": (1, 2, 1), "layers": 2}, "need a layer each; there are 2"),
+        (TransformerEncoderConfig, {"downsampling": ()}, "downsampling is none"),
+        (TransformerEncoderConfig, {"downsampling": (1, 0)}, "downsampling is 1, 0"),
+        (
+            TransformerEncoderConfig,
+            {"downsampling": (1, 2, 1), "layers": 2},
+            "need a layer each; there are 2",
+        ),
         (LSTMEncoderConfig, {"subsampling": "pyramid", "layers": 2}, "more than 2 layers"),
     ],
 )

@@ -14,7 +14,7 @@ from asrattn.layers.linear import Linear
 @pytest.mark.parametrize("p", [None, 0.0, 0.4])
 @pytest.mark.parametrize("training", [True, False])
 def test_gradients_are_those_of_the_plain_formula(p, training, worth, monkeypatch):
-    monkeypatch.setattr(linear, "WORTH", worth)
+    monkeypatch.setattr(linear, "MIN_FLOPS_FOR_ONEDNN", worth)
     torch.manual_seed(0)
     out, x = Linear(8, 3), torch.randn(2, 5, 8, requires_grad=True)
     dropout = None if p is None else Dropout(p).train(training)
@@ -47,7 +47,7 @@ def test_gradients_under_autocast():
 
 @pytest.mark.parametrize("worth", [1, 10**9], ids=["oneDNN", "torch"])
 def test_the_input_of_the_product_is_not_kept(worth, monkeypatch):
-    monkeypatch.setattr(linear, "WORTH", worth)
+    monkeypatch.setattr(linear, "MIN_FLOPS_FOR_ONEDNN", worth)
     out, x = Linear(64, 3), torch.randn(100, 64, requires_grad=True)
     kept = []
 

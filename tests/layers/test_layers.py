@@ -8,10 +8,10 @@ import torch
 from asrattn import weights
 from asrattn.errors import ConfigError
 from asrattn.layers import linear
-from asrattn.layers.cache import Nodes
 from asrattn.layers.convolution import Convolution
 from asrattn.layers.dropout import Dropout
-from asrattn.layers.linear import Linear, lay_in_columns
+from asrattn.layers.kv_cache import KeyValues
+from asrattn.layers.linear import Linear, prepack_weights
 from asrattn.layers.positions import rotate, sinusoids
 from asrattn.layers.self_attention import SelfAttention
 
@@ -20,7 +20,7 @@ from asrattn.layers.self_attention import SelfAttention
 @pytest.mark.parametrize("shape", ["rows", "batch", "transposed", "expanded", "one"])
 @pytest.mark.parametrize("worth", [1, 10**9])
 def test_linear_is_its_formula_and_so_is_its_gradient(shape, bias, worth, monkeypatch):
-    monkeypatch.setattr(linear, "WORTH", worth)
+    monkeypatch.setattr(linear, "MIN_FLOPS_FOR_ONEDNN", worth)
     torch.manual_seed(0)
     x = {
         "rows": torch.randn(7, 5),
@@ -45,13 +45,13 @@ def test_linear_is_its_formula_and_so_is_its_gradient(shape, bias, worth, monkey
 
 @pytest.mark.parametrize("worth", [1, 10**9])
 def test_weights_in_columns_are_the_same_weights(worth, monkeypatch, tmp_path):
-    monkeypatch.setattr(linear, "WORTH", worth)
+    monkeypatch.setattr(linear, "MIN_FLOPS_FOR_ONEDNN", worth)
     torch.manual_seed(0)
     layer, x = torch.nn.Sequential(Linear(5, 6)), torch.randn(7, 5)
     with torch.inference_mode():
         out = layer(x)
     weights.save(tmp_path / "rows", layer, {})
-    lay_in_columns(layer)
+    prepack_weights(layer)
     assert layer[0].weight.stride() == (1, 6)
     with torch.inference_mode():
         torch.testing.assert_close(layer(x), out)
@@ -61,13 +61,13 @@ def test_weights_in_columns_are_the_same_weights(worth, monkeypatch, tmp_path):
 
 
 def test_linear_of_nothing_is_nothing(monkeypatch):
-    monkeypatch.setattr(linear, "WORTH", 1)
+    monkeypatch.setattr(linear, "MIN_FLOPS_FOR_ONEDNN", 1)
     layer = Linear(5, 6)
     assert layer(torch.zeros(0, 5)).shape == (0, 6)
 
 
 def test_linear_follows_autocast_and_other_types(monkeypatch):
-    monkeypatch.setattr(linear, "WORTH", 1)
+    monkeypatch.setattr(linear, "MIN_FLOPS_FOR_ONEDNN", 1)
     layer, x = Linear(5, 6), torch.randn(3, 5)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert layer(x).dtype == torch.bfloat16
@@ -110,7 +110,7 @@ def test_self_attention_steps_as_it_runs_and_as_it_is_written(rotary):
     x = torch.randn(3, 5, 8)
     past = torch.ones(5, 5, dtype=torch.bool).tril()[None]
     whole = layer(x, past)
-    nodes = Nodes(*[torch.zeros(3, 2, 0, 4)] * 2)
+    nodes = KeyValues(*[torch.zeros(3, 2, 0, 4)] * 2)
     for u in range(5):
         step, nodes = layer.step(x[:, u], nodes, torch.ones(3, 1, u + 1, dtype=torch.bool), u)
         torch.testing.assert_close(step, whole[:, u], atol=1e-5, rtol=1e-4)

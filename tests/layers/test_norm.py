@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from asrattn.layers.norm import BatchNorm, norm, normalized
+from asrattn.layers.norm import BatchNorm, apply_norm, build_norm
 
 
 @pytest.mark.parametrize("lens", [(9, 4, 1), (9, 0, 9), (9, 9, 9)])
@@ -48,7 +48,7 @@ def test_what_is_no_number_is_not_remembered():
 
 def test_rms_norm_is_its_formula():
     x = torch.randn(2, 3, 5)
-    layer = norm("rms", 5)
+    layer = build_norm("rms", 5)
     torch.nn.init.normal_(layer.weight)
     written = x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt() * layer.weight
-    torch.testing.assert_close(normalized(layer, x, torch.ones(2, 3, dtype=torch.bool)), written)
+    torch.testing.assert_close(apply_norm(layer, x, torch.ones(2, 3, dtype=torch.bool)), written)

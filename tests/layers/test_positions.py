@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from asrattn.errors import DataError
-from asrattn.layers.positions import LONGEST, AddedPositions, sinusoids
+from asrattn.layers.positions import MAX_LEARNED_FRAMES, AddedPositions, sinusoids
 from asrattn.layers.self_attention import SelfAttention
 
 
@@ -73,6 +73,6 @@ def test_added_positions_are_what_they_say():
 
 
 def test_learned_positions_end_somewhere_and_say_so():
-    layer, long = AddedPositions("learned", 2), LONGEST + 1
-    with pytest.raises(DataError, match=f"{long} frames: learned positions end at {LONGEST}"):
+    layer, long = AddedPositions("learned", 2), MAX_LEARNED_FRAMES + 1
+    with pytest.raises(DataError, match=f"{long} frames: learned positions end at {MAX_LEARNED_FRAMES}"):
         layer(torch.zeros(1, long, 2), torch.ones(1, long, dtype=torch.bool))

@@ -56,14 +56,14 @@ def same(a: lm.NGram, b: lm.NGram) -> None:
 )
 def test_a_round_trip(tmp_path_factory, name, sentences, order, kind):
     path = tmp_path_factory.mktemp("arpa") / name
-    model = lm.estimate(lm.count(sentences, order), kind, units="word")
+    model = lm.estimate(lm.count_ngrams(sentences, order), kind, units="word")
     arpa.write(path, model)
     same(arpa.read(path), model)
     assert [p.name for p in path.parent.iterdir()] == [name]
 
 
 def test_what_is_written_is_what_other_programs_expect(tmp_path):
-    arpa.write(tmp_path / "a.arpa", lm.estimate(lm.count([["a", "b"], ["a"]], 2), units="word"))
+    arpa.write(tmp_path / "a.arpa", lm.estimate(lm.count_ngrams([["a", "b"], ["a"]], 2), units="word"))
     lines = (tmp_path / "a.arpa").read_text().splitlines()
     assert lines[:6] == ["# asrattn units=word", "", "\\data\\", "ngram 1=5", "ngram 2=4", ""]
     assert any(line.startswith("-99\t<s>\t-") for line in lines)
@@ -75,7 +75,7 @@ def test_what_is_written_is_what_other_programs_expect(tmp_path):
 
 
 def test_zipping_makes_the_same_bytes_each_time(tmp_path):
-    model = lm.estimate(lm.count(["ab"], 2))
+    model = lm.estimate(lm.count_ngrams(["ab"], 2))
     for name in ("a.gz", "b.gz"):
         arpa.write(tmp_path / name, model)
     assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
@@ -158,4 +158,4 @@ def test_files_that_are_none(tmp_path):
         with pytest.raises(LMError, match=told):
             arpa.read(Path(tmp_path, name))
     with pytest.raises(LMError, match="cannot be written"):
-        arpa.write(tmp_path / "latin.arpa" / "a.arpa", lm.estimate(lm.count(["ab"], 1)))
+        arpa.write(tmp_path / "latin.arpa" / "a.arpa", lm.estimate(lm.count_ngrams(["ab"], 1)))

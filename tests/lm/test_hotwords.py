@@ -12,7 +12,7 @@ from asrattn.errors import LMError
 from asrattn.lm import automaton
 from asrattn.lm.hotword_list import Hotwords
 from asrattn.lm.hotwords import HotwordScorer
-from asrattn.lm.scorers import of
+from asrattn.lm.scorers import build_scorer
 from asrattn.text import BLANK, EOS, RESERVED, UNKNOWN, BpeTokenizer, CharTokenizer, Tokenizer
 
 SPACED = CharTokenizer.train(["ab c"])
@@ -66,7 +66,7 @@ words = st.text("abc", min_size=1, max_size=4)
 spoken = st.lists(words, min_size=1, max_size=3).map(" ".join)
 
 
-@pytest.mark.parametrize("limit", [0, automaton.DENSE])
+@pytest.mark.parametrize("limit", [0, automaton.MAX_DENSE_ENTRIES])
 @pytest.mark.parametrize("tokenizer", [SPACED, JOINED, PIECES], ids=["spaced", "joined", "pieces"])
 @settings(max_examples=60, deadline=None)
 @given(
@@ -82,9 +82,9 @@ def test_a_text_has_earned_what_its_whole_phrases_are_worth(limit, tokenizer, ph
     near = [t for part in parts for t in [*part[: draw.randint(1, len(part))], *space]]
     tokens = near[:length] if draw.random() < 0.6 else draw.choices(range(UNKNOWN, tokenizer.size), k=length)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(automaton, "DENSE", limit)
+        patch.setattr(automaton, "MAX_DENSE_ENTRIES", limit)
         scorer = HotwordScorer(Hotwords(tuple(phrases.items())), tokenizer)
-    assert (scorer.walker.table is None) == (limit == 0)
+    assert (scorer.automaton_scorer.table is None) == (limit == 0)
     total, most = walk(scorer, tokens)
     assert total == pytest.approx(earned(phrases, tokenizer, tokens), abs=1e-4)
     assert most <= scorer.ceiling + 1e-5
@@ -131,8 +131,8 @@ def test_files_that_are_not_so(tmp_path: Path, content: str, told: str):
 
 
 def test_what_cannot_be_written_is_told(caplog: pytest.LogCaptureFixture):
-    scorer = of(Hotwords((("a", 1.0), ("ä", 1.0))), SPACED)
+    scorer = build_scorer(Hotwords((("a", 1.0), ("ä", 1.0))), SPACED)
     assert "1 hotwords cannot be written by this model, and are left out: 'ä'" in caplog.text
     assert walk(scorer, SPACED.encode("a"))[0] == 1
     with pytest.raises(LMError, match="another case"):
-        of(Hotwords((("A", 1.0),)), SPACED)
+        build_scorer(Hotwords((("A", 1.0),)), SPACED)

@@ -10,15 +10,15 @@ import torch
 
 from asrattn import model_file
 from asrattn.config import from_plain, to_plain
+from asrattn.decoding.scorers import select_rows
 from asrattn.errors import CheckpointError, ConfigError, LMError
 from asrattn.lm import LMConfig, TransformerLMConfig, neural
 from asrattn.lm.neural import NeuralLM
 from asrattn.lm.scorers import NeuralScorer
-from asrattn.search.scorer import select
 from asrattn.text import BLANK, EOS, RESERVED, UNKNOWN, CharTokenizer
 
 V = 9
-SMALL = {"dim": 8, "layers": 2, "heads": 2, "hidden": 12}
+SMALL = {"dim": 8, "layers": 2, "heads": 2, "ffn_dim": 12}
 
 
 def small(kind: type) -> LMConfig:
@@ -26,7 +26,7 @@ def small(kind: type) -> LMConfig:
 
 
 KINDS = [small(kind) for kind in get_args(LMConfig)] + [
-    TransformerLMConfig(dim=8, layers=1, heads=2, hidden=12, positions=positions)
+    TransformerLMConfig(dim=8, layers=1, heads=2, ffn_dim=12, positions=positions)
     for positions in ("none", "sinusoidal")
 ]
 
@@ -70,7 +70,7 @@ def test_states_can_be_reordered(network, tokens):
     for column in tokens[:, :3].unbind(1):
         _, state = network.step(column, state)
     order = torch.tensor([2, 0, 0, 1])
-    logits, _ = network.step(tokens[order, 3], select(state, order))
+    logits, _ = network.step(tokens[order, 3], select_rows(state, order))
     torch.testing.assert_close(logits, network(tokens[order, :4])[:, -1], atol=1e-5, rtol=1e-4)
 
 
@@ -98,7 +98,7 @@ def test_perplexity_is_that_of_its_log_probabilities(network):
     tokenizer = CharTokenizer("ab cde")
     texts = ["ab", "", "bad  cab", "e", "ax"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neural, "BATCH", 16)
+        patch.setattr(neural, "MAX_BATCH_TOKENS", 16)
         found = neural.perplexity(network, tokenizer, texts)
     known = strange = 0.0
     for text in ("ab", "bad cab", "e", "ax"):
@@ -109,17 +109,17 @@ def test_perplexity_is_that_of_its_log_probabilities(network):
             known += row[token] if token != UNKNOWN else 0.0
             strange += row[token] if token == UNKNOWN else 0.0
     assert found.tokens[:3] == (4, 12, 1)
-    assert found.tokens.known == pytest.approx(math.exp(-known / (11 + 4)), rel=1e-4)
-    assert found.word == pytest.approx(math.exp(-(known + strange) / (5 + 4)), rel=1e-4)
-    assert found.character == pytest.approx(math.exp(-(known + strange) / (12 + 4)), rel=1e-4)
+    assert found.tokens.excluding_oov == pytest.approx(math.exp(-known / (11 + 4)), rel=1e-4)
+    assert found.per_word == pytest.approx(math.exp(-(known + strange) / (5 + 4)), rel=1e-4)
+    assert found.per_character == pytest.approx(math.exp(-(known + strange) / (12 + 4)), rel=1e-4)
     assert "4 sentences   12 tokens   1 unknown" in found.line()
 
 
 def test_a_file_brings_it_back(network, tokens, tmp_path: Path):
     path = tmp_path / "lm.safetensors"
     neural.save(path, network, CharTokenizer("abcdef"), {"name": "small"})
-    again = neural.read(path)
-    assert model_file.is_one(path)
+    again = neural.load(path)
+    assert model_file.is_model_file(path)
     assert again.card == {"name": "small"}
     assert again.tokenizer == CharTokenizer("abcdef")
     assert from_plain(LMConfig, to_plain(network.config)) == again.network.config
@@ -128,12 +128,12 @@ def test_a_file_brings_it_back(network, tokens, tmp_path: Path):
 
 def test_a_file_of_another_kind_is_told(tmp_path: Path):
     with pytest.raises(LMError, match="no language model"):
-        neural.read(tiny.model_file(tmp_path))
+        neural.load(tiny.model_file(tmp_path))
     path = tmp_path / "lm.safetensors"
     neural.save(path, neural.build(KINDS[0], V), CharTokenizer("abcdef"), {})
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(CheckpointError, match="truncated"):
-        neural.read(path)
+        neural.load(path)
 
 
 class Whole:

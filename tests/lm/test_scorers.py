@@ -15,12 +15,12 @@ from asrattn.errors import LMError
 from asrattn.lm import automaton
 from asrattn.lm.lookahead import WordScorer
 from asrattn.lm.pruning import prune_entropy
-from asrattn.lm.scorers import TokenScorer, of
+from asrattn.lm.scorers import TokenScorer, build_scorer
 from asrattn.text import BLANK, EOS, RESERVED, CharTokenizer
 
 TEXTS = ["ab a", "abba", "b a ab", "ba", "a", "bb ab", "aab"]
 TOKENIZER = CharTokenizer.train(["ab c"])
-SENTENCES = [lm.split(text, "char") for text in TEXTS]
+SENTENCES = [lm.split_units(text, "char") for text in TEXTS]
 
 
 def walk(scorer, tokens: list[int]) -> list[torch.Tensor]:
@@ -37,11 +37,11 @@ def walk(scorer, tokens: list[int]) -> list[torch.Tensor]:
 @settings(max_examples=12, deadline=None)
 @given(text=st.text("ab c", max_size=6), order=st.integers(1, 4), threshold=st.sampled_from([0.0, 0.02, 0.3]))
 def test_tokens_are_scored_as_backing_off_says(kind, limit, text, order, threshold):
-    model = prune_entropy(lm.estimate(lm.count(SENTENCES, order), kind), threshold)
+    model = prune_entropy(lm.estimate(lm.count_ngrams(SENTENCES, order), kind), threshold)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(automaton, "DENSE", limit)
+        patch.setattr(automaton, "MAX_DENSE_ENTRIES", limit)
         scorer = TokenScorer(model, TOKENIZER)
-    assert (scorer.walker.table is None) == (limit == 0)
+    assert (scorer.automaton_scorer.table is None) == (limit == 0)
     assert scorer.unknown == ["c"]
     names = ["<unk>"] * RESERVED + [c.replace(" ", "▁") if c != "c" else "<unk>" for c in TOKENIZER.tokens]
     tokens = [TOKENIZER.tokens.index(c) + RESERVED for c in text]
@@ -56,14 +56,14 @@ def test_tokens_are_scored_as_backing_off_says(kind, limit, text, order, thresho
 
 def test_states_are_histories_that_matter():
     """Of the bigrams of Kneser-Ney only those that something follows: a history with </s> is none."""
-    model = lm.estimate(lm.count(SENTENCES, 3))
-    found = automaton.Automaton.of(model)
+    model = lm.estimate(lm.count_ngrams(SENTENCES, 3))
+    found = automaton.Automaton.from_ngram(model)
     followed = {gram[:-1] for gram in naive.table(model) if gram}
     assert found.states == len(followed)
 
 
 def test_a_model_that_suits_no_token_is_told():
-    model = lm.estimate(lm.count([["A", "B"]], 2))
+    model = lm.estimate(lm.count_ngrams([["A", "B"]], 2))
     with pytest.raises(LMError, match="another case"):
         TokenScorer(model, TOKENIZER)
 
@@ -77,7 +77,7 @@ class Whole:
 
     def total(self, tokens: Sequence[int]) -> float:
         total, row = 0.0, ("<s>",)
-        for word in [*lm.split(TOKENIZER.decode(tokens), self.units), "</s>"]:
+        for word in [*lm.split_units(TOKENIZER.decode(tokens), self.units), "</s>"]:
             known = word if word in self.model.ids else "<unk>"
             total += math.log(self.prob(known, row[1 - self.model.order :] if self.model.order > 1 else ()))
             if known == "<unk>" and self.units == "word":
@@ -98,9 +98,9 @@ class Whole:
 )
 def test_a_text_pays_what_its_words_are_worth(limit, summed, oov, text, order, kind, threshold):
     """At every place: what was paid so far, with EOS, is the word model's total; and nothing is ever earned."""
-    model = prune_entropy(lm.estimate(lm.count([t.split() for t in TEXTS], order), kind), threshold)
+    model = prune_entropy(lm.estimate(lm.count_ngrams([t.split() for t in TEXTS], order), kind), threshold)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(automaton, "DENSE", limit)
+        patch.setattr(automaton, "MAX_DENSE_ENTRIES", limit)
         scorer = WordScorer(model, TOKENIZER, oov=oov, summed=summed)
     whole = Whole(model, "word", oov)
     tokens = [TOKENIZER.tokens.index(c) + RESERVED for c in text]
@@ -118,9 +118,9 @@ def test_a_text_pays_what_its_words_are_worth(limit, summed, oov, text, order, k
 @pytest.mark.parametrize("kind", ["kneser-ney", "witten-bell"])
 def test_in_a_word_the_best_or_all_of_its_words_are_foretold(limit, summed, kind, monkeypatch):
     """After "b ", which was seen: at each beginning of a word, and with leaving the tree as one more way to go on."""
-    monkeypatch.setattr(automaton, "DENSE", limit)
+    monkeypatch.setattr(automaton, "MAX_DENSE_ENTRIES", limit)
     oov = -1.3
-    model = lm.estimate(lm.count([t.split() for t in TEXTS], 2), kind)
+    model = lm.estimate(lm.count_ngrams([t.split() for t in TEXTS], 2), kind)
     scorer = WordScorer(model, TOKENIZER, oov=oov, summed=summed)
     after = {w: math.log(naive.prob(model, w, ("b",))) for w in model.words if w not in ("<s>", "</s>")}
     before = math.log(naive.prob(model, "b", ("<s>",)))
@@ -135,10 +135,10 @@ def test_in_a_word_the_best_or_all_of_its_words_are_foretold(limit, summed, kind
 
 
 def test_a_tokenizer_that_cannot_write_words_is_told():
-    model = lm.estimate(lm.count([["A", "B"]], 2), units="word")
+    model = lm.estimate(lm.count_ngrams([["A", "B"]], 2), units="word")
     with pytest.raises(LMError, match="another case"):
-        of(model, TOKENIZER)
+        build_scorer(model, TOKENIZER)
     with pytest.raises(LMError, match="the space among them"):
-        of(model, CharTokenizer("AB"))
+        build_scorer(model, CharTokenizer("AB"))
     with pytest.raises(LMError, match="not above 0"):
-        of(lm.estimate(lm.count([["a", "b"]], 2), units="word"), TOKENIZER, oov=1.0)
+        build_scorer(lm.estimate(lm.count_ngrams([["a", "b"]], 2), units="word"), TOKENIZER, oov=1.0)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from asrattn.training import storage
+from asrattn.training import checkpointing
 
 RECIPE = """
 import os, signal, sys
@@ -92,7 +92,7 @@ def rows(out: Path) -> list[dict[str, str]]:
 
 def same(one: Path, other: Path) -> bool:
     """Whether two runs ended alike, bit for bit: losses, weights, averages, and the optimizer."""
-    ours, theirs = (storage.read(out / storage.LAST) for out in (one, other))
+    ours, theirs = (checkpointing.load(out / checkpointing.LAST_CHECKPOINT) for out in (one, other))
     states = [
         {
             **content["state_dict"],

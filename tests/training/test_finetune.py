@@ -10,22 +10,23 @@ import pytest
 import tones
 import torch
 
-from asrattn import checkpoint, manifest
-from asrattn.attention import LocationConfig
-from asrattn.checkpoint import Saved
+from asrattn import checkpoint
+from asrattn.attention import LocationAwareAttentionConfig
+from asrattn.checkpoint import Checkpoint
 from asrattn.cli.main import main
+from asrattn.data import manifest
 from asrattn.decoders import TransformerDecoderConfig
+from asrattn.decoding import DecodingConfig
 from asrattn.encoders import ConformerConfig
 from asrattn.errors import CheckpointError, ConfigError
 from asrattn.model import ModelConfig
 from asrattn.model.speech_model import SpeechModel
-from asrattn.search import SearchConfig
 from asrattn.text import CharTokenizer
 from asrattn.training import finetune
 from asrattn.training.fit import fit
 
 MODEL = tones.recipe().model
-TRANSFORMER = replace(MODEL, decoder=TransformerDecoderConfig(dim=16, layers=1, heads=2, hidden=32))
+TRANSFORMER = replace(MODEL, decoder=TransformerDecoderConfig(dim=16, layers=1, heads=2, ffn_dim=32))
 
 
 def make(config: ModelConfig, characters: str, seed: int) -> SpeechModel:
@@ -35,13 +36,13 @@ def make(config: ModelConfig, characters: str, seed: int) -> SpeechModel:
     return model
 
 
-def saved(config: ModelConfig, characters: str) -> Saved:
-    return Saved(make(config, characters, 0), CharTokenizer(characters), {}, SearchConfig())
+def saved(config: ModelConfig, characters: str) -> Checkpoint:
+    return Checkpoint(make(config, characters, 0), CharTokenizer(characters), {}, DecodingConfig())
 
 
-def write(folder: Path, old: Saved) -> Path:
+def write(folder: Path, old: Checkpoint) -> Path:
     path = folder / "old.safetensors"
-    checkpoint.save(path, old.model, old.tokenizer, old.card, old.search)
+    checkpoint.save(path, old.model, old.tokenizer, old.card, old.decoding)
     return path
 
 
@@ -54,7 +55,7 @@ def test_each_token_keeps_its_rows_and_the_rest_is_taken(
     old, model = saved(config, before), make(config, after, 1)
     fresh = {name: w.clone() for name, w in model.state_dict().items()}
     with caplog.at_level(logging.INFO):
-        finetune.adopt(model, CharTokenizer(after), old, Path("old.safetensors"))
+        finetune.copy_weights(model, CharTokenizer(after), old, Path("old.safetensors"))
     rows = 0
     for name, weight in model.state_dict().items():
         theirs = old.model.state_dict()[name]
@@ -78,7 +79,7 @@ def test_each_token_keeps_its_rows_and_the_rest_is_taken(
 
 def test_the_same_vocabulary_gives_the_same_model() -> None:
     old, model = saved(MODEL, "ab"), make(MODEL, "ab", 1)
-    finetune.adopt(model, old.tokenizer, old, Path("old"))
+    finetune.copy_weights(model, old.tokenizer, old, Path("old"))
     ours, theirs = model.state_dict(), old.model.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
@@ -90,7 +91,7 @@ def test_the_same_vocabulary_gives_the_same_model() -> None:
         (replace(MODEL, encoder=ConformerConfig()), "its model.encoder.kind is lstm, the recipe's conformer;"),
         (replace(MODEL, frontend=replace(MODEL.frontend, hop=0.02)), "model.frontend.hop is 0.01, the recipe's 0.02;"),
         (
-            replace(MODEL, decoder=replace(MODEL.decoder, attention=LocationConfig(kernel=7))),
+            replace(MODEL, decoder=replace(MODEL.decoder, attention=LocationAwareAttentionConfig(kernel=7))),
             "--set model.decoder.attention.kernel=",
         ),
     ],
@@ -114,7 +115,7 @@ def test_dropout_may_differ(tmp_path: Path) -> None:
 
 def test_freezing_goes_by_whole_names() -> None:
     model = make(
-        replace(MODEL, encoder=ConformerConfig(dim=8, layers=11, heads=2, hidden=8, channels=2)), "ab", 0
+        replace(MODEL, encoder=ConformerConfig(dim=8, layers=11, heads=2, ffn_dim=8, channels=2)), "ab", 0
     )
     finetune.freeze(model, ("encoder.layers.1", "ctc.bias"))
     frozen = {name for name, p in model.named_parameters() if not p.requires_grad}

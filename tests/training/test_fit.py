@@ -19,16 +19,17 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from asrattn import checkpoint, manifest
+from asrattn import checkpoint
 from asrattn.augment import AugmentConfig
 from asrattn.config import from_plain
+from asrattn.data import manifest
+from asrattn.data.fingerprint import fingerprint_dataset
 from asrattn.errors import CheckpointError, ConfigError, DataError, StoppedError
-from asrattn.fingerprint import of_set
 from asrattn.model import LossConfig
 from asrattn.model.speech_model import Losses, SpeechModel
-from asrattn.training import callbacks, journal, storage
+from asrattn.training import callbacks, checkpointing, metrics_log
 from asrattn.training.fit import fit
-from asrattn.training.module import Training
+from asrattn.training.module import SpeechLightningModule
 from asrattn.training.recipe import Recipe
 
 
@@ -40,21 +41,21 @@ def rows(out: Path) -> list[dict[str, str]]:
 
 def stop_in(epoch: int, monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
     """Let something happen in the second batch of an epoch."""
-    before = Training.training_step
+    before = SpeechLightningModule.training_step
 
-    def step(self: Training, batch: Any, index: int) -> Any:
+    def step(self: SpeechLightningModule, batch: Any, index: int) -> Any:
         if self.trainer.current_epoch == epoch and index == 1:
             act()
         return before(self, batch, index)
 
-    monkeypatch.setattr(Training, "training_step", step)
+    monkeypatch.setattr(SpeechLightningModule, "training_step", step)
 
 
 def test_a_run_learns_and_leaves_a_model_that_says_how_it_was_made(corpus: Path, tmp_path: Path) -> None:
     recipe = tones.recipe(epochs=3, validate_every=2)
     path = fit(recipe, corpus, tmp_path / "run", seed=4)
     saved = checkpoint.load(path)
-    assert saved.search == recipe.search
+    assert saved.decoding == recipe.decoding
     assert saved.card["seed"] == 4
     assert saved.card["epochs"] == 3
     assert {
@@ -69,8 +70,8 @@ def test_a_run_learns_and_leaves_a_model_that_says_how_it_was_made(corpus: Path,
     } <= saved.card.keys()
     assert from_plain(Recipe, saved.card["recipe"]) == recipe
     assert saved.card["data"] == {
-        "train": of_set(manifest.read(corpus / "train.jsonl")),
-        "dev": of_set(manifest.read(corpus / "dev.jsonl")),
+        "train": fingerprint_dataset(manifest.read(corpus / "train.jsonl")),
+        "dev": fingerprint_dataset(manifest.read(corpus / "dev.jsonl")),
     }
     assert json.loads((tmp_path / "run" / "recipe.json").read_text(encoding="utf-8"))["name"] == "tones"
     found = rows(tmp_path / "run")
@@ -81,7 +82,9 @@ def test_a_run_learns_and_leaves_a_model_that_says_how_it_was_made(corpus: Path,
     assert {"train_total", "dev_wer", "dev_focus"} <= set(board.Tags()["scalars"])
     drawn = board.Images("attention")
     assert [each.step for each in drawn] == [2, 3]
-    assert drawn[0].width % journal.PIXELS == drawn[0].height % journal.PIXELS == 0
+    assert (
+        drawn[0].width % metrics_log.PIXELS_PER_WEIGHT == drawn[0].height % metrics_log.PIXELS_PER_WEIGHT == 0
+    )
 
 
 def test_the_same_seed_gives_the_same_losses_and_resuming_changes_none(
@@ -199,7 +202,7 @@ def out_of_memory(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
 def test_a_step_that_memory_does_not_hold_is_done_in_halves_with_the_same_losses(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    still = AugmentConfig(noise=0, stretch=0, warp=0, equalizer=0, frequency_masks=0, time_masks=0)
+    still = AugmentConfig(noise=0, stretch=0, vtlp=0, equalizer=0, frequency_masks=0, time_masks=0)
     recipe = replace(tones.recipe(epochs=2), augment=still)
     fit(recipe, corpus, tmp_path / "whole")
     with monkeypatch.context() as patch:
@@ -208,14 +211,14 @@ def test_a_step_that_memory_does_not_hold_is_done_in_halves_with_the_same_losses
         assert "out of memory with" in caplog.text
     with monkeypatch.context() as patch:
         tried = out_of_memory(patch, 210)
-        patch.setattr(Training, "on_fit_start", Training.find_bound)
+        patch.setattr(SpeechLightningModule, "on_fit_start", SpeechLightningModule.find_max_device_seconds)
         caplog.clear()
         fit(recipe, corpus, tmp_path / "found")
         assert "s of audio on a device at once" in caplog.text
         first = next(i for i, size in enumerate(tried) if size <= 210)
         assert first > 0
         assert max(tried[first:]) <= 210  # found before the first step, not in it
-    passes = replace(recipe, data=replace(recipe.data, device_seconds=1.5))
+    passes = replace(recipe, data=replace(recipe.data, max_device_seconds=1.5))
     fit(passes, corpus, tmp_path / "passes")
     for name in ("halves", "found", "passes"):
         for ours, theirs in zip(rows(tmp_path / "whole"), rows(tmp_path / name), strict=True):
@@ -232,7 +235,7 @@ def test_an_utterance_that_memory_does_not_hold_is_told(
         DataError, match=r"out of memory with .* s of audio on the device; lower data\.device_seconds"
     ):
         fit(tones.recipe(), corpus, tmp_path / "step")
-    monkeypatch.setattr(Training, "on_fit_start", Training.find_bound)
+    monkeypatch.setattr(SpeechLightningModule, "on_fit_start", SpeechLightningModule.find_max_device_seconds)
     with pytest.raises(DataError, match=r"out of memory with one utterance of .* lower data\.max_seconds"):
         fit(tones.recipe(), corpus, tmp_path / "start")
 
@@ -287,12 +290,12 @@ def test_no_better_wer_stops_early_but_not_on_the_plateau(corpus: Path, tmp_path
 
 
 def test_the_best_is_the_lowest_wer_and_the_later_of_equals(tmp_path: Path) -> None:
-    keeper = callbacks.Keeper(tmp_path, lambda *_: {})
+    keeper = callbacks.BestCheckpoint(tmp_path, lambda *_: {})
     recipe = tones.recipe(patience_start=10)
 
     class Now:
         global_step = 5
-        lightning_module = Training.__new__(Training)
+        lightning_module = SpeechLightningModule.__new__(SpeechLightningModule)
 
     torch.nn.Module.__init__(Now.lightning_module)
     Now.lightning_module.recipe = recipe
@@ -312,7 +315,7 @@ def test_the_best_is_the_lowest_wer_and_the_later_of_equals(tmp_path: Path) -> N
 
 def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "last.ckpt"
-    writer = storage.AtomicCheckpointIO()
+    writer = checkpointing.AtomicCheckpointIO()
     writer.save_checkpoint({"epoch": 1}, target)
 
     def full(*_: object) -> None:
@@ -321,7 +324,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CheckpointError, match=r"No space left on device\); the earlier one is intact"):
         writer.save_checkpoint({"epoch": 2}, target)
-    assert storage.read(target) == {"epoch": 1}
+    assert checkpointing.load(target) == {"epoch": 1}
     assert list(tmp_path.iterdir()) == [target]
 
 

@@ -7,24 +7,24 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asrattn.attention import LocationConfig
+from asrattn.attention import LocationAwareAttentionConfig
 from asrattn.decoders import RecurrentDecoderConfig, TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig, LSTMEncoderConfig, TransformerEncoderConfig
 from asrattn.model import LossConfig, ModelConfig
 from asrattn.model.speech_model import SpeechModel
 from asrattn.training import forecast
-from asrattn.training.forecast import Growth
+from asrattn.training.forecast import CostModel
 from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe, TrainConfig
 
 LSTM = ModelConfig(
     encoder=LSTMEncoderConfig(dim=64, layers=2, channels=8),
-    decoder=RecurrentDecoderConfig(dim=64, embedding=32, attention=LocationConfig(dim=64)),
+    decoder=RecurrentDecoderConfig(dim=64, embedding=32, attention=LocationAwareAttentionConfig(dim=64)),
     vocabulary=30,
 )
 CONFORMER = ModelConfig(
-    encoder=ConformerConfig(dim=64, layers=3, hidden=128, channels=8),
-    decoder=TransformerDecoderConfig(dim=64, layers=1, hidden=128),
+    encoder=ConformerConfig(dim=64, layers=3, ffn_dim=128, channels=8),
+    decoder=TransformerDecoderConfig(dim=64, layers=1, ffn_dim=128),
     vocabulary=500,
 )
 TOLERANCE = 0.3  # of memory: what the README promises
@@ -55,8 +55,8 @@ positive = st.floats(0, 100)
 
 @given(positive, positive, positive)
 def test_three_measurements_determine_the_growth(constant: float, linear: float, square: float) -> None:
-    truth = Growth(constant, linear, square)
-    found = Growth.fit(truth(4, 4), truth(8, 4), truth(8, 8), 4)
+    truth = CostModel(constant, linear, square)
+    found = CostModel.fit(truth(4, 4), truth(8, 4), truth(8, 8), 4)
     assert found(60, 12) == pytest.approx(truth(60, 12), rel=1e-6, abs=1e-6)
 
 
@@ -66,7 +66,7 @@ def test_memory_is_that_of_a_larger_step(config: ModelConfig, precision, consist
     loss, train = LossConfig(consistency=consistency), TrainConfig(precision=precision)
     chosen = recipe(config, loss=loss, train=train)
     model = SpeechModel(config).train()
-    found = forecast.forecast(chosen, model)
+    found = forecast.forecast_step(chosen, model)
     size = sum(p.numel() for p in model.parameters()) * 4
     optimizer = build_optimizer(chosen.train.optimizer, model, fused=True)
 
@@ -79,12 +79,12 @@ def test_memory_is_that_of_a_larger_step(config: ModelConfig, precision, consist
     step(1, 1.0)  # from here on the optimizer has its moments
     held = 4 * size + peak(lambda: step(5, 5.0))  # weights, moments and average are held all the time
     assert found.memory(25.0, 5.0) == pytest.approx(held, rel=TOLERANCE)
-    assert found.kept(25.0, 5.0) > size  # or else the test would be of the weights alone
+    assert found.activations(25.0, 5.0) > size  # or else the test would be of the weights alone
 
 
 def test_operations_of_an_lstm_are_those_counted_on_paper() -> None:
     chosen = recipe(LSTM, loss=LossConfig(ctc=1.0))
-    found = forecast.forecast(chosen, SpeechModel(LSTM))
+    found = forecast.forecast_step(chosen, SpeechModel(LSTM))
     frames, mels = [998, 498, 248], [80, 39, 19]  # in ten seconds: the windows, and after each convolution
     C, D, V = 8, 64, 30
     first = 2 * 9 * C * frames[1] * mels[1]
@@ -100,10 +100,10 @@ def test_operations_of_an_lstm_are_those_counted_on_paper() -> None:
 def test_operations_of_a_transformer_are_those_counted_on_paper(precision) -> None:
     D, F, N, V, T = 128, 256, 2, 30, 248
     config = ModelConfig(
-        encoder=TransformerEncoderConfig(dim=D, layers=N, hidden=F, channels=8), vocabulary=V
+        encoder=TransformerEncoderConfig(dim=D, layers=N, ffn_dim=F, channels=8), vocabulary=V
     )
     chosen = recipe(config, loss=LossConfig(ctc=1.0), train=TrainConfig(precision=precision))
-    found = forecast.forecast(chosen, SpeechModel(config))
+    found = forecast.forecast_step(chosen, SpeechModel(config))
     first, second = 2 * 9 * 8 * 498 * 39, 2 * 9 * 8 * 8 * T * 19
     layer = 2 * T * (4 * D * D + 2 * D * F) + 2 * 2 * T * T * D
     rest = second + 2 * T * D * (8 * 19 + V)
@@ -111,17 +111,17 @@ def test_operations_of_a_transformer_are_those_counted_on_paper(precision) -> No
 
 
 def test_the_largest_batch_fits_just_so() -> None:
-    found = forecast.forecast(recipe(CONFORMER), SpeechModel(CONFORMER))
+    found = forecast.forecast_step(recipe(CONFORMER), SpeechModel(CONFORMER))
     room = found.memory(100.0, 8.0)
-    assert found.largest(room, 8.0) == pytest.approx(100.0)
-    assert found.largest(room, 16.0) < 100.0
-    assert found.largest(found.weights / 2, 8.0) == 0.0
+    assert found.max_batch_seconds(room, 8.0) == pytest.approx(100.0)
+    assert found.max_batch_seconds(room, 16.0) < 100.0
+    assert found.max_batch_seconds(found.weights / 2, 8.0) == 0.0
 
 
 @pytest.mark.parametrize("config", [LSTM, CONFORMER], ids=lambda c: c.encoder.kind)
 def test_operations_are_those_of_a_larger_step(config: ModelConfig) -> None:
     chosen, model = recipe(config), SpeechModel(config)
-    found = forecast.forecast(chosen, model)
+    found = forecast.forecast_step(chosen, model)
     _, counted = forecast._measure(chosen, model, 12, 5.0)
     assert found.flops(60.0, 5.0) == pytest.approx(counted, rel=0.02)
 

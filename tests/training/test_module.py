@@ -10,7 +10,7 @@ from test_fit import rows
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import CharTokenizer
 from asrattn.training.fit import fit
-from asrattn.training.module import Training
+from asrattn.training.module import SpeechLightningModule
 
 TOKENIZER = CharTokenizer.train(["abcd "])
 
@@ -18,7 +18,7 @@ TOKENIZER = CharTokenizer.train(["abcd "])
 def test_losses_follow_the_model_to_its_device_and_are_not_saved() -> None:
     """A run to be resumed is loaded on the CPU, and moved afterwards."""
     recipe = tones.recipe()
-    module = Training(
+    module = SpeechLightningModule(
         recipe, SpeechModel(replace(recipe.model, vocabulary=TOKENIZER.size)), TOKENIZER, seed=0
     )
     assert "losses" not in module.state_dict()
@@ -32,6 +32,6 @@ def test_looking_for_the_bound_of_memory_leaves_batch_norm_alone(
     encoder = replace(recipe.model.encoder, norm="batch")  # type: ignore[call-arg]
     recipe = replace(recipe, model=replace(recipe.model, encoder=encoder))
     fit(recipe, corpus, tmp_path / "plain")
-    monkeypatch.setattr(Training, "on_fit_start", Training.find_bound)
+    monkeypatch.setattr(SpeechLightningModule, "on_fit_start", SpeechLightningModule.find_max_device_seconds)
     fit(recipe, corpus, tmp_path / "bounded")
     assert rows(tmp_path / "bounded") == rows(tmp_path / "plain")

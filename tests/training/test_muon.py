@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from asrattn.training import muon
-from asrattn.training.muon import Muon, orthogonal
+from asrattn.training.muon import Muon, orthogonalize
 
 
 @pytest.fixture(params=[True, False], ids=["bf16", "fp32"])
 def fast(request, monkeypatch):
     """Whether the processor knows bf16."""
-    monkeypatch.setattr(muon, "multiplies_bf16", lambda: request.param)
+    monkeypatch.setattr(muon, "has_native_bf16", lambda: request.param)
     return request.param
 
 
@@ -26,14 +26,14 @@ def test_each_singular_value_goes_through_the_polynomial(rows, columns, steps, s
     for _ in range(steps):
         values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(muon, "multiplies_bf16", lambda: False)
-        found = orthogonal(matrix, steps)
+        patch.setattr(muon, "has_native_bf16", lambda: False)
+        found = orthogonalize(matrix, steps)
     torch.testing.assert_close(found, u @ torch.diag(values) @ v, atol=2e-4, rtol=1e-3)
 
 
 def test_bf16_where_it_is_fast(fast):
     torch.manual_seed(0)
-    found = orthogonal(torch.randn(8, 6), 3)
+    found = orthogonalize(torch.randn(8, 6), 3)
     assert found.dtype == (torch.bfloat16 if fast else torch.float32)
 
 
@@ -47,7 +47,7 @@ def test_no_gradient_is_no_step_and_a_zero_one_no_trouble(fast):
 
 
 def test_steps_are_the_written_ones(monkeypatch):
-    monkeypatch.setattr(muon, "multiplies_bf16", lambda: False)
+    monkeypatch.setattr(muon, "has_native_bf16", lambda: False)
     torch.manual_seed(0)
     weight = nn.Parameter(torch.randn(5, 3))
     written, kept = weight.detach().clone(), torch.zeros(5, 3)
@@ -55,7 +55,7 @@ def test_steps_are_the_written_ones(monkeypatch):
     for _ in range(4):
         gradient = torch.randn(5, 3)
         kept = 0.8 * kept + 0.2 * gradient
-        way = orthogonal(0.8 * kept + 0.2 * gradient, 2)
+        way = orthogonalize(0.8 * kept + 0.2 * gradient, 2)
         written = (1 - 0.1 * 0.3) * written - 0.2 * 0.1 * 5**0.5 * way
         weight.grad = gradient
         optimizer.step()

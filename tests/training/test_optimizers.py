@@ -150,8 +150,8 @@ def test_muon_takes_the_inner_matrices_and_makes_them_orthogonal() -> None:
     """Jordan 2024: the step is U Vᵀ of the gradient's singular value decomposition, roughly; here in the size of
     AdamW's, 0.2 √max(rows, columns) times the learning rate."""
     model = speech_model(
-        ConformerConfig(dim=16, layers=1, heads=2, hidden=32, kernel=3, channels=4),
-        TransformerDecoderConfig(dim=16, layers=1, heads=2, hidden=32),
+        ConformerConfig(dim=16, layers=1, heads=2, ffn_dim=32, kernel=3, channels=4),
+        TransformerDecoderConfig(dim=16, layers=1, heads=2, ffn_dim=32),
     )
     optimizer = build_optimizer(MuonConfig(learning_rate=1e-2, steps=5, weight_decay=0.0), model, True)
     names = {id(p): name for name, p in model.named_parameters()}
@@ -176,7 +176,7 @@ def test_muon_takes_the_inner_matrices_and_makes_them_orthogonal() -> None:
         assert aligned > 0.6, name
 
 
-@pytest.mark.parametrize("decoder", [None, TransformerDecoderConfig(dim=16, layers=1, heads=2, hidden=32)])
+@pytest.mark.parametrize("decoder", [None, TransformerDecoderConfig(dim=16, layers=1, heads=2, ffn_dim=32)])
 def test_token_weights_are_those_with_a_row_for_each_token(decoder: object) -> None:
     model = speech_model(decoder=decoder)
     found = token_weights(model)

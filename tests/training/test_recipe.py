@@ -29,9 +29,9 @@ def test_a_recipe_is_the_variable_of_a_file(tmp_path: Path) -> None:
 def test_optimizer_and_schedule_are_switched_by_their_kinds(tmp_path: Path) -> None:
     recipe = Recipe.load(write(tmp_path, HEAD + "RECIPE = Recipe('mine', ModelConfig())\n"))
     words = ["train.optimizer.kind=sgd", "train.optimizer.learning_rate=0.5", "train.schedule.kind=plateau"]
-    train = override(recipe, [*words, "train.schedule.watch=wer"]).train
+    train = override(recipe, [*words, "train.schedule.monitor=wer"]).train
     assert train.optimizer == SGDConfig(learning_rate=0.5, weight_decay=AdamWConfig().weight_decay)
-    assert train.schedule == PlateauConfig(watch="wer")
+    assert train.schedule == PlateauConfig(monitor="wer")
     with pytest.raises(
         ConfigError, match=r"train\.learning_rate.*did you mean train\.optimizer\.learning_rate\?"
     ):
@@ -84,7 +84,7 @@ def test_a_missing_recipe_is_told(tmp_path: Path) -> None:
     ("config", "settings", "message"),
     [
         (TrainConfig, {"ema": 1.0}, "train.ema must lie in"),
-        (TrainConfig, {"average": 0}, "train.average must be at least 1"),
+        (TrainConfig, {"average_checkpoints": 0}, "train.average_checkpoints must be at least 1"),
         (TrainConfig, {"patience": -1}, "train.patience must not be negative"),
         (DataConfig, {"batch_seconds": 0.0}, "data.batch_seconds must be above 0"),
         (DataConfig, {"min_seconds": 9.0, "max_seconds": 1.0}, "data.min_seconds must lie between"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from asrattn.errors import StoppedError
-from asrattn.training.signals import Signals
+from asrattn.training.signals import StopSignalHandler
 
 HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
@@ -22,8 +22,8 @@ def as_it_was() -> Iterator[None]:
 
 @pytest.mark.parametrize("number", HEEDED)
 def test_the_first_is_noted_and_the_second_stops_at_once(number: signal.Signals) -> None:
-    signals = Signals()
-    signals.heed()
+    signals = StopSignalHandler()
+    signals.install()
     signal.raise_signal(number)
     assert signals.name == number.name
     with pytest.raises(StoppedError, match=r"SIGTERM for the second time; resume with --resume"):
@@ -31,8 +31,8 @@ def test_the_first_is_noted_and_the_second_stops_at_once(number: signal.Signals)
 
 
 def test_on_the_way_out_none_disturbs() -> None:
-    signals = Signals()
-    signals.heed()
+    signals = StopSignalHandler()
+    signals.install()
     signals.ignore()
     for each in HEEDED:
         signal.raise_signal(each)
@@ -41,8 +41,8 @@ def test_on_the_way_out_none_disturbs() -> None:
 
 def test_outside_the_main_thread_nothing_is_changed() -> None:
     before = [signal.getsignal(each) for each in HEEDED]
-    signals = Signals()
-    thread = threading.Thread(target=signals.heed)
+    signals = StopSignalHandler()
+    thread = threading.Thread(target=signals.install)
     thread.start()
     thread.join()
     assert [signal.getsignal(each) for each in HEEDED] == before

@@ -13,14 +13,14 @@ from asrattn.cli.main import main
 RECIPE = """
 from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import LSTMEncoderConfig
-from asrattn.frontend import FrontendConfig
+from asrattn.features import FeatureConfig
 from asrattn.model import ModelConfig
 from asrattn.training.recipe import Recipe, TrainConfig
 
 RECIPE = Recipe(
     name="tiny",
     model=ModelConfig(
-        frontend=FrontendConfig(rate=8000, mels=16),
+        frontend=FeatureConfig(rate=8000, mels=16),
         encoder=LSTMEncoderConfig(dim=8, layers=1, channels=4),
         decoder=RecurrentDecoderConfig(dim=8, embedding=4),
     ),

@@ -15,8 +15,8 @@ from asrattn import checkpoint
 from asrattn.errors import StoppedError
 from asrattn.training import optimizers
 from asrattn.training.fit import fit
-from asrattn.training.module import Training
-from asrattn.training.muon import orthogonal
+from asrattn.training.module import SpeechLightningModule
+from asrattn.training.muon import orthogonalize
 from asrattn.training.optimizers import AdamWConfig, MuonConfig, OptimizerConfig, SGDConfig
 
 pytestmark = pytest.mark.gpu
@@ -29,8 +29,8 @@ def on(device: str) -> str:
 
 def test_muon_steps_as_on_the_cpu(accelerator: str) -> None:
     matrix = torch.randn(24, 16, generator=torch.Generator().manual_seed(0))
-    there = orthogonal(matrix.to(accelerator), 3).float().cpu()
-    torch.testing.assert_close(there, orthogonal(matrix, 3).float(), rtol=0.05, atol=0.05)  # bf16
+    there = orthogonalize(matrix.to(accelerator), 3).float().cpu()
+    torch.testing.assert_close(there, orthogonalize(matrix, 3).float(), rtol=0.05, atol=0.05)  # bf16
 
 
 @pytest.mark.parametrize("config", [AdamWConfig(), SGDConfig(), MuonConfig()], ids=lambda c: c.kind)
@@ -92,12 +92,12 @@ def test_memory_bounds_a_pass_before_the_first_step(
     if accelerator == "cpu":
         pytest.skip("there is no such bound")
     found: list[float] = []
-    before = Training.find_bound
+    before = SpeechLightningModule.find_max_device_seconds
 
-    def note(self: Training) -> None:
+    def note(self: SpeechLightningModule) -> None:
         before(self)
         found.append(self.trainer.datamodule.bound)  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(Training, "find_bound", note)
+    monkeypatch.setattr(SpeechLightningModule, "find_max_device_seconds", note)
     fit(tones.recipe(epochs=1), corpus, tmp_path, accelerator="gpu")
     assert found == [tones.recipe().data.batch_seconds]

@@ -14,16 +14,16 @@ from asrattn.lm.recurrent import LSTMLM
 from asrattn.lm.transformer import TransformerLM
 from asrattn.text import BLANK, Tokenizer
 from asrattn.training import schedule
-from asrattn.training.batches import seed_of
-from asrattn.training.lm.data import Pair
+from asrattn.training.data.sampler import derive_seed
+from asrattn.training.lm.datamodule import LMBatch
 from asrattn.training.lm.recipe import LMRecipe
 from asrattn.training.optimizers.factory import build as build_optimizer
 
 
-class LMTraining(L.LightningModule):
+class LMLightningModule(L.LightningModule):
     """Nats a token, by stochastic gradient descent.
 
-    nats, count   sums over the tokens of this epoch
+    nll_sum, token_count   sums over the tokens of this epoch
     history       what dev said after each epoch
     """
 
@@ -32,8 +32,8 @@ class LMTraining(L.LightningModule):
     ) -> None:
         super().__init__()
         self.recipe, self.network, self.tokenizer, self.seed = recipe, network, tokenizer, seed
-        self.nats, self.count = torch.zeros(()), 0
-        self.history: list[schedule.Judged] = []
+        self.nll_sum, self.token_count = torch.zeros(()), 0
+        self.history: list[schedule.ValidationRecord] = []
 
     def configure_optimizers(self) -> Optimizer:
         config = self.recipe.train
@@ -41,26 +41,28 @@ class LMTraining(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(
-            seed_of("dropout", self.seed, self.trainer.current_epoch)
+            derive_seed("dropout", self.seed, self.trainer.current_epoch)
         )  # also where it is resumed
-        self.nats, self.count = torch.zeros((), device=self.device), 0
+        self.nll_sum, self.token_count = torch.zeros((), device=self.device), 0
 
-    def on_train_batch_start(self, batch: Pair, index: int) -> None:
+    def on_train_batch_start(self, batch: LMBatch, index: int) -> None:
         config = self.recipe.train
-        torch.manual_seed(seed_of("step", self.seed, self.trainer.current_epoch, index))  # also when resumed
+        torch.manual_seed(
+            derive_seed("step", self.seed, self.trainer.current_epoch, index)
+        )  # also when resumed
         progress = self.progress(index + 0.5)
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = config.optimizer.learning_rate * schedule.factor(
+            group["lr"] = config.optimizer.learning_rate * schedule.lr_factor(
                 config.schedule, progress, self.history
             )
 
-    def training_step(self, batch: Pair, index: int) -> Tensor:
+    def training_step(self, batch: LMBatch, index: int) -> Tensor:
         read, foretold = batch
         count = int((foretold != BLANK).sum())
         logits = self.network(read).float()
         loss = F.cross_entropy(logits.transpose(1, 2), foretold, ignore_index=BLANK)
-        self.nats += loss.detach() * count
-        self.count += count
+        self.nll_sum += loss.detach() * count
+        self.token_count += count
         return loss
 
     def progress(self, steps: float = 0.0) -> float:
@@ -73,4 +75,6 @@ class LMTraining(L.LightningModule):
         checkpoint["asrattn"] = json.dumps({**run, "history": self.history})
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history = [schedule.Judged(*each) for each in json.loads(checkpoint["asrattn"])["history"]]
+        self.history = [
+            schedule.ValidationRecord(*each) for each in json.loads(checkpoint["asrattn"])["history"]
+        ]

@@ -48,4 +48,4 @@ class LMRecipe:
     @staticmethod
     def load(path: Path) -> "LMRecipe":
         """As `Recipe.load`."""
-        return recipe.load(Path(path), LMRecipe)
+        return recipe.load_recipe(Path(path), LMRecipe)

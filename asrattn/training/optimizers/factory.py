@@ -28,16 +28,16 @@ def build(config: OptimizerConfig, model: nn.Module, fused: bool) -> Optimizer:
         case SGDConfig(momentum=momentum, nesterov=nesterov):
             return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=fused)
         case MuonConfig(betas=betas, momentum=momentum, steps=steps):
-            inner = _inner(model)
+            inner = _muon_matrices(model)
             matrices = [{"params": list(inner.values()), "weight_decay": decay}]
             rest = _groups(model, decay, inner)
-            return Joined(
+            return CombinedOptimizer(
                 Muon(matrices, rate, momentum, steps),
                 torch.optim.AdamW(rest, lr=rate, betas=betas, fused=fused),
             )
 
 
-class Joined(Optimizer):
+class CombinedOptimizer(Optimizer):
     """Several optimizers, each with weights of its own, as one: one list of groups, one state, one step."""
 
     def __init__(self, *parts: Optimizer) -> None:
@@ -69,7 +69,7 @@ def _groups(model: nn.Module, decay: float, others: Container[str] = ()) -> list
     ]
 
 
-def _inner(model: nn.Module) -> dict[str, Tensor]:
+def _muon_matrices(model: nn.Module) -> dict[str, Tensor]:
     """The trainable matrices between the ends of the network."""
     outer = token_weights(model)
     matrices = {name: p for name, p in model.named_parameters() if p.requires_grad and p.ndim == 2}

@@ -6,6 +6,6 @@ from asrattn.training.optimizers import AdamWConfig
 
 RECIPE = LMRecipe(
     name="an4-lm-transformer",
-    model=TransformerLMConfig(dim=128, layers=2, heads=4, hidden=512, dropout=0.2),
+    model=TransformerLMConfig(dim=128, layers=2, heads=4, ffn_dim=512, dropout=0.2),
     train=LMTrainConfig(epochs=20, batch_tokens=1024, optimizer=AdamWConfig(learning_rate=3e-3)),
 )

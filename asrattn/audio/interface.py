@@ -1,0 +1,40 @@
+"""What a decoder offers, and what is said of files that it cannot read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asrattn.errors import AudioError
+
+Wave = NDArray[np.float32]
+
+
+class AudioDecoder(Protocol):
+    """An open file: rate in Hz, channels, length in frames; `slack` frames fewer than that are no damage."""
+
+    rate: int
+    channels: int
+    frames: int
+    slack: int
+
+    def blocks(self, begin: int, count: int) -> Iterator[Wave]:
+        """The mean of the channels of the frames from `begin` on, in parts (n,); `count` in all, or what there is."""
+
+
+def truncation_error(path: Path, where: str) -> AudioError:
+    return AudioError(f"{path}: is cut short {where}; copy it again, or convert what is left to a new file")
+
+
+def explain_decode_error(code: int, text: str) -> str:
+    """What libsndfile's (or FFmpeg's, code 0) message means, and what to do."""
+    if code == 1:
+        return "is no sound file, or in a format that is not known; convert it to wav or flac"
+    if "SF_INFO struct incomplete" in text:
+        return "its header is damaged, it gives a rate or a channel count of 0; record or copy it again"
+    if "unimplemented" in text:
+        return "is in a coding that is not known (a compressed sphere file?); convert it to wav or flac"
+    text = text.removeprefix("Error : ").rstrip(".")
+    return f"cannot be decoded ({text}); it is damaged or cut short, copy it again or leave it out"

@@ -1,0 +1,181 @@
+"""References and what was heard brought together, for the commands that score."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from asrattn.errors import DataError
+
+if TYPE_CHECKING:
+    from asrattn.data.manifest import Utterance
+    from asrattn.metrics import ScoredUtterance
+
+_MARKS = {"equal": "", "substitute": "S", "delete": "D", "insert": "I"}
+
+
+NORMALIZER_NAMES = (
+    "lower",
+    "plain",
+    "basic",
+    "english",
+)  # by name: the functions would bring numpy to `asrattn --help`
+
+
+class MatchedHypotheses(NamedTuple):
+    """A text for each utterance; raw where none has gone through a normaliser yet."""
+
+    texts: list[str]
+    unnormalized: bool
+
+
+def add_normalize(parser: argparse.ArgumentParser, help_text: str) -> None:
+    parser.add_argument(
+        "--normalize",
+        choices=NORMALIZER_NAMES,
+        help=f"{help_text}: lower (case), plain (and punctuation), basic (any script; Chinese and the like by character), "
+        "english (basic, and numbers, contractions, spelling variants)",
+    )
+
+
+def add_force(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="score hypotheses that went through another normaliser than this score's (see their fingerprints)",
+    )
+
+
+def add_slices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--by",
+        action="append",
+        default=[],
+        metavar="FIELD",
+        help="a line for each part too, the worst first: speaker, length, rate (words a second), or a field or tag of "
+        "the manifest such as snr; may be given again",
+    )
+    parser.add_argument(
+        "--keywords", type=Path, metavar="FILE", help="recall of the phrases in this file, one a line"
+    )
+
+
+def check_keywords(args: argparse.Namespace) -> None:
+    """Raises DataError for a file of keywords that cannot be read or holds none."""
+    from asrattn.metrics import NORMALIZERS, keywords
+
+    if args.keywords:
+        keywords.read(args.keywords, NORMALIZERS["none"])
+
+
+def match_hypotheses(
+    utterances: Sequence["Utterance"],
+    reference: Path,
+    hypothesis: Path,
+    normalizer: str = "none",
+    force: bool = False,
+) -> MatchedHypotheses:
+    """What was heard in each utterance; a missing hypothesis is an empty one, and told.
+
+    Raises DataError for a hypothesis of an utterance that is not in the reference, and, unless forced, for texts that
+    went through another normaliser than this one.
+    """
+    from asrattn.metrics import NORMALIZERS, hypothesis_file
+
+    lines = hypothesis_file.read(hypothesis)
+    wanted = NORMALIZERS[normalizer].fingerprint
+    others = {line.normalizer for line in lines} - {"", wanted}
+    if others and not force:
+        raise DataError(
+            f"{hypothesis}: its texts went through {', '.join(sorted(others))}, this score's go through {wanted}; "
+            "the two cannot be compared: choose the same with --normalize, or --force"
+        )
+    heard = {line.id: line.text for line in lines}
+    known = {utterance.id for utterance in utterances}
+    unknown = [name for name in heard if name not in known]
+    if unknown:
+        raise DataError(
+            f"{hypothesis}: {_some(unknown)} not in {reference}; score against the set that was heard"
+        )
+    missing = [utterance.id for utterance in utterances if utterance.id not in heard]
+    if missing:
+        print(
+            f"{hypothesis}: {_some(missing)} missing; each counts as deleted, word by word", file=sys.stderr
+        )
+    texts = [heard.get(utterance.id, "") for utterance in utterances]
+    return MatchedHypotheses(texts, unnormalized=not any(line.normalizer for line in lines))
+
+
+def print_alignment(row: "ScoredUtterance") -> None:
+    print(f"\n{row.id}   {row.words.errors} errors in {row.words.words} words")
+    print("\n".join(alignment_lines(row)))
+
+
+def print_slices(
+    name: str,
+    utterances: Sequence["Utterance"],
+    rows: Sequence["ScoredUtterance"],
+    fields: Sequence[str],
+    normalizer: str,
+) -> None:
+    """A line for each of several sets in a manifest, and for each part by these fields."""
+    from asrattn.metrics import NORMALIZERS, slices
+
+    for field in [*(["set"] if slices.has_several_sets(utterances) and "set" not in fields else []), *fields]:
+        for part in slices.worst_slices(name, utterances, rows, field, NORMALIZERS[normalizer]):
+            print(part.line())
+
+
+def print_keywords(name: str, rows: Sequence["ScoredUtterance"], file: Path, normalizer: str) -> None:
+    from asrattn.metrics import NORMALIZERS, keywords
+
+    together, each = keywords.keyword_recall(keywords.read(file, NORMALIZERS[normalizer]), rows)
+    print(f"{together.line(f'{name} keywords')}   text {NORMALIZERS[normalizer].fingerprint}")
+    for result in each:
+        print(result.line(f"  {result.phrase}"))
+
+
+def result_to_plain(
+    name: str,
+    utterances: Sequence["Utterance"],
+    rows: Sequence["ScoredUtterance"],
+    args: argparse.Namespace,
+    normalizer: str,
+    rtf: float | None = None,
+) -> dict[str, object]:
+    """A result as plain values, with its parts and keywords where `add_slices` was asked for them."""
+    from asrattn.metrics import NORMALIZERS, keywords, slices, summarize
+
+    form = NORMALIZERS[normalizer]
+    found = summarize(name, rows, rtf, normalizer=form).to_plain()
+    for field in args.by:
+        parts = slices.worst_slices(name, utterances, rows, field, form)
+        found[f"by_{field}"] = [
+            part.result.to_plain() | {"set": part.label, "few_words": part.has_few_words} for part in parts
+        ]
+    if args.keywords:
+        together, each = keywords.keyword_recall(keywords.read(args.keywords, form), rows)
+        found["keywords"] = [asdict(result) for result in (together, *each)]
+    return found
+
+
+def alignment_lines(row: "ScoredUtterance") -> list[str]:
+    """Reference above hypothesis, word under word; below a wrong one S, D or I: substituted, deleted, inserted."""
+    from asrattn.metrics import align
+    from asrattn.metrics.wer import split_words
+
+    columns = []
+    for kind, said, heard in align(split_words(row.reference), split_words(row.hypothesis)):
+        width = max(len(said), len(heard))
+        columns.append([f"{text:{width}}" for text in (said, heard, _MARKS[kind])])
+    return [
+        f"  {label}  {' '.join(cells)}".rstrip()
+        for label, cells in zip(("said ", "heard", "     "), zip(*columns, strict=True), strict=True)
+    ]
+
+
+def _some(ids: Sequence[str]) -> str:
+    shown = ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
+    return f"{len(ids)} utterance{'s' if len(ids) > 1 else ''} ({shown})"

@@ -1,0 +1,55 @@
+"""What the report shows of utterances beside their texts: their sound, a picture of it, how noisy it is."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asrattn.cli import options
+
+if TYPE_CHECKING:
+    from asrattn.data.manifest import Utterance
+    from asrattn.inference.recognizer import Recognizer
+    from asrattn.report import UtteranceMedia
+
+
+def load_media(recognizer: "Recognizer", utterance: "Utterance", text: str) -> "UtteranceMedia | None":
+    """The sound as the model hears it, and what the decoder looks at while it writes the text; None where the audio
+    cannot be used, or is so long that it is recognised in pieces."""
+    from asrattn import audio
+    from asrattn.errors import AudioError
+    from asrattn.inference.segmentation import read_waves
+    from asrattn.report import UtteranceMedia
+    from asrattn.report.plots import UtterancePlot
+
+    try:
+        wave, *more = read_waves(utterance, recognizer.rate)
+        if more:
+            return None
+        tokens = recognizer.tokenizer.encode_lossy(text)
+        features, weights, pieces, _ = recognizer.compute_attention(wave, tokens)
+        words = [(word.text, word.start, word.end) for word in recognizer.align([wave], [tokens])[0]]
+        sound = bytes(audio.encode(Path(f"{utterance.id}.flac"), wave, recognizer.rate))
+    except AudioError:
+        return None
+    picture = UtterancePlot(len(wave) / recognizer.rate, features, weights, pieces, wave=wave, words=words)
+    return UtteranceMedia(picture, sound)
+
+
+def add_snr_tags(utterances: Sequence["Utterance"], rate: int) -> list["Utterance"]:
+    """Each with the tag snr, estimated; as it is where its audio cannot be used."""
+    return [
+        replace(u, tags={**u.tags, "snr": found}) if (found := _snr(u, rate)) is not None else u
+        for u in options.progress_bar(utterances, len(utterances), "utterance", "noise")
+    ]
+
+
+def _snr(utterance: "Utterance", rate: int) -> float | None:
+    from asrattn.audio import snr
+    from asrattn.errors import AudioError
+    from asrattn.inference.segmentation import read_waves
+
+    try:
+        return snr.estimate(read_waves(utterance, rate), rate)
+    except AudioError:
+        return None

@@ -1,0 +1,16 @@
+"""The data doctor: what is wrong with a corpus, told before training. Each family of examinations has its file."""
+
+from collections.abc import Sequence
+
+from asrattn.corpus_check import audio_quality, duration, splits, texts
+from asrattn.corpus_check.finding import CheckedUtterance, Finding
+
+
+def check_corpus(cases: Sequence[CheckedUtterance], has_recipe: bool = False) -> list[Finding]:
+    """What every family finds in sounds, texts and splits. planned: a recipe says itself what it drops."""
+    return [
+        *audio_quality.check_audio(cases),
+        *texts.check_texts(cases),
+        *duration.check_durations(cases, has_recipe),
+        *splits.check_splits(cases),
+    ]

@@ -1,0 +1,102 @@
+"""What a recipe will make of a corpus: what it drops, how much is padding, how much memory a step takes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+
+from asrattn import text
+from asrattn.corpus_check.finding import (
+    CheckedUtterance,
+    Finding,
+    FindingKind,
+    Severity,
+    make_finding,
+    partition_train,
+)
+from asrattn.errors import DataError, TextError
+from asrattn.model.speech_model import SpeechModel
+from asrattn.training import forecast
+from asrattn.training.data import corpus as corpora
+from asrattn.training.data.corpus import Corpus
+from asrattn.training.data.datamodule import SpeechDataModule
+from asrattn.training.data.dataset import Example, InMemoryDataset, LoadResult, add_tokens, check_duration
+from asrattn.training.data.dataset import partition_dropped as sorted_out
+from asrattn.training.recipe import Recipe
+
+DROPPED = FindingKind(
+    "dropped by the recipe", Severity.BREAKS, "mend the utterances, or change the recipe's bounds"
+)
+NO_TOKENIZER = FindingKind("no tokenizer", Severity.BREAKS, "mend the texts, or ask for fewer tokens")
+TOO_SHORT = FindingKind("too short for the model", Severity.BREAKS, "take it out; training stops over it")
+UPSAMPLED = FindingKind(
+    "rate below the model's", Severity.SUSPICIOUS, "lower model.frontend.rate: the top is empty"
+)
+
+Facts = Mapping[str, str]
+
+
+def check_with_recipe(cases: Sequence[CheckedUtterance], recipe: Recipe) -> tuple[list[Finding], Facts]:
+    """Findings, and what there is to know of the training: dropped is what training drops, for its reasons."""
+    usable = (
+        case for case in cases if case.utterance.text.strip() and not isinstance(case.audio_result, str)
+    )
+    train, others = partition_train(usable)  # what else is wrong is told already
+    by_id = {case.utterance.id: case for case in train}
+    items, dropped = sorted_out(_bounded(case, recipe) for case in train)
+    try:
+        tokenizer = text.train(recipe.data.tokens, (item.utterance.text for item in items))
+    except TextError as error:
+        return [Finding(NO_TOKENIZER, "train", str(error))], {}
+    items, unknown = sorted_out(add_tokens(item, tokenizer) for item in items)
+    rate = recipe.model.frontend.rate
+    torch.manual_seed(0)
+    model = SpeechModel(replace(recipe.model, vocabulary=tokenizer.size))
+    findings = [*_upsampled(cases, rate), *_too_short(others, model)]
+    corpus = Corpus(InMemoryDataset(items, rate), InMemoryDataset([], rate), [*dropped, *unknown], tokenizer)
+    try:
+        corpus = corpora.filter_by_ctc_length(corpus, model, recipe.augment.min_length_factor)
+    except DataError as error:
+        return [*findings, Finding(DROPPED, "train", str(error))], {}
+    findings += [make_finding(DROPPED, by_id[d.id], f"{d.reason}: {d.detail}") for d in corpus.dropped]
+    return findings, _facts(corpus, recipe, model)
+
+
+def _bounded(case: CheckedUtterance, recipe: Recipe) -> LoadResult:
+    return check_duration(Example(replace(case.utterance, seconds=case.seconds)), recipe.data)
+
+
+def _upsampled(cases: Sequence[CheckedUtterance], rate: int) -> list[Finding]:
+    low = [case for case in cases if case.stats and case.stats.rate < rate]
+    rates = ", ".join(f"{found} Hz" for found in sorted({case.stats.rate for case in low if case.stats}))
+    what = f"{len(low)} of {len(cases)} sounds have {rates}, the model {rate} Hz; the first: "
+    return [Finding(UPSAMPLED, "all", what + low[0].name)] if low else []
+
+
+def _too_short(cases: Sequence[CheckedUtterance], model: SpeechModel) -> list[Finding]:
+    if not cases:
+        return []
+    seconds = torch.tensor([case.seconds for case in cases], dtype=torch.float64).numpy()
+    frames = corpora.encoder_frames(model, seconds, 1.0)
+    return [
+        make_finding(TOO_SHORT, case, f"{case.seconds:.3f} s")
+        for case, n in zip(cases, frames, strict=True)
+        if not n
+    ]
+
+
+def _facts(corpus: Corpus, recipe: Recipe, model: SpeechModel) -> dict[str, str]:
+    data = replace(recipe.data, concat_prob=0.0)  # joining needs the sound, and changes little here
+    served = SpeechDataModule(corpus, data, recipe.model.frontend.rate, recipe.augment.stretch, 0)
+    longest = float(corpus.train.seconds.max())
+    audio = max(1, int(served.max_device_seconds / longest)) * longest
+    memory = forecast.forecast_step(recipe, model).memory(audio, longest)
+    hours = corpus.train.seconds.sum(dtype=float) / 3600
+    return {
+        "recipe": recipe.name,
+        "tokens": f"{corpus.tokenizer.size}, 3 of them reserved",
+        "left to train on": f"{len(corpus.train)} utterances, {hours:.2f} h",
+        "steps an epoch": f"{len(served.epoch_plan(0))} of at most {data.batch_seconds:g} s",
+        "padding": f"{100 * served.padding_ratio():.1f} %",
+        "memory of a step": f"{memory / 1e9:.1f} GB (estimate), for {audio:.0f} s in utterances of {longest:.1f} s",
+    }

@@ -1,0 +1,1 @@
+"""Manifests, shards and fingerprints of corpora; nothing here loads torch."""

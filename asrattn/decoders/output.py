@@ -1,0 +1,17 @@
+"""What a decoder gives in the teacher-forced pass."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class DecoderOutput(NamedTuple):
+    """logits (B, U, V) of the next tokens; weights of each layer (B, H, U, T): where its heads looked for each."""
+
+    logits: Tensor
+    weights: tuple[Tensor, ...]
+
+    @property
+    def last_layer_weights(self) -> Tensor:
+        """(B, U, T): of the last layer, the mean over its heads."""
+        return self.weights[-1].mean(1)

@@ -1,0 +1,39 @@
+"""Configuration of a search."""
+
+from dataclasses import dataclass
+
+from asrattn.config import check
+
+
+@dataclass(frozen=True)
+class DecodingConfig:
+    """score = ((1 - ctc)·attention + ctc·CTC + Σ weight·scorer + length_bonus·U) / (U + 1)^normalize, U tokens.
+
+    beam_size      hypotheses kept at each length
+    nbest          how many are returned, best first
+    ctc            weight of the CTC prefix score; at 1 the decoder is not asked at all
+    length_bonus   added for each token
+    length_norm    0 ranks by the sum, 1 by the mean over the tokens and EOS; between them, partly
+    max_length     in tokens for each encoder frame; at least one token is always allowed
+    min_length     in tokens
+    ctc_pre_beam   how many tokens of an utterance, the best by attention, go on to the CTC; 0 is all of them.
+                   It pays from a vocabulary of about a thousand.
+    """
+
+    beam_size: int = 10
+    nbest: int = 1
+    ctc: float = 0.3
+    length_bonus: float = 0.0
+    length_norm: float = 0.0
+    max_length: float = 1.0
+    min_length: int = 0
+    ctc_pre_beam: int = 0
+
+    def __post_init__(self) -> None:
+        check(self.beam_size >= 1, f"beam_size is {self.beam_size}; it must be at least 1")
+        check(self.nbest >= 1, f"nbest is {self.nbest}; it must be at least 1")
+        check(0 <= self.ctc <= 1, f"ctc is {self.ctc}; it must lie in [0, 1]")
+        check(0 <= self.length_norm <= 1, f"length_norm is {self.length_norm}; it must lie in [0, 1]")
+        check(self.max_length > 0, f"max_length is {self.max_length}; it must be above 0")
+        check(self.min_length >= 0, f"min_length is {self.min_length}; it must not be negative")
+        check(self.ctc_pre_beam >= 0, f"ctc_pre_beam is {self.ctc_pre_beam}; it must not be negative")

@@ -1,0 +1,1 @@
+"""Experiments over many trainings: ablation and hyper-parameter sweep."""

@@ -1,0 +1,12 @@
+"""Waves to features.
+
+The configuration is here and loads no torch; `extraction` has the module.
+"""
+
+from asrattn.features.config import FeatureConfig, FeatureKind, FeatureNormalization
+
+__all__ = [
+    "FeatureConfig",
+    "FeatureKind",
+    "FeatureNormalization",
+]

@@ -1,0 +1,84 @@
+"""Configuration of the features."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from asrattn.config import check
+
+FeatureKind = Literal["log-mel", "mfcc", "spectrogram"]
+FeatureNormalization = Literal["global", "utterance", "both", "none"]
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """What a frame holds. Frequencies in Hz, times in seconds.
+
+    kind: log-mel energies (`mels`), their cosine transform (mfcc, the first `coefficients`), or the log power
+    spectrogram.
+    high: upper edge of the mel bands, none for half the rate.
+    preemphasis: share of the sample before that is subtracted; 0 leaves the wave as it is.
+    normalize: `global` subtracts the mean and divides by the deviation of the training set, `utterance`
+    subtracts the utterance's own mean, `both` does the one after the other.
+    """
+
+    kind: FeatureKind = "log-mel"
+    rate: int = 16000
+    window: float = 0.025
+    hop: float = 0.010
+    mels: int = 80
+    coefficients: int = 40
+    low: float = 20.0
+    high: float | None = None
+    preemphasis: float = 0.97
+    normalize: FeatureNormalization = "both"
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("kind", self.kind, FeatureKind),
+            ("normalize", self.normalize, FeatureNormalization),
+        ):
+            names = ", ".join(get_args(known))
+            check(value in get_args(known), f"frontend.{name}: {value!r} is unknown; known are {names}")
+        check(
+            self.rate >= 1000,
+            f"frontend.rate: {self.rate} is not a sampling rate; give samples a second, say 16000",
+        )
+        check(self.hop_samples >= 1, f"frontend.hop: {self.hop} s is less than one sample")
+        check(
+            self.hop_samples <= self.window_samples <= self.rate,
+            f"frontend.window: {self.window} s must be at least the hop of {self.hop} s and at most 1 s",
+        )
+        check(self.mels >= 1, f"frontend.mels: {self.mels} must be at least 1")
+        check(
+            1 <= self.coefficients <= self.mels or self.kind != "mfcc",
+            f"frontend.coefficients: {self.coefficients} must lie between 1 and the {self.mels} mels",
+        )
+        check(
+            0 <= self.low < self.top <= self.rate / 2,
+            f"frontend.low and high: {self.low} to {self.top} Hz must rise, within 0 to {self.rate / 2} Hz",
+        )
+        check(0 <= self.preemphasis < 1, f"frontend.preemphasis: {self.preemphasis} must lie in [0, 1)")
+
+    @property
+    def features(self) -> int:
+        """M: how many numbers a frame holds."""
+        bins = self.fft // 2 + 1
+        return {"log-mel": self.mels, "mfcc": self.coefficients, "spectrogram": bins}[self.kind]
+
+    @property
+    def window_samples(self) -> int:
+        return round(self.window * self.rate)
+
+    @property
+    def hop_samples(self) -> int:
+        return round(self.hop * self.rate)
+
+    @property
+    def top(self) -> float:
+        """The upper edge of the mel bands in Hz."""
+        return self.rate / 2 if self.high is None else self.high
+
+    @property
+    def fft(self) -> int:
+        """Size of the Fourier transform: the window, filled up with zeros to the next power of two."""
+        return 1 << (self.window_samples - 1).bit_length()

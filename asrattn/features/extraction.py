@@ -1,0 +1,137 @@
+"""Waves to features, batched and on the device: the same code for training, transcription and export."""
+
+import warnings
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from asrattn import lengths
+from asrattn.errors import ConfigError, DataError
+from asrattn.features.config import FeatureConfig
+
+# Power below this counts as silence: about where the rounding of 16-bit audio lies, in one bin of a 25 ms
+# window. Digital silence therefore looks like a quiet room rather than like an outlier.
+POWER_FLOOR = 1e-8
+
+
+class FeatureExtractor(nn.Module):
+    """wave (B, S) in [-1, 1] and wave_lens (B,) -> feats (B, F, M) float32 and feat_lens (B,).
+
+    Frame f covers the samples f·hop … f·hop + window, nothing is centred: padding and batching change no
+    frame. Feats are 0 on padding. A wave shorter than `minimum_samples` has no frame: its length is 0, and
+    whether that is an error is for the caller to say. Everything is computed in float32, under autocast too.
+    """
+
+    window: Tensor
+    mel: Tensor
+    dct: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: FeatureConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("window", torch.hann_window(config.window_samples), persistent=False)
+        if config.kind != "spectrogram":
+            self.register_buffer("mel", _filterbank(config), persistent=False)
+        if config.kind == "mfcc":
+            self.register_buffer("dct", _cosines(config), persistent=False)
+        self.register_buffer("mean", torch.zeros(config.features))
+        self.register_buffer("std", torch.ones(config.features))
+
+    @property
+    def minimum_samples(self) -> int:
+        """The shortest wave that holds a frame."""
+        return self.config.window_samples
+
+    def lens(self, wave_lens: Tensor) -> Tensor:
+        """(B,) samples -> (B,) whole frames, int64."""
+        return lengths.conv_output_lens(wave_lens.long(), self.config.window_samples, self.config.hop_samples)
+
+    def forward(self, wave: Tensor, wave_lens: Tensor) -> tuple[Tensor, Tensor]:
+        feats, lens = self.raw(wave, wave_lens)
+        normalize = self.config.normalize
+        if normalize in ("global", "both"):
+            feats = (feats - self.mean) / self.std
+        padding = ~lengths.mask(lens, feats.shape[1])[:, :, None]
+        if normalize in ("utterance", "both"):
+            total = feats.masked_fill(padding, 0.0).sum(1, keepdim=True)
+            feats = feats - total / lens.clamp(min=1)[:, None, None]
+        return feats.masked_fill(padding, 0.0), lens
+
+    def raw(self, wave: Tensor, wave_lens: Tensor) -> tuple[Tensor, Tensor]:
+        """The features (B, F, M) and lengths (B,) before normalisation; 0 on padding. F is at least 1."""
+        with torch.autocast(wave.device.type, enabled=False):
+            feats = self._transform(self._frames(wave.float()))
+        lens = self.lens(wave_lens)
+        return feats.masked_fill(~lengths.mask(lens, feats.shape[1])[:, :, None], 0.0), lens
+
+    @torch.no_grad()
+    def fit(self, waves: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Set mean and std from padded batches (wave (B, S), wave_lens (B,)), in one pass.
+
+        Raises DataError where there is not a single frame.
+        """
+        device = self.mean.device
+        count = 0
+        sums = torch.zeros(2, self.config.features, dtype=torch.float64, device=device)
+        for wave, wave_lens in waves:
+            feats, lens = self.raw(wave.to(device), wave_lens.to(device))
+            feats = feats.double()  # padding is 0 and adds nothing
+            sums += torch.stack((feats.sum((0, 1)), feats.square().sum((0, 1))))
+            count += int(lens.sum())
+        if not count:
+            raise DataError(
+                f"the front-end cannot be fitted: no wave has the {self.minimum_samples} samples of a frame"
+            )
+        mean, square = sums / count
+        std = (square - mean.square()).clamp(min=0).sqrt()
+        self.mean.copy_(mean)
+        # A feature that never changes tells nothing, and must not blow up when it changes one day.
+        self.std.copy_(torch.where(std > 1e-3, std, 1.0))
+
+    def _frames(self, wave: Tensor) -> Tensor:
+        """(B, S) -> windowed frames (B, F, window)."""
+        a = self.config.preemphasis
+        if a:
+            # What comes before the first sample does not matter: the window is 0 there.
+            wave = wave - a * nn.functional.pad(wave[:, :-1], (1, 0))
+        short = self.minimum_samples - wave.shape[1]
+        if short > 0:
+            wave = nn.functional.pad(wave, (0, short))
+        return wave.unfold(1, self.config.window_samples, self.config.hop_samples) * self.window
+
+    def _transform(self, frames: Tensor) -> Tensor:
+        """Windowed frames (B, F, window) -> features (B, F, M)."""
+        # Measured: as fast as torch.stft, which would need centring by hand and a transposition.
+        spectrum: Tensor = torch.fft.rfft(frames, n=self.config.fft)
+        power = spectrum.real.square() + spectrum.imag.square()
+        if self.config.kind == "spectrogram":
+            return power.clamp(min=POWER_FLOOR).log()
+        mel = (power @ self.mel).clamp(min=POWER_FLOOR).log()
+        return mel @ self.dct if self.config.kind == "mfcc" else mel
+
+
+def _filterbank(config: FeatureConfig) -> Tensor:
+    """(bins, mels): triangular filters on the HTK mel scale, peak 1."""
+    from torchaudio.functional import melscale_fbanks
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # about empty filters: told below, with what to do
+        bank: Tensor = melscale_fbanks(config.fft // 2 + 1, config.low, config.top, config.mels, config.rate)
+    empty = int((bank.amax(0) == 0).sum())
+    if empty:
+        raise ConfigError(
+            f"frontend.mels: {empty} of {config.mels} bands hold no frequency of the transform "
+            f"of {config.fft} points; use fewer mels, a longer window or a wider range"
+        )
+    return bank
+
+
+def _cosines(config: FeatureConfig) -> Tensor:
+    """(mels, coefficients): the orthonormal cosine transform (DCT-II)."""
+    from torchaudio.functional import create_dct
+
+    matrix: Tensor = create_dct(config.coefficients, config.mels, norm="ortho")
+    return matrix

@@ -1,0 +1,1 @@
+"""Using a trained model: transcription, streaming, word times, confidence, hallucination filter, export."""

@@ -1,0 +1,198 @@
+"""Words with their times: token spans over encoder frames -> seconds, with borders where the sound has them."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from asrattn import forced_alignment
+from asrattn.audio.interface import Wave
+from asrattn.audio.vad import HOP_SECONDS, find_runs, levels_db, speech_threshold
+from asrattn.encoders.output import EncoderOutput
+from asrattn.forced_alignment import TokenSpan
+from asrattn.inference.confidence import ConfidenceFeatures
+from asrattn.inference.transcript import Word
+from asrattn.model.speech_model import SpeechModel
+from asrattn.text import BLANK, EOS, RESERVED, UNKNOWN, Tokenizer, clean
+from asrattn.text.tokenizer import UNKNOWN_SIGN
+
+MIN_PAUSE_SECONDS = 0.06  # seconds of quiet that make a pause: longer than the closure of most plosives
+MIN_SILENCE_SECONDS = (
+    0.12  # seconds of quiet, longer than any closure: a token that peaks there is not said there
+)
+MIN_PROBABILITY = 1e-9
+AlignmentSource = Literal["ctc", "attention"]
+SilenceSide = Literal["before", "behind", "nearer"]
+
+
+class FrameTiming(NamedTuple):
+    """Where encoder frames lie: frame t is heard out of `width` samples from t·stride on."""
+
+    width: int
+    stride: int
+    rate: int
+
+    def seconds(self, border: float) -> float:
+        """Of the border before frame `border`, half-way between the middles of its neighbours."""
+        return (border * self.stride + (self.width - self.stride) / 2) / self.rate
+
+
+class AlignedToken(NamedTuple):
+    """A token: where it was said, and the log-probability that the decoder gives it."""
+
+    span: TokenSpan
+    decoder_log_prob: float
+
+
+@torch.inference_mode()
+def token_spans(
+    model: SpeechModel,
+    enc: EncoderOutput,
+    log_probs: Tensor,
+    tokens: Tensor,
+    texts: Sequence[Sequence[int]],
+    source: AlignmentSource = "ctc",
+) -> list[list[AlignedToken]]:
+    """Where each token of the texts was said, in encoder frames.
+
+    log_probs (B, T, V) of CTC; tokens (B, U), the texts side by side
+
+    source  ctc: the best path of the CTC head; attention: the frame that the decoder looks at most while it writes the
+         token. A text that does not fit into its frames is told by attention in any case.
+    """
+    decoded = model.decoder(F.pad(tokens, (1, 0), value=EOS), enc.output, enc.lens)
+    said = decoded.logits[:, :-1].float().log_softmax(-1).gather(2, tokens[..., None])[..., 0].tolist()
+    found = _attention_spans(decoded.last_layer_weights.float(), texts)
+    fitting = [
+        b
+        for b, text in enumerate(texts)
+        if source == "ctc" and forced_alignment.min_ctc_frames(text) <= int(enc.lens[b])
+    ]
+    if fitting:
+        own = forced_alignment.forced_align(
+            log_probs[fitting], enc.lens[fitting], [texts[b] for b in fitting]
+        )
+        for b, spans in zip(fitting, own, strict=True):
+            found[b] = spans
+    return [
+        [AlignedToken(*each) for each in zip(spans, row, strict=False)]
+        for spans, row in zip(found, said, strict=True)
+    ]
+
+
+def _attention_spans(weights: Tensor, texts: Sequence[Sequence[int]]) -> list[list[TokenSpan]]:
+    """Attention (B, U, T) -> the frame of each token that it looks at most."""
+    strength, places = (x.tolist() for x in weights.max(-1))
+    return [
+        [
+            TokenSpan(token, t, t + 1, math.log(max(weight, MIN_PROBABILITY)))
+            for token, t, weight in zip(*each, strict=False)
+        ]
+        for each in zip(texts, places, strength, strict=True)
+    ]
+
+
+class WordTokens(NamedTuple):
+    """A word: the numbers of its first and last token, and its text."""
+
+    first: int
+    last: int
+    text: str
+
+
+def split_to_words(tokens: Sequence[int], tokenizer: Tokenizer) -> list[WordTokens]:
+    """The words of a text. Where the tokenizer has no space, as for scripts without, each token is one."""
+    names = {BLANK: "", EOS: "", UNKNOWN: UNKNOWN_SIGN}
+    pieces = [names[t] if t < RESERVED else tokenizer.tokens[t - RESERVED] for t in tokens]
+    spaced = any(piece.startswith(" ") for piece in tokenizer.tokens)
+    found: list[WordTokens] = []
+    first = -1
+    for number, piece in enumerate(pieces):
+        if first >= 0 and (piece.startswith(" ") or not spaced):
+            found.append(_word_tokens(pieces, first, number))
+            first = -1
+        if first < 0 and piece.strip():
+            first = number
+    return [*found, _word_tokens(pieces, first, len(pieces))] if first >= 0 else found
+
+
+def _word_tokens(pieces: Sequence[str], first: int, end: int) -> WordTokens:
+    return WordTokens(first, end - 1, clean("".join(pieces[first:end])))
+
+
+def confidence_features(group: WordTokens, tokens: Sequence[AlignedToken]) -> ConfidenceFeatures:
+    """For and against a word."""
+    own = tokens[group.first : group.last + 1]
+    return ConfidenceFeatures.from_log_probs(
+        [token.decoder_log_prob for token in own], [token.span.score for token in own]
+    )
+
+
+def compute_word_times(
+    words: Sequence[WordTokens], spans: Sequence[TokenSpan], frames: FrameTiming, wave: Wave
+) -> list[Word]:
+    """The words of the (S,) wave, in its seconds; the spans are those of all tokens of the text.
+
+    What CTC tells is where each token peaks. Between the peaks at the end of a word and at the begin of the next, the
+    words are parted by the longest pause, or where there is none, at the quietest place.
+    """
+    if not words:
+        return []
+    heard = levels_db(wave, frames.rate)
+    quiet = find_runs(heard < speech_threshold(heard))
+    ends = len(wave) / frames.rate
+    peaks = [0.0]
+    for group in words:
+        first = frames.seconds(spans[group.first].start + 0.5)
+        last = frames.seconds(spans[group.last].end - 0.5)
+        sides: tuple[SilenceSide, SilenceSide] = (
+            ("nearer", "nearer") if group.first == group.last else ("behind", "before")
+        )
+        peaks += [
+            _nearest_sound(at, quiet, len(heard), side) for at, side in zip((first, last), sides, strict=True)
+        ]
+    peaks.append(ends)
+    borders = np.array(
+        [_word_boundary(heard, quiet, *gap) for gap in zip(peaks[::2], peaks[1::2], strict=True)]
+    )
+    # No pause at the edge: what CTC tells is better than the quietest place.
+    if borders[0, 0] == borders[0, 1]:
+        borders[0, 1] = frames.seconds(spans[words[0].first].start)
+    if borders[-1, 0] == borders[-1, 1]:
+        borders[-1, 0] = frames.seconds(spans[words[-1].last].end)
+    edges = np.maximum.accumulate(borders.ravel()[1:-1].clip(0, ends)).round(3).reshape(-1, 2)
+    return [Word(group.text, *edge) for group, edge in zip(words, edges.tolist(), strict=True)]
+
+
+def _nearest_sound(place: float, quiet: NDArray[np.int64], count: int, side: SilenceSide) -> float:
+    """Where a token is said that peaks at this time: if that is in silence, on the given side of it, or the nearer one.
+
+    What lies before the first sound, and behind the last one, has one side only.
+    """
+    hop = round(place / HOP_SECONDS)
+    for start, end in quiet[(quiet[:, 1] - quiet[:, 0]) * HOP_SECONDS >= MIN_SILENCE_SECONDS]:
+        if start <= hop < end:
+            back = start > 0 and (
+                side == "before" or end == count or (side == "nearer" and hop - start < end - hop)
+            )
+            return float(start if back else end) * HOP_SECONDS
+    return place
+
+
+def _word_boundary(
+    heard: NDArray[np.float64], quiet: NDArray[np.int64], before: float, after: float
+) -> tuple[float, float]:
+    """Where one word ends and the next begins between two times: the edges of a pause, or one place twice."""
+    first = min(round(before / HOP_SECONDS), len(heard) - 1)
+    last = max(first + 1, min(round(after / HOP_SECONDS), len(heard)))
+    quiet = np.clip(quiet, first, last)
+    start, end = quiet[(quiet[:, 1] - quiet[:, 0]).argmax()] if len(quiet) else (first, first)
+    if (end - start) * HOP_SECONDS >= MIN_PAUSE_SECONDS:
+        return float(start) * HOP_SECONDS, float(end) * HOP_SECONDS
+    place = (first + float(heard[first:last].argmin()) + 0.5) * HOP_SECONDS
+    return place, place

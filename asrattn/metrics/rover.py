@@ -1,0 +1,115 @@
+"""ROVER: several systems vote on every word (Fiscus, 1997)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from asrattn.metrics.wer import split_words
+
+NULL_WORD = ""  # the null word: a system has no word where another has one
+
+
+class Vote(NamedTuple):
+    """One system's word in a slot, or NOTHING; confidence 0 to 1."""
+
+    word: str
+    confidence: float
+
+
+@dataclass
+class CorrespondenceSet:
+    """A place in the network of words: the votes of the systems aligned so far, in their order."""
+
+    votes: list[Vote] = field(default_factory=list)
+
+    def contains(self, word: str) -> bool:
+        return any(vote.word == word for vote in self.votes)
+
+
+def combine(systems: Sequence[Sequence[Vote]], weight: float = 1.0, null_confidence: float = 0.7) -> str:
+    """The text that wins, slot by slot.
+
+    systems   the words of each, the most trusted first: the others are aligned to it one after the other, and among
+              equals its word wins
+    weight    of the number of votes against their mean confidence, Fiscus's alpha: 1 votes, 0 trusts
+    null_confidence  the confidence of a system that has no word where another has one
+    """
+    won = (_winner(slot, len(systems), weight) for slot in word_transition_network(systems, null_confidence))
+    return " ".join(word for word in won if word != NULL_WORD)
+
+
+def word_transition_network(
+    systems: Sequence[Sequence[Vote]], null_confidence: float = 0.7
+) -> list[CorrespondenceSet]:
+    """The word transition network: each slot holds one vote of each system."""
+    slots: list[CorrespondenceSet] = []
+    for number, system in enumerate(systems):
+        slots = list(_joined(slots, system, Vote(NULL_WORD, null_confidence), number))
+    return slots
+
+
+def votes_from_text(text: str, confidence: Sequence[float]) -> list[Vote]:
+    """The words of a hypothesis with their confidence: one for each, one for all, or none known (1)."""
+    heard = split_words(text)
+    each = confidence if len(confidence) == len(heard) else [*confidence, 1.0][:1] * len(heard)
+    return [Vote(word, sure) for word, sure in zip(heard, each, strict=True)]
+
+
+def _winner(slot: CorrespondenceSet, n: int, weight: float) -> str:
+    """Score of a word: weight * votes / n + (1 - weight) * mean confidence of those who vote for it."""
+
+    def score(word: str) -> float:
+        sure = [vote.confidence for vote in slot.votes if vote.word == word]
+        return weight * len(sure) / n + (1 - weight) * sum(sure) / len(sure)
+
+    return max(
+        dict.fromkeys(vote.word for vote in slot.votes), key=score
+    )  # of equals the first, so the first system's
+
+
+def _joined(
+    slots: Sequence[CorrespondenceSet], system: Sequence[Vote], none: Vote, before: int
+) -> Iterable[CorrespondenceSet]:
+    """The network with one more system in it; `before` have voted in each slot."""
+    for slot, vote in _aligned(slots, system):
+        place = slot or CorrespondenceSet([none] * before)
+        yield CorrespondenceSet([*place.votes, vote or none])
+
+
+def _aligned(
+    slots: Sequence[CorrespondenceSet], system: Sequence[Vote]
+) -> list[tuple[CorrespondenceSet | None, Vote | None]]:
+    """The cheapest way through both: a word fits a slot that holds it, and leaves one out that holds nothing."""
+    skip = [0 if slot.contains(NULL_WORD) else 1 for slot in slots]
+    costs = [[0] * (len(system) + 1) for _ in range(len(slots) + 1)]
+    for i in range(len(slots) + 1):
+        for j in range(len(system) + 1):
+            if i or j:
+                costs[i][j] = min(cost for cost, _, _ in _steps(costs, i, j, slots, system, skip))
+    path: list[tuple[CorrespondenceSet | None, Vote | None]] = []
+    i, j = len(slots), len(system)
+    while i or j:
+        _, above, left = min(_steps(costs, i, j, slots, system, skip), key=lambda step: step[0])
+        path.append((slots[i - 1] if above < i else None, system[j - 1] if left < j else None))
+        i, j = above, left
+    return path[::-1]
+
+
+def _steps(
+    costs: Sequence[Sequence[int]],
+    i: int,
+    j: int,
+    slots: Sequence[CorrespondenceSet],
+    system: Sequence[Vote],
+    skip: Sequence[int],
+) -> list[tuple[int, int, int]]:
+    """Costs of the ways to come to (i, j), and from where; a substitution comes first among equals."""
+    found = []
+    if i and j:
+        differs = 0 if slots[i - 1].contains(system[j - 1].word) else 1
+        found.append((costs[i - 1][j - 1] + differs, i - 1, j - 1))
+    if i:
+        found.append((costs[i - 1][j] + skip[i - 1], i - 1, j))
+    if j:
+        found.append((costs[i][j - 1] + 1, i, j - 1))
+    return found

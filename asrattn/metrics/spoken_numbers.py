@@ -1,0 +1,144 @@
+"""English numbers in digits, however they were said: a year and an amount of the same digits are one and the same."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_SMALL = (
+    "zero,one,two,three,four,five,six,seven,eight,nine,ten,"
+    "eleven,twelve,thirteen,fourteen,fifteen,sixteen,seventeen,eighteen,nineteen"
+)
+_ROUND = "twenty,thirty,forty,fifty,sixty,seventy,eighty,ninety"
+_NTH = "first,second,third,fourth,fifth,sixth,seventh,eighth,ninth,tenth,eleventh,twelfth"
+_BELOW_TWENTY = {word: n for n, word in enumerate(_SMALL.split(","))}
+_ONES = {word: n for word, n in _BELOW_TWENTY.items() if n < 10}
+_TENS = {word: 10 * n for n, word in enumerate(_ROUND.split(","), 2)}
+_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_ORDINALS = (
+    {word: n for n, word in enumerate(_NTH.split(","), 1)}
+    | {f"{word}th": n for word, n in _BELOW_TWENTY.items() if n > 12}
+    | {f"{word.removesuffix('y')}ieth": n for word, n in _TENS.items()}
+)
+_MONEY = {"$": "dollar", "€": "euro", "£": "pound", "¥": "yen", "₹": "rupee"}
+
+RULES = [_BELOW_TWENTY, _TENS, _SCALES, _ORDINALS, _MONEY]
+
+_COMMA = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_PRICE = re.compile(r"([$€£¥₹])\s?(\d+(?:\.\d+)?)((?: (?:thousand|million|billion|trillion))?)")
+_BEYOND = 10**30
+_DIGITS = re.compile(r"[0-9]+")
+
+
+class _Number(NamedTuple):
+    """A number that begins at a word: what to write, and how many words it takes."""
+
+    text: str
+    length: int
+
+
+def spell_out_symbols(text: str) -> str:
+    """Commas out of numbers; currencies, per cent and the decimal point as words, where they are said."""
+    text = _PRICE.sub(_price, _COMMA.sub("", text))
+    return re.sub(r"(?<=\d)\.(?=\d)", " point ", text.replace("%", " percent "))
+
+
+def words_to_digits(words: Sequence[str]) -> list[str]:
+    """Lower-case words, those of each number as one in digits."""
+    found, at = [], 0
+    while at < len(words):
+        number = _number(words[at:])
+        found.append(number.text if number else words[at])
+        at += number.length if number else 1
+    return found
+
+
+def _price(found: re.Match[str]) -> str:
+    noun = _MONEY[found[1]]
+    plural = "" if noun == "yen" or (found[2] == "1" and not found[3]) else "s"
+    return f" {found[2]}{found[3]} {noun}{plural} "
+
+
+def _number(words: Sequence[str]) -> _Number | None:
+    """The longest number at the beginning of the words."""
+    if words[0] == "a" and _follows(words, 1, ("hundred", *_SCALES)):
+        words = ["one", *words[1:]]
+    value, at, limit = 0, 0, _BEYOND
+    while limit > 1:
+        start = _past_and(words, at) if at else at
+        group, end = _group(words, start)
+        amount, end, scale = _scaled(words, end, group) if end > start else (_BEYOND, end, 1)
+        if amount >= limit:
+            break
+        value, at, limit = value + amount, end, scale
+    if at == 1 and _DIGITS.fullmatch(words[0]):
+        return None
+    return _ordinal(words, value, at) or (_Number(str(value), at) if at else None)
+
+
+def _scaled(words: Sequence[str], at: int, group: int) -> tuple[int, int, int]:
+    """A group times the thousands and millions that follow it: the value, where it ends, and the scale (1: none)."""
+    scale = 1
+    while at < len(words) and words[at] in _SCALES:
+        scale *= _SCALES[words[at]]
+        at += 1
+    return group * scale, at, scale
+
+
+def _group(words: Sequence[str], at: int) -> tuple[int, int]:
+    """A number below ten thousand, and where it ends: "three hundred and five", "nineteen ninety nine", digits."""
+    first, end = _pair(words, at)
+    if end == at or not _follows(words, end, ("hundred",)):
+        return first, end
+    start = _past_and(words, end + 1)
+    rest, last = _below_hundred(words, start)
+    return (100 * first + rest, last) if last > start else (100 * first, end + 1)
+
+
+def _pair(words: Sequence[str], at: int) -> tuple[int, int]:
+    """Digits, a number below a hundred, or two that make a year: "nineteen ninety nine", "nineteen oh five"."""
+    if at < len(words) and _DIGITS.fullmatch(words[at]) and (words[at] == "0" or words[at][0] != "0"):
+        return int(words[at]), at + 1
+    first, end = _below_hundred(words, at)
+    if first < 10:
+        return first, end
+    second, last = _below_hundred(words, end)
+    if second >= 10 and not _follows(words, last, ("hundred", *_SCALES)):
+        return 100 * first + second, last
+    if _follows(words, end, ("oh",)) and _follows(words, end + 1, tuple(_ONES)):
+        return 100 * first + _ONES[words[end + 1]], end + 2
+    return first, end
+
+
+def _past_and(words: Sequence[str], at: int) -> int:
+    return at + 1 if _follows(words, at, ("and",)) else at
+
+
+def _follows(words: Sequence[str], at: int, what: Sequence[str]) -> bool:
+    return at < len(words) and words[at] in what
+
+
+def _below_hundred(words: Sequence[str], at: int) -> tuple[int, int]:
+    if at >= len(words):
+        return 0, at
+    word = words[at]
+    if word in _TENS:
+        if _follows(words, at + 1, tuple(_ONES)) and words[at + 1] != "zero":
+            return _TENS[word] + _ONES[words[at + 1]], at + 2
+        return _TENS[word], at + 1
+    value = _BELOW_TWENTY.get(word)
+    return (0, at) if value is None else (value, at + 1)
+
+
+def _ordinal(words: Sequence[str], value: int, at: int) -> _Number | None:
+    """An ordinal, alone or at the end of a round number: "third", "twenty third", "one hundred and third"."""
+    start = _past_and(words, at) if at and value % 100 == 0 else at
+    small = _ORDINALS.get(words[start]) if start < len(words) else None
+    if small is None or (at and (not value or value % (10 if small < 10 else 100))):
+        return None
+    return _Number(f"{value + small}{_suffix(value + small)}", start + 1)
+
+
+def _suffix(value: int) -> str:
+    if value % 100 in (11, 12, 13):
+        return "th"
+    return {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")

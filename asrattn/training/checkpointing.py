@@ -1,0 +1,82 @@
+"""last.ckpt: written whole or not at all, read without executing anything; the one before it is kept."""
+
+import logging
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+
+from asrattn import deprecated
+from asrattn.errors import CheckpointError
+from asrattn.training.run_folder import LAST_CHECKPOINT, PREVIOUS_CHECKPOINT, nothing_to_resume
+
+log = logging.getLogger(__name__)
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning's way of writing, but beside the target and then renamed: a full disk leaves the earlier file."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Raises CheckpointError where the disk refuses."""
+        target = Path(path)
+        draft = target.with_name(target.name + ".part")
+        try:
+            with draft.open("wb") as out:
+                torch.save(checkpoint, out)
+                out.flush()
+                os.fsync(out.fileno())
+            if target.is_file():
+                target.replace(target.with_name(PREVIOUS_CHECKPOINT))
+            draft.replace(target)
+        except (OSError, RuntimeError) as error:  # RuntimeError: torch's zip writer, on a full disk
+            draft.unlink(missing_ok=True)
+            kept = "; the earlier one is intact" if target.is_file() else ""
+            reason = str(getattr(error, "strerror", None) or error).splitlines()[0]
+            raise CheckpointError(
+                f"{target}: cannot be written ({reason}){kept}; make room and --resume"
+            ) from None
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """The states of callbacks come under the present names of their classes."""
+        checkpoint: dict[str, Any] = super().load_checkpoint(path, map_location, weights_only)
+        checkpoint["callbacks"] = deprecated.current_callbacks(checkpoint.get("callbacks", {}))
+        return checkpoint
+
+
+def delete_checkpoints(folder: Path) -> None:
+    """The checkpoints of a run that nobody goes on with: as large as three models."""
+    for name in (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT):
+        (folder / name).unlink(missing_ok=True)
+
+
+def load_latest(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The last good checkpoint of a run and its content: last.ckpt, or the one before it where that is damaged.
+
+    Raises CheckpointError, about last.ckpt, where neither can be read.
+    """
+    last, earlier = folder / LAST_CHECKPOINT, folder / PREVIOUS_CHECKPOINT
+    try:
+        return last, load(last)
+    except CheckpointError as error:
+        if not earlier.is_file():
+            raise
+        found = load(earlier)
+        log.warning("%s; resumed from %s, which is older", str(error).partition(";")[0], earlier)
+        return earlier, found
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The content of a last.ckpt. Raises CheckpointError for a file that is missing, damaged or of another kind."""
+    if not path.is_file():
+        raise nothing_to_resume(path)
+    try:
+        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CheckpointError(f"{path}: is truncated, damaged or no checkpoint of a run ({reason})") from None
+    return found

@@ -1,0 +1,1 @@
+"""From a corpus to batches: dataset, sampler, concatenation, Lightning data module."""

@@ -1,0 +1,48 @@
+"""Utterances of one speaker put one after the other: longer ones, and sequences of words that nobody has read."""
+
+from collections import defaultdict
+
+import numpy as np
+import torch
+
+from asrattn.data.manifest import Utterance
+from asrattn.text import Tokenizer
+from asrattn.training.data.dataset import Example, InMemoryDataset
+from asrattn.training.data.sampler import derive_seed
+
+
+def concat_utterances(
+    dataset: InMemoryDataset, tokenizer: Tokenizer, prob: float, max_seconds: float, seed: int, epoch: int
+) -> InMemoryDataset:
+    """Those of an epoch: about this share of the utterances stands in pairs, drawn anew for each epoch, of at most so
+    many seconds. Each utterance is there once. Where no speakers are known, all count as one.
+
+    A decoder that learns a few hundred texts by heart hears each of them in ever new company.
+    The audio must be in memory.
+    """
+    generator = torch.Generator().manual_seed(derive_seed("join", seed, epoch))
+    order = torch.randperm(len(dataset), generator=generator).tolist()
+    chosen = (torch.rand(len(dataset), generator=generator) < prob).tolist()
+    speakers: dict[str, list[Example]] = defaultdict(list)
+    found: list[Example] = []
+    for number in order:
+        item = dataset.examples[number]
+        (speakers[item.utterance.speaker] if chosen[number] else found).append(item)
+    for items in speakers.values():
+        for first, second in zip(items[::2], items[1::2], strict=False):
+            seconds = first.utterance.seconds + second.utterance.seconds
+            fits = (
+                seconds <= max_seconds and first.spare_frames + second.spare_frames > 0
+            )  # CTC needs a frame for the space between
+            found += [_concat_pair(first, second, tokenizer)] if fits else [first, second]
+        found += items[len(items) // 2 * 2 :]
+    return InMemoryDataset(found, dataset.rate)
+
+
+def _concat_pair(first: Example, second: Example, tokenizer: Tokenizer) -> Example:
+    assert first.wave is not None
+    assert second.wave is not None
+    a, b = first.utterance, second.utterance
+    both = Utterance(f"{a.id}+{b.id}", a.audio, f"{a.text} {b.text}", a.seconds + b.seconds, a.speaker)
+    wave = np.concatenate([first.wave, second.wave])
+    return Example(both, tuple(tokenizer.encode(both.text)), wave=wave)

@@ -1,0 +1,239 @@
+"""A corpus for training: read, checked and tokenised; what cannot serve is told."""
+
+import contextlib
+import logging
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sized
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from numpy.typing import NDArray
+
+from asrattn import audio, text
+from asrattn.data import manifest
+from asrattn.data.lazy_manifest import LazyManifest
+from asrattn.data.manifest import Utterance
+from asrattn.data.shards import Shards
+from asrattn.errors import AudioError, DataError, ManifestError
+from asrattn.model.speech_model import SpeechModel
+from asrattn.text import Tokenizer
+from asrattn.training.data import folder as data_folder
+from asrattn.training.data.dataset import (
+    FRAME_TABLE_STEP_SECONDS,
+    DroppedUtterance,
+    Example,
+    ExampleBuilder,
+    InMemoryDataset,
+    LoadResult,
+    SpeechDataset,
+    StreamingDataset,
+    add_tokens,
+    check_ctc_length,
+    check_duration,
+    check_transcript,
+    partition_dropped,
+    read_wave,
+)
+from asrattn.training.recipe import DataConfig
+from asrattn.training.vocabulary import extend_tokenizer
+
+log = logging.getLogger(__name__)
+
+BYTES_PER_SAMPLE = 4  # of a sample in memory
+MAX_TEXTS = 500_000  # most texts that a tokenizer learns from, where they are not in memory
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What is trained on and judged on."""
+
+    train: SpeechDataset
+    dev: InMemoryDataset
+    dropped: list[DroppedUtterance]
+    tokenizer: Tokenizer
+
+
+def is_rank_zero() -> bool:
+    """Also before the trainer runs: the environment says which process this is."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def load(
+    folder: Path,
+    config: DataConfig,
+    rate: int,
+    tokenizer: Tokenizer | None = None,
+    base_tokenizer: Tokenizer | None = None,
+) -> Corpus:
+    """The train and dev utterances of a folder: train.jsonl, or shards in train/, and dev.jsonl.
+
+    Training utterances that cannot serve are dropped and listed; dev utterances never are, since the references say
+    what is counted. The tokenizer is trained on the train texts unless one is given; one that is `known`, from a model
+    to go on from, is extended by them. Audio is decoded once, and kept, where the whole corpus fits into
+    `config.cache`. Otherwise, and from shards, it is read and checked when it is needed; what is dropped then is told
+    then.
+
+    Raises DataError where dev holds what cannot be read, or nothing is left to train on; ManifestError for a bad
+    manifest.
+    """
+    source, store = data_folder.open_train(folder)
+    dev = manifest.read(folder / data_folder.DEV)
+    room = config.cache * 1e9 / BYTES_PER_SAMPLE / rate - sum(u.seconds for u in dev)
+    judged, broken = partition_dropped(_open_audio(dev, rate, keep=room >= 0))
+    if broken:
+        raise DataError(
+            f"dev.jsonl: {broken[0].id}: {broken[0].detail}; mend it or take it out ({len(broken)} such)"
+        )
+
+    def learn(texts: Iterable[str]) -> Tokenizer:
+        if tokenizer:
+            return tokenizer
+        return (
+            extend_tokenizer(base_tokenizer, config.tokens, list(texts))
+            if base_tokenizer
+            else text.train(config.tokens, list(texts))
+        )
+
+    whole = isinstance(store, LazyManifest) and store.seconds.sum(dtype=float) <= room
+    train, dropped, learnt = (_load_in_memory if whole else _load_streaming)(
+        source, store, config, rate, learn
+    )
+    judged = [replace(i, tokens=tuple(learnt.encode_lossy(i.utterance.text))) for i in judged]
+    return Corpus(train, InMemoryDataset(judged, rate), dropped, learnt)
+
+
+TrainTokenizer = Callable[[Iterable[str]], Tokenizer]
+
+
+def _load_in_memory(
+    source: Path, store: LazyManifest | Shards, config: DataConfig, rate: int, learn: TrainTokenizer
+) -> tuple[SpeechDataset, list[DroppedUtterance], Tokenizer]:
+    """All of it read, checked and tokenised."""
+    items, dropped = partition_dropped(check_transcript(Example(u)) for u in manifest.read(source))
+    items, broken = partition_dropped(_open_audio([i.utterance for i in items], rate, keep=True))
+    items, outside = partition_dropped(check_duration(i, config) for i in items)
+    dropped += outside + broken
+    _check_not_empty(items, dropped, source)
+    tokenizer = learn(i.utterance.text for i in items)
+    items, unknown = partition_dropped(add_tokens(i, tokenizer) for i in items)
+    dropped += unknown
+    _check_not_empty(items, dropped, source)
+    return InMemoryDataset(items, rate), dropped, tokenizer
+
+
+def _load_streaming(
+    source: Path, store: LazyManifest | Shards, config: DataConfig, rate: int, learn: TrainTokenizer
+) -> tuple[SpeechDataset, list[DroppedUtterance], Tokenizer]:
+    """Only the lengths are looked at, as the manifest gives them; and texts, to learn the tokens."""
+    seconds = np.asarray(store.seconds)
+    bad = (seconds < config.min_seconds) | (seconds > config.max_seconds)
+    _, dropped = partition_dropped(
+        check_duration(Example(store[i]), config) for i in np.flatnonzero(bad).tolist()
+    )
+    usable = np.flatnonzero(~bad)
+    _check_not_empty(usable, dropped, source)
+    tokenizer = learn(_texts(store, usable[:: -(-len(usable) // MAX_TEXTS)]))
+    log.info("%s: larger than the cache, or in shards: read and checked as it is trained on", source)
+    return StreamingDataset(store, usable, ExampleBuilder(config, rate, tokenizer)), dropped, tokenizer
+
+
+def _texts(store: LazyManifest | Shards, numbers: NDArray[np.int64]) -> Iterator[str]:
+    for i in numbers.tolist():
+        with contextlib.suppress(ManifestError):  # a bad line is told when it is its turn
+            yield store[i].text
+
+
+def filter_by_ctc_length(corpus: Corpus, model: SpeechModel, min_stretch: float) -> Corpus:
+    """The corpus without the training utterances whose tokens may not fit the encoder's frames.
+    min_stretch: the factor by which augmentation may shorten.
+
+    Of a corpus that is read when it is needed, they are dropped then. Raises DataError where nothing is left, or a dev
+    utterance is too short for the model.
+    """
+    for item, available in zip(corpus.dev, encoder_frames(model, corpus.dev.seconds, 1.0), strict=True):
+        if not available:
+            seconds = item.utterance.seconds
+            raise DataError(
+                f"dev.jsonl: {item.utterance.id}: {seconds:.3f} s are too short for the model; take it out"
+            )
+    train = corpus.train
+    if isinstance(train, StreamingDataset):
+        lengths = np.arange(0, train.builder.config.max_seconds + 1, FRAME_TABLE_STEP_SECONDS)
+        rules = replace(train.builder, frames=np.array(encoder_frames(model, lengths, min_stretch)))
+        return replace(corpus, train=replace(train, builder=rules))
+    assert isinstance(train, InMemoryDataset)
+    pairs = zip(train, encoder_frames(model, train.seconds, min_stretch), strict=True)
+    items, dropped = partition_dropped(check_ctc_length(item, available) for item, available in pairs)
+    if not items:
+        raise DataError(
+            f"no training utterance is long enough for CTC ({dropped[0].id}: {dropped[0].detail})"
+        )
+    return replace(corpus, train=replace(train, examples=items), dropped=corpus.dropped + dropped)
+
+
+def encoder_frames(model: SpeechModel, seconds: NDArray[Any], factor: float) -> list[int]:
+    """Encoder frames of each length, shortened by the factor."""
+    samples = torch.tensor([int(s * model.config.frontend.rate) for s in seconds.tolist()])
+    frames: list[int] = model.encoder.lens((model.frontend.lens(samples) * factor).long()).tolist()
+    return frames
+
+
+def report_dropped(corpus: Corpus, path: Path) -> None:
+    """Log what was dropped, by reason, and list each in a tab-separated file."""
+    hours = corpus.train.seconds.sum(dtype=float) / 3600
+    log.info("train: %d utterances, %.2f h; dev: %d utterances", len(corpus.train), hours, len(corpus.dev))
+    lines = ["id\treason\tdetail", *("\t".join(d) for d in corpus.dropped)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for reason, count in Counter(d.reason for d in corpus.dropped).most_common():
+        first = next(d for d in corpus.dropped if d.reason == reason)
+        log.warning("dropped %d: %s (the first: %s: %s)", count, reason, first.id, first.detail)
+
+
+def _open_audio(utterances: list[Utterance], rate: int, keep: bool) -> Iterable[LoadResult]:
+    """Items with their true lengths: decoded (and kept) where memory allows, else judged by their headers.
+
+    In threads, since decoding does not hold Python's lock; with a bar where there is a terminal.
+    """
+    from tqdm import tqdm
+
+    def one(utterance: Utterance) -> LoadResult:
+        try:
+            return _decoded(utterance, rate) if keep else _from_header(utterance)
+        except AudioError as error:
+            return DroppedUtterance(utterance.id, "audio", str(error))
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        yield from tqdm(
+            pool.map(one, utterances),
+            "reading audio",
+            len(utterances),
+            leave=False,
+            disable=not (is_rank_zero() and sys.stderr.isatty()),
+            unit="files",
+        )
+
+
+def _decoded(utterance: Utterance, rate: int) -> Example:
+    wave = read_wave(utterance, rate)
+    return Example(replace(utterance, seconds=len(wave) / rate), wave=wave)
+
+
+def _from_header(utterance: Utterance) -> Example:
+    found = audio.info(Path(utterance.audio)).seconds
+    return Example(utterance if utterance.start is not None else replace(utterance, seconds=found))
+
+
+def _check_not_empty(kept: Sized, dropped: list[DroppedUtterance], source: Path) -> None:
+    if not len(kept):
+        reasons = ", ".join(f"{n} {reason}" for reason, n in Counter(d.reason for d in dropped).most_common())
+        raise DataError(
+            f"{source}: none of {len(dropped)} utterances can be trained on ({reasons}; "
+            f"the first: {dropped[0].id}: {dropped[0].detail})"
+        )

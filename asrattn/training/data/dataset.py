@@ -1,0 +1,251 @@
+"""Training utterances by number: all in memory, or read from a manifest or from shards when they are needed."""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asrattn import audio, forced_alignment
+from asrattn.audio.interface import Wave
+from asrattn.data.lazy_manifest import LazyManifest
+from asrattn.data.manifest import Utterance
+from asrattn.data.shards import ShardReader, Shards
+from asrattn.errors import AudioError, ManifestError, TextError
+from asrattn.text import Tokenizer
+from asrattn.training.recipe import DataConfig
+
+FRAME_TABLE_STEP_SECONDS = 0.01  # seconds: of the table that says how many frames a sound has
+_MAX_SAMPLED_SHARDS = 8  # shards from which a sample is taken
+
+
+class DroppedUtterance(NamedTuple):
+    """A training utterance left out, why (one of a few words, for counting), and what exactly."""
+
+    id: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """An utterance with its tokens, the stretch of this epoch, and its samples (S,) where they are in memory.
+
+    spare_frames: encoder frames beyond those that CTC needs.
+    """
+
+    utterance: Utterance
+    tokens: tuple[int, ...] = ()
+    stretch: float = 1.0
+    spare_frames: int = 0
+    wave: Wave | None = field(default=None, repr=False, compare=False)
+
+
+LoadResult = Example | DroppedUtterance
+ReadExample = Callable[[int], LoadResult]  # the item of a number, with its wave
+
+
+class SpeechDataset(Protocol):
+    """Utterances with the numbers 0 … n - 1.
+
+    seconds   (n,) how long each lasts
+    starts    (shards + 1,) the first number of each shard; None where any utterance can be read at any time
+    """
+
+    @property
+    def seconds(self) -> NDArray[Any]: ...
+    @property
+    def starts(self) -> NDArray[Any] | None: ...
+    def __len__(self) -> int: ...
+
+    def token_count(self, number: int) -> int:
+        """Of its tokens, without reading the sound; 0 where it has none, or no known ones."""
+
+    def sample_indices(self, count: int) -> list[int]:
+        """About so many numbers, ascending, evenly spread as far as that is cheap to read."""
+
+    def reader(self, wanted: NDArray[Any]) -> ReadExample:
+        """What reads the wanted numbers, each once; from shards those asked for one after the other come from few."""
+
+
+@dataclass(frozen=True)
+class InMemoryDataset(Sequence[Example]):
+    """Items in a list, their waves too, or read from their files where they are not."""
+
+    examples: list[Example]
+    rate: int
+    starts: None = None
+
+    @cached_property
+    def seconds(self) -> NDArray[np.float64]:
+        return np.array([i.utterance.seconds for i in self.examples])
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @overload
+    def __getitem__(self, number: int) -> Example: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Example]: ...
+    def __getitem__(self, number: int | slice) -> Example | list[Example]:
+        return self.examples[number]
+
+    def sample_indices(self, count: int) -> list[int]:
+        return list(range(0, len(self), max(1, len(self) // count)))
+
+    def token_count(self, number: int) -> int:
+        return len(self.examples[number].tokens)
+
+    def reader(self, wanted: NDArray[Any]) -> ReadExample:
+        return self.read
+
+    def read(self, number: int) -> Example:
+        """Raises AudioError."""
+        item = self.examples[number]
+        return item if item.wave is not None else replace(item, wave=read_wave(item.utterance, self.rate))
+
+
+@dataclass(frozen=True)
+class ExampleBuilder:
+    """What makes an utterance and its wave an item, or a reason to drop it.
+
+    frames   encoder frames by length in units of GRAIN, (0,) where that does not matter
+    """
+
+    config: DataConfig
+    rate: int
+    tokenizer: Tokenizer
+    frames: NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros(0, np.int64), repr=False, compare=False
+    )
+
+    def __call__(self, utterance: Utterance, wave: Wave) -> LoadResult:
+        seconds = len(wave) / self.rate
+        found = check_transcript(Example(replace(utterance, seconds=seconds), wave=wave))
+        if isinstance(found, Example):
+            found = check_duration(found, self.config)
+        if isinstance(found, Example):
+            found = add_tokens(found, self.tokenizer)
+        if isinstance(found, Example) and len(self.frames):
+            found = check_ctc_length(found, int(self.frames[int(seconds / FRAME_TABLE_STEP_SECONDS)]))
+        return found
+
+
+@dataclass(frozen=True)
+class StreamingDataset:
+    """Utterances of a manifest or of shards, read, tokenised and checked when they are needed.
+
+    usable   (n,) the numbers in the store of those which may serve, as far as their lengths say
+    """
+
+    store: LazyManifest | Shards
+    usable: NDArray[np.int64]
+    builder: ExampleBuilder
+
+    @cached_property
+    def seconds(self) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = self.store.seconds[self.usable]
+        return found
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64] | None:
+        return (
+            None if isinstance(self.store, LazyManifest) else np.searchsorted(self.usable, self.store.starts)
+        )
+
+    def __len__(self) -> int:
+        return len(self.usable)
+
+    def token_count(self, number: int) -> int:
+        try:
+            return len(self.builder.tokenizer.encode(self.store[int(self.usable[number])].text))
+        except (ManifestError, TextError):
+            return 0
+
+    def sample_indices(self, count: int) -> list[int]:
+        if self.starts is None:
+            return list(range(0, len(self), max(1, len(self) // count)))
+        shards = range(0, len(self.starts) - 1, -(-(len(self.starts) - 1) // _MAX_SAMPLED_SHARDS))
+        numbers = (range(*self.starts[shard : shard + 2].tolist()) for shard in shards)
+        return list(itertools.chain.from_iterable(n[: -(-count // len(shards))] for n in numbers))
+
+    def reader(self, wanted: NDArray[Any]) -> ReadExample:
+        if isinstance(self.store, LazyManifest):
+            return self._read_line
+        mask = np.zeros(len(self.store.seconds), bool)
+        mask[self.usable[wanted]] = True
+        archives = ShardReader(self.store, mask)
+        return lambda number: self._read_member(archives, int(self.usable[number]))
+
+    def _read_line(self, number: int) -> LoadResult:
+        line = int(self.usable[number])
+        try:
+            utterance = self.store[line]
+        except ManifestError as error:
+            return DroppedUtterance(f"line {line + 1}", "manifest", str(error))
+        try:
+            return self.builder(utterance, read_wave(utterance, self.builder.rate))
+        except AudioError as error:
+            return DroppedUtterance(utterance.id, "audio", str(error))
+
+    def _read_member(self, archives: ShardReader, number: int) -> LoadResult:
+        try:
+            utterance, data = archives.read(number)
+            wave = audio.read(Path(utterance.audio), self.builder.rate, data=data)
+        except AudioError as error:
+            shard, line = archives.shards.locate(number)
+            return DroppedUtterance(f"{archives.shards.paths[shard].stem}:{line + 1}", "audio", str(error))
+        return self.builder(utterance, wave)
+
+
+def read_wave(utterance: Utterance, rate: int) -> Wave:
+    """The samples (S,) of an utterance. Raises AudioError."""
+    seconds = None if utterance.start is None else utterance.seconds
+    return audio.read(Path(utterance.audio), rate, utterance.start, seconds)
+
+
+def check_transcript(item: Example) -> LoadResult:
+    """Unless there is no text."""
+    utterance = item.utterance
+    return (
+        item
+        if utterance.text.strip()
+        else DroppedUtterance(utterance.id, "empty transcript", utterance.audio)
+    )
+
+
+def check_duration(item: Example, config: DataConfig) -> LoadResult:
+    """Unless it is shorter or longer than is wanted."""
+    id_, seconds = item.utterance.id, item.utterance.seconds
+    if seconds < config.min_seconds:
+        return DroppedUtterance(id_, "too short", f"{seconds:.3f} s, below {config.min_seconds:g} s")
+    if seconds > config.max_seconds:
+        return DroppedUtterance(id_, "too long", f"{seconds:.1f} s, above {config.max_seconds:g} s")
+    return item
+
+
+def add_tokens(item: Example, tokenizer: Tokenizer) -> LoadResult:
+    """With its tokens, unless they do not exist."""
+    try:
+        return replace(item, tokens=tuple(tokenizer.encode(item.utterance.text)))
+    except TextError as error:
+        return DroppedUtterance(item.utterance.id, "unknown characters", str(error))
+
+
+def check_ctc_length(item: Example, frames: int) -> LoadResult:
+    """Unless CTC has too few encoder frames: it needs one for each token and one more between two equal ones."""
+    needed = forced_alignment.min_ctc_frames(item.tokens)
+    if max(needed, 1) <= frames:
+        return replace(item, spare_frames=frames - needed)
+    detail = f"{frames} encoder frames for {needed} tokens; a wrong transcript or a hasty speaker"
+    return DroppedUtterance(item.utterance.id, "too short for CTC", detail)
+
+
+def partition_dropped(outcomes: Iterable[LoadResult]) -> tuple[list[Example], list[DroppedUtterance]]:
+    """The items, and what was dropped."""
+    found = list(outcomes)
+    return [o for o in found if isinstance(o, Example)], [o for o in found if isinstance(o, DroppedUtterance)]

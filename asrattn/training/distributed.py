@@ -1,0 +1,116 @@
+"""Several processes: how they share the work, agree with each other, and notice that one is gone.
+
+All of it is the identity for a single process.
+"""
+
+import copy
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Literal, TypeVar
+
+import torch
+import torch.distributed as dist
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor
+
+from asrattn.model import LossConfig
+from asrattn.model.speech_model import SpeechModel
+
+T = TypeVar("T")
+StrategyName = Literal["ddp", "fsdp"]
+COLLECTIVE_TIMEOUT = timedelta(
+    minutes=10
+)  # for an answer of the other processes, before they are taken for dead
+
+
+def build_strategy(name: StrategyName, processes: int, loss: LossConfig) -> Strategy | str:
+    """ddp: every process holds the whole model (Li et al. 2020); fsdp: a part each of weights, gradients, optimizer
+    state and average (ZeRO stage 3, Rajbhandari et al. 2020)."""
+    if processes == 1:
+        return "auto"
+    if name == "fsdp":
+        return ModelParallelStrategy(
+            data_parallel_size=processes,
+            tensor_parallel_size=1,
+            save_distributed_checkpoint=False,
+            timeout=COLLECTIVE_TIMEOUT,
+        )
+    # A head without a share in the loss has no gradient; buffers are constants, or what batch norm remembers for use,
+    # of which the first process's counts (`of_first`).
+    unused = loss.ctc in (0, 1)
+    return DDPStrategy(find_unused_parameters=unused, broadcast_buffers=False, timeout=COLLECTIVE_TIMEOUT)
+
+
+def shard_model(model: SpeechModel, mesh: DeviceMesh) -> None:
+    """Spread the weights over the processes, in place: layer by layer of the encoder, and all else as one part."""
+    layers = getattr(model.encoder, "layers", ())
+    for layer in layers:
+        fully_shard(layer, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    register_fsdp_forward_method(model, "loss")
+
+
+def is_sharded(model: nn.Module) -> bool:
+    return any(isinstance(p, DTensor) for p in model.parameters())
+
+
+def unshard(model: SpeechModel) -> SpeechModel:
+    """The model itself, or where its weights are spread, a copy that has them all; every process must call this."""
+    if not is_sharded(model):
+        return model
+    weights = {k: v.full_tensor() if isinstance(v, DTensor) else v for k, v in model.state_dict().items()}
+    copied = SpeechModel(model.config)
+    copied.load_state_dict(weights, assign=True)
+    return copied.requires_grad_(False).eval().to(model.frontend.mel.device)
+
+
+def set_grad_sync(model: nn.Module, enabled: bool) -> None:
+    """Whether the next backward pass exchanges gradients: only the last of a step has to."""
+    if isinstance(model, nn.parallel.DistributedDataParallel):
+        model.require_backward_grad_sync = enabled
+
+
+def all_reduce_any(flags: Iterable[bool], device: torch.device) -> list[bool]:
+    """Each flag, true where it is true on any process."""
+    if world_size() == 1:
+        return list(flags)  # without a device, which would have to finish its work first
+    agreed = torch.tensor([int(flag) for flag in flags], device=device)
+    dist.all_reduce(agreed, dist.ReduceOp.MAX)
+    return [bool(flag) for flag in agreed.tolist()]
+
+
+def all_reduce_sum(x: Tensor) -> Tensor:
+    """The sum over the processes."""
+    if world_size() > 1:
+        x = x.clone()
+        dist.all_reduce(x)
+    return x
+
+
+def broadcast_from_rank0(x: Tensor) -> Tensor:
+    """What the first process holds."""
+    if world_size() > 1:
+        x = x.clone()
+        dist.broadcast(x, 0)
+    return x
+
+
+def all_gather_objects(local: T) -> list[T]:
+    """What each process holds, in their order."""
+    parts = [copy.copy(local) for _ in range(world_size())]
+    if len(parts) > 1:
+        dist.all_gather_object(parts, local)
+    return parts
+
+
+def world_size() -> int:
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def is_peer_failure(error: BaseException) -> bool:
+    """Whether the error says that another process does not answer."""
+    words = ("connection closed by peer", "connection reset", "timed out", "timeout", "broken pipe", "nccl")
+    return world_size() > 1 and any(word in str(error).lower() for word in words)

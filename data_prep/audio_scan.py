@@ -1,0 +1,90 @@
+"""What sound files hold: every one is opened, in parallel, in parts on several machines if need be.
+
+A part writes what it found to DEST/opened-2-of-8.jsonl. Whoever comes later opens only what no part has opened, or what
+has changed since.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from asrattn import audio
+from asrattn.audio import AudioInfo
+from asrattn.data import manifest
+from asrattn.errors import AudioError
+from asrattn.sharding import JobShard
+
+BLOCK_SECONDS = 600.0  # seconds decoded at once: hours in one file must not fill the memory
+AudioInfoOrError = AudioInfo | str  # what a file holds, or why it cannot be used
+
+
+def scan_all(dest: Path, files: Sequence[Path], quick: bool, jobs: int) -> dict[Path, AudioInfoOrError]:
+    """What each file holds. Raises ManifestError for what a part wrote, if it is damaged."""
+    known = dict(_load_scans(dest, quick))
+    found = _open_all([path for path in files if path not in known], quick, jobs)
+    return {path: known[path] if path in known else found[path] for path in files}
+
+
+def scan_job_shard(dest: Path, files: Sequence[Path], quick: bool, jobs: int, job_shard: JobShard) -> int:
+    """Open a part of the files and write down what they hold, whole or not at all; how many there were."""
+    found = _open_all(job_shard.select(files), quick, jobs)
+    path = dest / f"opened-{job_shard.name}.jsonl"
+    draft = path.with_name(path.name + ".part")
+    with draft.open("w", encoding="utf-8", errors="backslashreplace") as out:
+        for sound, what in found.items():
+            plain = {"reason": what} if isinstance(what, str) else what._asdict()
+            state = _state(sound)
+            if state is not None:  # what is not there may come
+                line = {"audio": str(sound), "state": state, "quick": quick, **plain}
+                out.write(json.dumps(line, ensure_ascii=False) + "\n")
+    draft.replace(path)
+    return len(found)
+
+
+def _load_scans(dest: Path, quick: bool) -> Iterator[tuple[Path, AudioInfoOrError]]:
+    for path in sorted(dest.glob("opened-*-of-*.jsonl")):
+        for _, line in manifest.read_json_lines(path, "list of opened files", "file", "run the part again"):
+            sound = Path(line.get("audio", ""))
+            if line.get("quick") in (False, quick) and line.get("state") == _state(sound):
+                yield sound, _found(line)
+
+
+def _found(line: dict[str, Any]) -> AudioInfoOrError:
+    if "reason" in line:
+        return str(line["reason"])
+    return AudioInfo(int(line["rate"]), int(line["channels"]), float(line["seconds"]))
+
+
+def _state(path: Path) -> list[int] | None:
+    """What changes when a file does."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _open_all(files: Sequence[Path], quick: bool, jobs: int) -> dict[Path, AudioInfoOrError]:
+    """Threads: decoding happens outside of Python's lock."""
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        sounds = pool.map(partial(_open, quick=quick), files)
+        bar = tqdm(sounds, "opening", len(files), unit=" files", file=sys.stderr, disable=None, leave=False)
+        return dict(zip(files, bar, strict=True))
+
+
+def _open(path: Path, quick: bool) -> AudioInfoOrError:
+    try:
+        info = audio.info(path)
+        blocks = 0 if quick else math.ceil(info.seconds / BLOCK_SECONDS)
+        for at in range(blocks):
+            audio.read(path, info.rate, at * info.seconds / blocks, info.seconds / blocks)
+    except AudioError as error:
+        return str(error)
+    return info
