@@ -31,3 +31,11 @@ def accelerator() -> Iterator[str]:
     torch.backends.cudnn.allow_tf32 = False
     yield device
     torch.backends.cudnn.allow_tf32 = before
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with train.jsonl and dev.jsonl of the language of tones."""
+    import tones
+
+    return tones.write_corpus(tmp_path_factory.mktemp("tones"))
