@@ -5,6 +5,7 @@ from asrattn.layers.convolution import Convolution, Depthwise
 from asrattn.layers.dropout import Dropout, rows
 from asrattn.layers.embedding import TokenEmbedding, causal
 from asrattn.layers.feed_forward import FeedForward
+from asrattn.layers.gemm_backend import GemmBackends, gemm_backends, use_gemm_backends
 from asrattn.layers.linear import Linear, lay_in_columns, project
 from asrattn.layers.norm import BatchNorm, Norm, PerFrame, norm, normalized
 from asrattn.layers.positions import AddedPositions, FramePositions, Positions, rotate, sinusoids
@@ -22,6 +23,7 @@ __all__ = [
     "FeedForward",
     "FramePositions",
     "FullConfig",
+    "GemmBackends",
     "Linear",
     "LocalConfig",
     "Nodes",
@@ -33,6 +35,7 @@ __all__ = [
     "SparseConfig",
     "TokenEmbedding",
     "causal",
+    "gemm_backends",
     "lay_in_columns",
     "norm",
     "normalized",
@@ -41,4 +44,5 @@ __all__ = [
     "rows",
     "run_recurrent",
     "sinusoids",
+    "use_gemm_backends",
 ]

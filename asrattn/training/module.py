@@ -16,6 +16,7 @@ from asrattn.augment import Augment
 from asrattn.config import to_plain
 from asrattn.doctor import Looks
 from asrattn.errors import DataError
+from asrattn.layers import GemmBackends, gemm_backends, use_gemm_backends
 from asrattn.model import Losses, SpeechModel, Whole
 from asrattn.text import Tokenizer
 from asrattn.training import optimizers, parallel, schedule
@@ -75,6 +76,8 @@ class Training(L.LightningModule):
     def on_fit_start(self) -> None:
         if self.device.type == "cuda":
             self.find_bound()
+        else:
+            use_gemm_backends(parallel.everyone(gemm_backends())[0])
 
     def find_bound(self) -> None:
         """Before the first step, halve the audio on a device at once until the costliest pass fits into its memory.
@@ -151,13 +154,15 @@ class Training(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         run = {"recipe": to_plain(self.recipe), "tokenizer": self.tokenizer.to_plain(), "seed": self.seed}
-        checkpoint["asrattn"] = json.dumps({**run, "history": self.history})
+        checkpoint["asrattn"] = json.dumps({**run, "history": self.history, "gemm": gemm_backends()})
         here = {"steps": self.steps, "skipped": self.skipped, "epoch": self.trainer.current_epoch}
         parts = [(losses.tolist(), s) for losses, s in parallel.everyone((self.losses.cpu(), self.seconds))]
         checkpoint["epoch_so_far"] = json.dumps({**here, "parts": parts})
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history = [schedule.Judged(*each) for each in json.loads(checkpoint["asrattn"])["history"]]
+        run = json.loads(checkpoint["asrattn"])
+        self.history = [schedule.Judged(*each) for each in run["history"]]
+        use_gemm_backends(GemmBackends(*run.get("gemm", ())))
         so_far = json.loads(checkpoint["epoch_so_far"])
         self.steps, self.skipped = so_far["steps"], so_far["skipped"]
         losses, self.seconds = so_far["parts"][self.global_rank % len(so_far["parts"])]

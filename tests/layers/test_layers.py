@@ -1,6 +1,7 @@
 """Shared layers against their formulas."""
 
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from asrattn.errors import ConfigError
 from asrattn.layers import (
     Convolution,
     Dropout,
+    GemmBackends,
     Linear,
     Nodes,
     SelfAttention,
@@ -23,8 +25,10 @@ from asrattn.layers import (
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", ["rows", "batch", "transposed", "expanded", "one"])
 @pytest.mark.parametrize("worth", [1, 10**9])
-def test_linear_is_its_formula_and_so_is_its_gradient(shape, bias, worth, monkeypatch):
+@pytest.mark.parametrize("backends", list(product(("onednn", "mkl"), repeat=2)), ids=str)
+def test_linear_is_its_formula_and_so_is_its_gradient(shape, bias, worth, backends, monkeypatch):
     monkeypatch.setattr(linear, "WORTH", worth)
+    monkeypatch.setattr(linear, "gemm_backends", lambda: GemmBackends(*backends))
     torch.manual_seed(0)
     x = {
         "rows": torch.randn(7, 5),
