@@ -4,10 +4,10 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PYTHON ?= python3
 
-.PHONY: help setup demo test test-all check format bench clean
+.PHONY: help setup demo test test-avx2 test-all check format bench clean
 
 help:           ## these words
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
 
 setup: $(READY)  ## make the virtual environment, with the pinned versions
 
@@ -22,6 +22,9 @@ demo: $(READY)  ## the main job, start to finish, on made speech: corpus, traini
 
 test: $(READY)  ## the tests
 	$(PY) -m pytest -n 2
+
+test-avx2: $(READY)  ## the tests of what computes, as on a processor without AVX-512
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(PY) -m pytest -n 2 tests/layers tests/encoders tests/decoders tests/search
 
 test-all: $(READY)  ## the tests, the slow ones too
 	$(PY) -m pytest -n 2 -m "not gpu"

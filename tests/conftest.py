@@ -1,10 +1,13 @@
-"""What all tests share: one thread each, and the real speech beside the repository, where it is there."""
+"""What all tests share: one thread each, one library for matrix products, and the real speech beside the repository."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded, here and in processes the tests start
+os.environ.setdefault(
+    "ASRATTN_GEMM", "onednn"
+)  # the same bits on every machine, and nothing in the cache folder
 
 import pytest
 

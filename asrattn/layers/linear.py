@@ -6,14 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from asrattn.layers.gemm_backend import GemmBackends, gemm_backends, product
+
 MIN_FLOPS_FOR_ONEDNN = 2**20  # multiplications, below which calling oneDNN takes longer than what it saves
 
 
 class Linear(nn.Linear):
-    """nn.Linear whose float32 products are computed by oneDNN on a CPU.
+    """nn.Linear whose float32 products on a CPU are computed by the faster library (`gemm_backend`).
 
-    torch leaves those to MKL, which reaches half of the speed on processors that are not Intel's. Everything else,
-    bfloat16 among it, is torch's own.
+    torch itself leaves them to MKL. Everything else, bfloat16 among it, is torch's own.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -22,11 +23,12 @@ class Linear(nn.Linear):
 
 def project(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """x (..., I), weight (O, I), bias (O,) -> (..., O), as `Linear` says."""
-    if not _onednn(x, weight):
+    if not _worthwhile(x, weight):
         return F.linear(x, weight, bias)
+    backends = gemm_backends()
     if not torch.is_grad_enabled():
-        return _product(x, weight, bias)
-    out: Tensor = _Product.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+        return product(backends.forward, x, weight, bias)
+    out: Tensor = _Product.apply(x, weight, bias, backends)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -42,29 +44,27 @@ class _Product(torch.autograd.Function):
     """x (..., I), weight (O, I), bias (O,) -> (..., O)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, backends: GemmBackends) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return _product(x, weight, bias)
+        ctx.backends = backends
+        return product(backends.forward, x, weight, bias)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        for_x, for_weight, for_bias = ctx.needs_input_grad
+        for_x, for_weight, for_bias, _ = ctx.needs_input_grad
+        forward, weight_grad = ctx.backends
         rows = grad.reshape(-1, grad.shape[-1])
         return (
-            _product(grad, weight.t(), None) if for_x else None,
-            _product(rows.t(), x.reshape(-1, x.shape[-1]).t(), None) if for_weight else None,
+            product(forward, grad, weight.t()) if for_x else None,
+            product(weight_grad, rows.t(), x.reshape(-1, x.shape[-1]).t()) if for_weight else None,
             rows.sum(0) if for_bias else None,
+            None,
         )
 
 
-def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-    return out
-
-
-def _onednn(x: Tensor, weight: Tensor) -> bool:
+def _worthwhile(x: Tensor, weight: Tensor) -> bool:
     return (
         x.numel() * len(weight) >= MIN_FLOPS_FOR_ONEDNN
         and x.device.type == "cpu"

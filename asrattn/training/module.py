@@ -16,6 +16,7 @@ from asrattn.attention_metrics import AttentionMetrics
 from asrattn.augment.transforms import Augment
 from asrattn.config import to_plain
 from asrattn.errors import DataError
+from asrattn.layers.gemm_backend import GemmBackends, gemm_backends, use_gemm_backends
 from asrattn.model.speech_model import Losses, LossNormalizer, SpeechModel
 from asrattn.text import Tokenizer
 from asrattn.training import distributed, schedule
@@ -82,6 +83,8 @@ class SpeechLightningModule(L.LightningModule):
     def on_fit_start(self) -> None:
         if self.device.type == "cuda":
             self.find_max_device_seconds()
+        else:
+            use_gemm_backends(distributed.all_gather_objects(gemm_backends())[0])
 
     def find_max_device_seconds(self) -> None:
         """Before the first step, halve the audio on a device at once until the costliest pass fits into its memory.
@@ -168,7 +171,7 @@ class SpeechLightningModule(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         run = {"recipe": to_plain(self.recipe), "tokenizer": self.tokenizer.to_plain(), "seed": self.seed}
-        checkpoint["asrattn"] = json.dumps({**run, "history": self.history})
+        checkpoint["asrattn"] = json.dumps({**run, "history": self.history, "gemm": gemm_backends()})
         here = {"steps": self.steps, "skipped": self.skipped, "epoch": self.trainer.current_epoch}
         parts = [
             (losses.tolist(), s)
@@ -177,9 +180,9 @@ class SpeechLightningModule(L.LightningModule):
         checkpoint["epoch_so_far"] = json.dumps({**here, "parts": parts})
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history = [
-            schedule.ValidationRecord(*each) for each in json.loads(checkpoint["asrattn"])["history"]
-        ]
+        run = json.loads(checkpoint["asrattn"])
+        self.history = [schedule.ValidationRecord(*each) for each in run["history"]]
+        use_gemm_backends(GemmBackends(*run.get("gemm", ())))
         so_far = json.loads(checkpoint["epoch_so_far"])
         self.steps, self.skipped = so_far["steps"], so_far["skipped"]
         losses, self.seconds = so_far["parts"][self.global_rank % len(so_far["parts"])]

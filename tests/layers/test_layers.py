@@ -1,6 +1,7 @@
 """Shared layers against their formulas."""
 
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from asrattn.errors import ConfigError
 from asrattn.layers import linear
 from asrattn.layers.convolution import Convolution
 from asrattn.layers.dropout import Dropout
+from asrattn.layers.gemm_backend import GemmBackends
 from asrattn.layers.kv_cache import KeyValues
 from asrattn.layers.linear import Linear, prepack_weights
 from asrattn.layers.positions import rotate, sinusoids
@@ -19,8 +21,10 @@ from asrattn.layers.self_attention import SelfAttention
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", ["rows", "batch", "transposed", "expanded", "one"])
 @pytest.mark.parametrize("worth", [1, 10**9])
-def test_linear_is_its_formula_and_so_is_its_gradient(shape, bias, worth, monkeypatch):
+@pytest.mark.parametrize("backends", list(product(("onednn", "mkl"), repeat=2)), ids=str)
+def test_linear_is_its_formula_and_so_is_its_gradient(shape, bias, worth, backends, monkeypatch):
     monkeypatch.setattr(linear, "MIN_FLOPS_FOR_ONEDNN", worth)
+    monkeypatch.setattr(linear, "gemm_backends", lambda: GemmBackends(*backends))
     torch.manual_seed(0)
     x = {
         "rows": torch.randn(7, 5),

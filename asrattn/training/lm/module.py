@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from asrattn.config import to_plain
+from asrattn.layers.gemm_backend import GemmBackends, gemm_backends, use_gemm_backends
 from asrattn.lm.recurrent import LSTMLM
 from asrattn.lm.transformer import TransformerLM
 from asrattn.text import BLANK, Tokenizer
@@ -72,9 +73,9 @@ class LMLightningModule(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         run = {"lm_recipe": to_plain(self.recipe), "tokenizer": self.tokenizer.to_plain()}
-        checkpoint["asrattn"] = json.dumps({**run, "history": self.history})
+        checkpoint["asrattn"] = json.dumps({**run, "history": self.history, "gemm": gemm_backends()})
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history = [
-            schedule.ValidationRecord(*each) for each in json.loads(checkpoint["asrattn"])["history"]
-        ]
+        run = json.loads(checkpoint["asrattn"])
+        self.history = [schedule.ValidationRecord(*each) for each in run["history"]]
+        use_gemm_backends(GemmBackends(*run.get("gemm", ())))
