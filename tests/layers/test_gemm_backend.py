@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from asrattn.errors import ConfigError
-from asrattn.layers import GemmBackends, gemm_backend, gemm_backends, use_gemm_backends
+from asrattn.layers import gemm_backend
+from asrattn.layers.gemm_backend import GemmBackends, gemm_backends, use_gemm_backends
 
 MIXED = GemmBackends("onednn", "mkl")
 
