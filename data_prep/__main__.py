@@ -30,7 +30,7 @@ Run = Callable[[argparse.Namespace], Iterable[str]]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 a told error; argparse ends with 2 for wrong usage."""
-    args = _parser().parse_args(argv)
+    args = make_parser().parse_args(argv)
     logging.basicConfig(format="%(message)s")
     run: Run = args.run
     try:
@@ -59,7 +59,8 @@ def _make_run(prepare: Prepare) -> Run:
     return run
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """All corpora and their options."""
     parser = argparse.ArgumentParser(
         prog="python -m data_prep",
         description="Turn a corpus as published into manifests: DEST/train.jsonl, dev.jsonl, test.jsonl. "
