@@ -1,4 +1,4 @@
-"""The model file: weights, the JSON of what they mean, and nothing executable.
+"""Save, load and average model files: weights, the JSON that describes them, and nothing executable.
 
 Beside the weights it holds the ModelConfig, the tokenizer, the result card and the DecodingConfig the model was judged
 with; see `weights`.

@@ -1,4 +1,4 @@
-"""Frozen dataclasses <-> plain values, strictly: unknown names, wrong types and wrong kinds are told.
+"""Frozen dataclasses <-> plain values, strictly: unknown names, wrong types and wrong kinds are errors.
 
 A field is a bool, int, float, str, Literal, tuple, dataclass, or a union of these. A union of dataclasses
 is told apart by a field `kind: Literal[...]`. Ranges are the dataclass's own business: it calls `check`.

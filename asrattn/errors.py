@@ -1,8 +1,8 @@
-"""The one family of told errors: each says what, where and what to do. Only the command line catches it."""
+"""User errors: one family, each with what, where and what to do. Only the command line catches it."""
 
 
 class AsrattnError(Exception):
-    """Something the user can mend; its message is one line."""
+    """An error that the user can fix; its message is one line."""
 
     exit_status = 1  # of the command that it ends
 

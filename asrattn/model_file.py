@@ -1,4 +1,4 @@
-"""What a model file says of itself, read without torch and without its weights.
+"""Header of a model file, read without torch and without the weights.
 
 A model file is a safetensors file: 8 bytes that give the length of its header, the header as JSON, then the weights.
 The header's metadata has one entry, `asrattn`: a JSON object of the format version and whatever belongs to the weights.

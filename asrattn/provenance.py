@@ -1,4 +1,4 @@
-"""What is known of a run beside its result: commit, versions, hardware, energy. Models and evaluations carry it."""
+"""Provenance of a run: commit, versions, hardware, energy. Models and evaluations carry it."""
 
 import platform
 import subprocess

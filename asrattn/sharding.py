@@ -1,4 +1,4 @@
-"""A work in equal parts, for job arrays: `--shard 2/8`."""
+"""Job shards, for job arrays: `--shard 2/8`."""
 
 import argparse
 from collections.abc import Sequence

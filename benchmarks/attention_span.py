@@ -1,4 +1,4 @@
-"""What long audio costs a layer of self-attention, by how far it reaches: python -m benchmarks.attention_span --help.
+"""Self-attention over long audio, by attention span: python -m benchmarks.attention_span --help.
 
 Each measurement is a process of its own, so that its memory is too: bfloat16, 25 frames a second, one utterance.
 """

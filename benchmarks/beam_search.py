@@ -1,4 +1,4 @@
-"""What joint CTC/attention beam search costs: python -m benchmarks.beam_search --help.
+"""Joint CTC/attention beam search: python -m benchmarks.beam_search --help.
 
 Untrained decoders over frames whose CTC is sure of a random text of the length asked for: there are as many steps as in
 real speech, and the arithmetic does not care about words. `CTC` is the share of the prefix scores; `recursion` is how

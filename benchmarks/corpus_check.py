@@ -1,4 +1,4 @@
-"""What an examination of a large corpus costs: python -m benchmarks.corpus_check --help.
+"""Check of a large corpus: python -m benchmarks.corpus_check --help.
 
 A made manifest of read sentences. Its sounds are stretches of a few long files of made voices, drawn anywhere in them:
 no two are alike, and each is sought, decoded and measured as a file of its own would be. Memory is the highest that the

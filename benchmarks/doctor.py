@@ -1,4 +1,4 @@
-"""What the attention doctor says of runs made to fail: python -m benchmarks.doctor RECIPE.py DATA OUT
+"""Warnings of the attention doctor in runs made to fail: python -m benchmarks.doctor RECIPE.py DATA OUT
 
 The recipe as it is (good), then with ten times its learning rate (hot); with the texts of train shuffled among its
 recordings (shuffled); and without CTC on recordings of four utterances each (long). DATA is kept as it is: the spoilt

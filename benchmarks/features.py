@@ -1,4 +1,4 @@
-"""How fast waves become features: python -m benchmarks.features --help.
+"""Feature extraction: python -m benchmarks.features --help.
 
 The whole front-end (pre-emphasis, 80 log-mel, normalisation) beside the bare mel spectrograms of torchaudio and
 librosa, on the same made sound, in turns within one run. On a GPU the wall clock counts; librosa is for CPUs alone.

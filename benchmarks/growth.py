@@ -1,4 +1,4 @@
-"""What recognising costs as audio gets longer and the beam wider: python -m benchmarks.growth --help.
+"""Recognition over audio length and beam size: python -m benchmarks.growth --help.
 
 Features, encoder and joint beam search of the architectures that are measured beside the peers', one utterance at a
 time, 14 characters a second; the weights are drawn, and no decoder ends by itself.

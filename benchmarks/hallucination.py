@@ -1,4 +1,4 @@
-"""What a model writes where nobody speaks its language: python -m benchmarks.hallucination MODEL SPEECH.jsonl --sounds DIR…
+"""Hallucination: text written for silence, noise, music and other languages.
 
 Speech of its own language, then made silence, steady noise and tunes, then the sounds of each folder, noises or another
 language say. Counted is what has no text, what is flagged, and what passes as if it were said.

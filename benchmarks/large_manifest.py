@@ -1,4 +1,4 @@
-"""What a large corpus costs before its first step: python -m benchmarks.large_manifest --help.
+"""A large corpus before its first step: python -m benchmarks.large_manifest --help.
 
 A made manifest of millions of lines (no sound files: none is opened) is opened for the first time, which scans it, and
 again, which maps its index; lines are read at random; the batches of an epoch are planned. Memory is what the process

@@ -1,4 +1,4 @@
-"""How long after a word a stream tells it: python -m benchmarks.latency MODEL MANIFEST --help.
+"""Latency of streaming recognition: python -m benchmarks.latency MODEL MANIFEST --help.
 
 Words put together with known borders, as in `benchmarks.word_timing`, are fed in small chunks; the clock is the sound's.
 """

@@ -1,4 +1,4 @@
-"""Recognising long recordings: python -m benchmarks.long_form MODEL MANIFEST --help.
+"""Recognition of long recordings: python -m benchmarks.long_form MODEL MANIFEST --help.
 
 The utterances of a manifest are joined in their order, again and again until there are so many minutes, and read as one
 file. Their own WER, heard one by one, is what it is held against; and the memory, the one for a minute.

@@ -1,4 +1,4 @@
-"""Where the time of a training goes: python -m benchmarks.profile RECIPE.py --data DIR --help.
+"""Profile of a training: python -m benchmarks.profile RECIPE.py --data DIR --help.
 
 A short run of the real thing, timed from outside: steps, what they wait for, validation, checkpoints. Then the
 inside of some steps by torch's profiler, in kinds of operations.

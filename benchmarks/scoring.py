@@ -1,4 +1,4 @@
-"""How often the intervals hold the truth, how often equal systems are called different, and what scoring costs.
+"""Coverage of the intervals, false positives of the paired tests, and speed of scoring.
 
 python -m benchmarks.scoring coverage|equal|speed --help. The truth is known because it is drawn: speakers whose rates
 differ (log-normal, `spread` the standard deviation of the logarithm) around the true rate, utterances harder and

@@ -1,4 +1,4 @@
-"""How long until a command tells what is wrong, and what its imports cost: python -m benchmarks.startup --help.
+"""Start-up: time until a command reports a user error, and cost of its imports: python -m benchmarks.startup --help.
 
 Every command runs in fresh processes, one after the other in turns; the medians are printed.
 """

@@ -1,4 +1,4 @@
-"""What a training step costs: python -m benchmarks.training RECIPE.py --help.
+"""Training step: python -m benchmarks.training RECIPE.py --help.
 
 Made sounds of the lengths of short read speech, random texts; forward, backward, clipping, optimizer and the moving
 average of the weights, with the recipe's own augmentation and precision. The first steps, in which kernels are built,

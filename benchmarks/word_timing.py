@@ -1,4 +1,4 @@
-"""How far word times are off: python -m benchmarks.word_timing MODEL MANIFEST --help.
+"""Error of word times: python -m benchmarks.word_timing MODEL MANIFEST --help.
 
 The manifest's utterances of one word are cut to the sound in them and put one after the other, half of them without a
 pause: so their true borders are known. The model is told the text, and says when each word begins and ends.

@@ -1,4 +1,4 @@
-"""What sound files hold: every one is opened, in parallel, in parts on several machines if need be.
+"""Scan of audio files: format, rate and length of each, in parallel, also as job shards on several machines.
 
 A part writes what it found to DEST/opened-2-of-8.jsonl. Whoever comes later opens only what no part has opened, or what
 has changed since.

@@ -1,4 +1,4 @@
-"""Entries -> checked utterances -> manifests: every file is opened, what cannot be used is dropped with its reason."""
+"""Entries -> checked utterances -> manifests: every file is opened; unusable ones are dropped with their reason."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What the lists of a corpus say, before any sound is opened, and the small readers such lists need."""
+"""Entries of a corpus's lists, before any audio is opened, and readers for such lists."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""eSpeak NG 1.52 through ctypes, from the library and data that the package espeakng-loader carries (extra `demo`)."""
+"""eSpeak NG 1.52 through ctypes, from the library and data of the package espeakng-loader (extra `demo`)."""
 
 import ctypes
 import shutil

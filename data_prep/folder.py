@@ -1,4 +1,4 @@
-"""One's own recordings: sound files beside text files of the same name, or named in a table (.csv, .tsv)."""
+"""Own recordings: audio files next to text files of the same name, or listed in a table (.csv, .tsv)."""
 
 from dataclasses import dataclass
 from pathlib import Path

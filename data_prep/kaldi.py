@@ -1,4 +1,4 @@
-"""Kaldi data folders: wav.scp, text, and where they are there utt2spk and segments."""
+"""Kaldi data folders: wav.scp, text, and optionally utt2spk and segments."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Lhotse Shar -> manifests of its archives, which stay where they are (https://lhotse.readthedocs.io, lhotse.shar)."""
+"""Lhotse Shar -> manifests of its archives, which stay in place (https://lhotse.readthedocs.io, lhotse.shar)."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""A manifest and its sound files -> shards: archives of flac, shuffled, with a manifest beside each."""
+"""A manifest and its audio files -> shards: archives of flac, shuffled, each with a manifest."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Scores from the content alone: dot, general, additive, concat and cosine."""
+"""Content-based attention: dot, general, additive, concat and cosine."""
 
 import math
 

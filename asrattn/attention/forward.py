@@ -1,4 +1,4 @@
-"""A softmax over what lies a little ahead of the last look: forward attention."""
+"""Forward attention: a softmax over the frames a little ahead of the previous weights."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Scores that also know where the last look was."""
+"""Location-aware attention: scores also depend on the previous weights."""
 
 from typing import NamedTuple
 

@@ -1,5 +1,4 @@
-"""What attention does, in numbers between 0 and 1: how sharply it looks, whether it goes forward, along the diagonal,
-and whether it reads everything once.
+"""Attention metrics between 0 and 1, differentiable: focus, monotonicity, diagonality, coverage, agreement.
 
 Weights (B, U, T) are those of U outputs over T frames, real ones as many as the lengths say; each measure is (B,),
 float32, and has a gradient where the words say so.

@@ -1,4 +1,4 @@
-"""What every attention has in common: the prepared utterance, the masked softmax, the weighted sum."""
+"""Memory of an utterance, masked softmax and weighted sum, shared by every attention."""
 
 from typing import NamedTuple
 

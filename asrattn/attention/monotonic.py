@@ -1,4 +1,4 @@
-"""A look that only goes forward, and stops where it decides to: hard monotonic attention, and MoChA."""
+"""Hard monotonic attention, and monotonic chunkwise attention (MoChA)."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Sound files -> mono float32 at the rate one asks for. The codecs are imported when first needed; no torch here.
+"""Audio files -> mono float32 at the requested rate. Codecs are imported when first needed; no torch here.
 
 soundfile reads wav, flac, mp3, ogg, aiff and NIST sphere. PyAV, an extra, reads the sound track of m4a, mp4, mov, webm,
 mkv and aac. A file is judged by its content, not by its name. Every failure is an AudioError of one line.

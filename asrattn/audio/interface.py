@@ -1,4 +1,4 @@
-"""What a decoder offers, and what is said of files that it cannot read."""
+"""Decoder protocol of the audio backends, and their errors."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The sound track of m4a, mp4, mov, webm, mkv and aac through PyAV, which is an extra."""
+"""PyAV backend (an extra): the audio track of m4a, mp4, mov, webm, mkv and aac."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

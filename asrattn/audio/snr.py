@@ -1,4 +1,4 @@
-"""How far speech stands above the noise, estimated from the sound alone."""
+"""Signal-to-noise ratio, estimated from the audio alone."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""wav, flac, mp3, ogg, aiff and NIST sphere through soundfile."""
+"""soundfile backend: wav, flac, mp3, ogg, aiff and NIST sphere."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Where somebody speaks, by the sound alone."""
+"""Voice activity detection by energy, or by Silero VAD."""
 
 import warnings
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The data doctor: what is wrong with a corpus, told before training. Each family of examinations has its file."""
+"""Checks of a corpus before training (the data doctor). Each family of checks has its file."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Is the sound well? One file after the other; what is judged was measured by `looks`."""
+"""Audio quality checks, file by file, on the statistics of `audio_stats`."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What each sound is like, in numbers: one pass over the audio, in processes."""
+"""Statistics of each utterance's audio: one pass, in several processes."""
 
 import hashlib
 import math

@@ -1,4 +1,4 @@
-"""Does the sound last as long as its text? By letters a second, and by the frames that CTC needs."""
+"""Duration checks: letters per second, and the frames that CTC needs."""
 
 import itertools
 from collections.abc import Iterator, Sequence

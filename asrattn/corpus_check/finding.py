@@ -1,4 +1,4 @@
-"""What an examination is of, and what it says."""
+"""Findings: their kind, severity, place and remedy."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which texts does a model not believe? Likely wrong ones rank first."""
+"""Label errors, found by a model: utterances with an unlikely transcript, ranked by their loss."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Manifests with all that is wrong in them, where training would stop at the first bad line."""
+"""Manifests read with all their errors; training would stop at the first bad line."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The same thing twice: within a split it distorts, between train and another split it flatters the error rate."""
+"""Duplicates: audio, speakers, ids and texts that occur twice, within a split or between train and another split."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

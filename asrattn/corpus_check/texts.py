@@ -1,4 +1,4 @@
-"""Are the texts well? Character by character, and against what the other texts look like."""
+"""Transcript checks: character by character, and against the other transcripts."""
 
 import re
 import unicodedata

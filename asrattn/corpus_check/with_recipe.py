@@ -1,4 +1,4 @@
-"""What a recipe will make of a corpus: what it drops, how much is padding, how much memory a step takes."""
+"""Checks of a corpus with a recipe: dropped utterances, padding, memory of the largest step."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Whether a set is the one a result was made with: a hash that is cheap to take of ten million utterances."""
+"""Fingerprint of a data set: a hash that is cheap to compute for ten million utterances."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A manifest too large for memory: where its lines begin and how long they last is known, the rest is read on access.
+"""Lazy manifest, for manifests larger than memory: an index of offsets and durations; lines are parsed on access.
 
 One pass over the bytes finds both. For a large manifest they are kept in an index beside it, `train.jsonl.index`, which
 is mapped and not read: opening it again takes no time, and processes share its pages.

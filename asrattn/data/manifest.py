@@ -1,4 +1,4 @@
-"""Utterances on disk: JSON lines, one utterance a line, audio paths relative to the manifest."""
+"""Manifests: JSON lines, one utterance per line, audio paths relative to the manifest."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Sound in shards, for disks and networks that like large files read from front to back.
+"""Shards: audio in tar archives, for disks and networks that prefer large files read from front to back.
 
 A folder of shards holds `shard-00000.tar` with sound files beside `shard-00000.jsonl`, a manifest whose audio paths
 name archive and member: `shard-00000.tar/000017.flac`. Nothing is unpacked to disk. `shards.json` says how many shards

@@ -1,4 +1,4 @@
-"""What a decoder gives in the teacher-forced pass."""
+"""Output of a decoder in the teacher-forced pass."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Recurrent decoder with attention: listen, attend and spell."""
+"""Recurrent decoder with attention (Listen, Attend and Spell)."""
 
 from collections.abc import Callable, Iterable
 from functools import partial

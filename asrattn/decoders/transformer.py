@@ -1,4 +1,4 @@
-"""Transformer decoder with cached keys."""
+"""Transformer decoder with a key/value cache."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What encoders of self-attention have in common: a front, positions, a stack of layers, a U of frame rates."""
+"""Self-attention encoders: subsampling, positions, a stack of layers, temporal downsampling."""
 
 import math
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Fewer frames a second before the costly layers."""
+"""Subsampling: fewer frames per second before the costly layers."""
 
 from itertools import pairwise
 

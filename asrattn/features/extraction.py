@@ -1,4 +1,4 @@
-"""Waves to features, batched and on the device: the same code for training, transcription and export."""
+"""Feature extraction (log-mel, MFCC, spectrogram, CMVN), batched and on the device, for training and inference."""
 
 import warnings
 from collections.abc import Iterable

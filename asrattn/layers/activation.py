@@ -1,4 +1,4 @@
-"""An activation that the backward pass makes again rather than keeps."""
+"""Activation that is recomputed in the backward pass (SiLU)."""
 
 from collections.abc import Callable
 

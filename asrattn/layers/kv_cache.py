@@ -1,4 +1,4 @@
-"""What self-attention has read so far, kept as a tree."""
+"""Key/value cache of self-attention, shared by the hypotheses of an utterance as a tree."""
 
 from collections.abc import Iterable
 from typing import NamedTuple, Self

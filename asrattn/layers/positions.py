@@ -1,4 +1,4 @@
-"""Positions: where in a sequence something stands."""
+"""Position encodings: sinusoidal, learned, relative, rotary, convolutional."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Self-attention."""
+"""Multi-head self-attention."""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""ARPA files, the common language of n-gram programs: KenLM and SRILM read what is written here, and the reverse.
+"""ARPA files, compatible with KenLM and SRILM in both directions.
 
 Text, gzipped where the name ends in .gz; log10 throughout. A line before the data, `# asrattn units=char`, says what a
 word of the model is; other programs pass over it.

@@ -1,4 +1,4 @@
-"""Hotwords: phrases that a search is to favour, such as names it has never heard.
+"""Contextual biasing (hotwords): phrases whose tokens get a bonus in the beam search.
 
 Phrases hang in a tree by their tokens. A token that goes on within a phrase, which begins and ends at the border of a
 word, earns the phrase's bonus; where the phrase is left before its end, all is taken back (Zhao et al. 2019, with the

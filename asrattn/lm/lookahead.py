@@ -1,4 +1,4 @@
-"""A word model in a beam over characters: words are foretold while they are written.
+"""Look-ahead of word LM scores over a lexical prefix tree, in a beam search over characters.
 
 The words hang in a tree by their characters. In the middle of a word a hypothesis has the probability of the best word
 that it can still become (or the sum over all of them: `summed`), each character pays the difference to the node before,

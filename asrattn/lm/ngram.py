@@ -1,4 +1,4 @@
-"""An n-gram model with back-off: a tree of n-grams, kept in sorted arrays.
+"""N-gram model with back-off, in sorted arrays.
 
 A node is an n-gram, its parent the history without the last word: the key `parent * V + word` says where it hangs.
 Nodes are numbered by length, then parent, then word, so that all keys are one rising array in which a search finds any

@@ -1,4 +1,4 @@
-"""Language models and hotwords in a beam search: the right scorer for a model and a tokenizer."""
+"""Scorers of language models and hotwords for the beam search: the right one for a model and a tokenizer."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""From counts to probabilities: what a history has seen is discounted, and what this leaves goes to shorter histories.
+"""Smoothing of n-gram counts: discounting, and back-off or interpolation with shorter histories.
 
     kneser-ney    interpolated, modified: discounts for 1, 2 and more; shorter n-grams are counted by how many different
                   words come before them (Kneser & Ney 1995; Chen & Goodman 1998)

@@ -1,4 +1,4 @@
-"""Byte-pair encoding through sentencepiece."""
+"""Byte-pair encoding (BPE) through sentencepiece."""
 
 import base64
 import io

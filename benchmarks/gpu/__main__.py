@@ -1,4 +1,4 @@
-"""One part of what benchmarks/gpu.sh measures: python -m benchmarks.gpu PART --help."""
+"""One part of the measurements of benchmarks/gpu.sh: python -m benchmarks.gpu PART --help."""
 
 import argparse
 import importlib.util

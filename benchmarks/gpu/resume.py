@@ -1,4 +1,4 @@
-"""A run that is stopped within an epoch and resumed, beside one that goes through, and one that goes through again."""
+"""A run that is stopped within an epoch and resumed, against one that is not, and one that is not again."""
 
 import csv
 import os

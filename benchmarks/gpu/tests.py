@@ -1,4 +1,4 @@
-"""The tests marked gpu, and what came of them."""
+"""The tests marked gpu, and their outcome."""
 
 import importlib.util
 import os

@@ -1,4 +1,4 @@
-"""The clock that every side runs under, in its own process: steps or searches, CPU time, wall time, memory."""
+"""Harness of every side, in its own process: training steps or searches, CPU time, wall time, memory."""
 
 import argparse
 import json
