@@ -12,7 +12,7 @@ class ConfigError(AsrattnError):
 
 
 class AudioError(AsrattnError):
-    """A sound cannot be read, or holds nothing that can be used."""
+    """An audio file cannot be read, or holds nothing usable."""
 
 
 class ManifestError(AsrattnError):
@@ -40,6 +40,6 @@ class PeerFailureError(AsrattnError):
 
 
 class StoppedError(AsrattnError):
-    """The run was told to stop; what it had done is on disk."""
+    """The run was asked to stop; its state is on disk."""
 
     status = 130

@@ -20,7 +20,7 @@ from data_prep.shards import WrittenShard, init_shard_folder, write_manifest
 def index_shar(source: Path, dest: Path) -> Iterator[WrittenShard]:
     """A manifest for each `cuts.000000.jsonl.gz` and `recording.000000.tar`.
 
-    What is no cut of one channel with a text is left out, and told. Raises DataError where there is no Shar, a file of
+    What is not a cut of one channel with a text is dropped, and reported. Raises DataError where there is no Shar, a file of
     it is missing or damaged, and where `dest` cannot be written.
     """
     source = require_folder(source)
@@ -47,7 +47,7 @@ def index_shar(source: Path, dest: Path) -> Iterator[WrittenShard]:
 
 
 def _names(archive: Path) -> dict[str, str]:
-    """The sounds in an archive, by the ids of their cuts; only headers are read."""
+    """The audio in an archive, by the ids of their cuts; only headers are read."""
     try:
         with tarfile.open(archive, "r:") as tar:
             return {
@@ -75,7 +75,7 @@ def _utterance(cut: dict[str, Any], archive: Path, names: dict[str, str]) -> Utt
     if cut.get("type", "MonoCut") != "MonoCut":
         return id_, f"is a {cut['type']}; only cuts of one channel are read"
     if id_ not in names:
-        return id_, f"has no sound in {archive.name}"
+        return id_, f"has no audio in {archive.name}"
     said = cut.get("supervisions") or []
     text = " ".join(s["text"] for s in said if s.get("text"))
     if not text.strip():

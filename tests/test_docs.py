@@ -156,7 +156,9 @@ def test_paths_exist(page: Path) -> None:
     rooms = {word for word in words if re.fullmatch(r"[a-z_/]+(/|/[a-z_]+\.py)", word)}
     if page.name == "architecture.md":
         wrong += [
-            word for word in sorted(rooms) if not ((ROOT / "asrattn" / word).exists() or (ROOT / word).exists())
+            word
+            for word in sorted(rooms)
+            if not ((ROOT / "asrattn" / word).exists() or (ROOT / word).exists())
         ]
     assert wrong == []
 
@@ -205,7 +207,9 @@ def test_settings_exist(page: Path) -> None:
         match
         for line in code(page)
         for match in re.findall(r"--(?:set|space|vary) ([a-z][\w.]*)=", line)
-        + re.findall(r"^((?:model|data|train|decoding|encoder|decoder|loss|augment)(?:\.[a-z]\w*)+)(?:=.*)?$", line)
+        + re.findall(
+            r"^((?:model|data|train|decoding|encoder|decoder|loss|augment)(?:\.[a-z]\w*)+)(?:=.*)?$", line
+        )
         if not match.endswith(FILE_ENDINGS)
     }
     assert [key for key in sorted(keys) if not is_setting(key, old=page == LEDGER)] == []

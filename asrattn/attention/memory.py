@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 Stateless = tuple[()]
-"""The state of an attention whose looks do not depend on earlier ones."""
+"""The state of an attention that does not depend on previous weights."""
 
 
 class Memory(NamedTuple):

@@ -31,7 +31,7 @@ def truncation_error(path: Path, where: str) -> AudioError:
 def explain_decode_error(code: int, text: str) -> str:
     """What libsndfile's (or FFmpeg's, code 0) message means, and what to do."""
     if code == 1:
-        return "is no sound file, or in a format that is not known; convert it to wav or flac"
+        return "is not an audio file, or its format is not known; convert it to wav or flac"
     if "SF_INFO struct incomplete" in text:
         return "its header is damaged, it gives a rate or a channel count of 0; record or copy it again"
     if "unimplemented" in text:

@@ -7,7 +7,7 @@ from asrattn.corpus_check.finding import CheckedUtterance, Finding
 
 
 def check_corpus(cases: Sequence[CheckedUtterance], has_recipe: bool = False) -> list[Finding]:
-    """What every family finds in sounds, texts and splits. planned: a recipe says itself what it drops."""
+    """Findings of every family on audio, texts and splits. has_recipe: the recipe reports itself what it drops."""
     return [
         *audio_quality.check_audio(cases),
         *texts.check_texts(cases),

@@ -15,15 +15,15 @@ from asrattn.text import clean
 from asrattn.text.tokenizer import quote
 
 LIKELY_WRONG_TEXT = FindingKind(
-    "likely wrong text", Severity.SUSPICIOUS, "listen, the first ones first: they are ranked"
+    "likely wrong text", Severity.SUSPICIOUS, "listen to them in this order: they are ranked"
 )
 
 LOSS_DEVIATIONS = 3.0  # above the median loss; a deviation is 1.48 median absolute ones
-MIN_CER = 0.5  # errors for each character of the text: above it the model hears something else
+MIN_CER = 0.5  # errors for each character of the text: above it the model recognises something else
 
 
 class LabelScore(NamedTuple):
-    """loss: nats a token, of writing the text; errors: of what is heard, in characters for each one of the text."""
+    """loss: nats per token of the transcript; errors: of the hypothesis, per character of the transcript."""
 
     case: CheckedUtterance
     loss: float
@@ -40,7 +40,7 @@ def find_label_errors(
     decoding: DecodingConfig,
     progress: OutcomeProgress,
 ) -> list[Finding]:
-    """The utterances whose texts a model finds unlikely, and hears something else in, by their loss, highest first."""
+    """Utterances whose transcript is unlikely and where the model recognises something else, highest loss first."""
     ranked = sorted(score_labels(cases, recognizer, decoding, progress), key=lambda doubt: -doubt.loss)
     losses = np.array([doubt.loss for doubt in ranked])
     if not len(losses):
@@ -56,7 +56,7 @@ def score_labels(
     decoding: DecodingConfig,
     progress: OutcomeProgress,
 ) -> Iterator[LabelScore]:
-    """What a model thinks of each text, those of one length after the other; of sounds of up to LONGEST seconds."""
+    """The scores of each transcript, sorted by length; of audio of up to LONGEST seconds."""
     able = [
         c
         for c in cases
@@ -82,7 +82,5 @@ def _losses(cases: Sequence[CheckedUtterance], recognizer: Recognizer) -> list[f
 
 
 def _finding(doubt: LabelScore) -> Finding:
-    said, heard = quote(clean(doubt.case.utterance.text)), quote(doubt.hypothesis)
-    return make_finding(
-        LIKELY_WRONG_TEXT, doubt.case, f"{doubt.loss:.2f} nats a token: {said}, heard: {heard}"
-    )
+    text, hyp = quote(clean(doubt.case.utterance.text)), quote(doubt.hypothesis)
+    return make_finding(LIKELY_WRONG_TEXT, doubt.case, f"{doubt.loss:.2f} nats a token: {text}, hyp: {hyp}")

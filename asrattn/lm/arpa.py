@@ -74,7 +74,7 @@ def _texts(model: NGram, length: int) -> Iterator[str]:
 
 
 def read(path: Path, units: str = "") -> NGram:
-    """The model of a file. units: what its words are, where the file does not say it.
+    """The model of a file. units: what its words are, if the file does not name them.
 
     Raises LMError for a file that cannot be read or is no ARPA file, naming the line.
     """
