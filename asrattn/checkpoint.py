@@ -1,7 +1,7 @@
 """Save, load and average model files: weights, the JSON that describes them, and nothing executable.
 
-Beside the weights it holds the ModelConfig, the tokenizer, the result card and the DecodingConfig the model was evaluated
-with; see `weights`.
+Besides the weights it holds the ModelConfig, the tokenizer, the result card and the DecodingConfig that the model was
+evaluated with; see `weights`.
 """
 
 from collections.abc import Mapping, Sequence

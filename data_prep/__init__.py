@@ -1,1 +1,1 @@
-"""Published corpora -> manifests. One file per corpus, each with `prepare(source, dest, ...) -> {"train": Path, ...}`."""
+"""Published corpora -> manifests. One file a corpus, each with `prepare(source, dest, ...) -> {"train": Path, ...}`."""

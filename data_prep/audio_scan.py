@@ -1,7 +1,7 @@
 """Scan of audio files: format, rate and length of each, in parallel, also as job shards on several machines.
 
-A job shard writes its results to DEST/opened-2-of-8.jsonl. Later runs open only files that no job shard has opened, or that
-has changed since.
+A job shard writes its results to DEST/opened-2-of-8.jsonl. Later runs open only files that no job shard has
+opened, or that have changed since.
 """
 
 import json

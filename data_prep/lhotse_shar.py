@@ -20,8 +20,8 @@ from data_prep.shards import WrittenShard, init_shard_folder, write_manifest
 def index_shar(source: Path, dest: Path) -> Iterator[WrittenShard]:
     """A manifest for each `cuts.000000.jsonl.gz` and `recording.000000.tar`.
 
-    What is not a cut of one channel with a text is dropped, and reported. Raises DataError where there is no Shar, a file of
-    it is missing or damaged, and where `dest` cannot be written.
+    What is not a cut of one channel with a text is dropped, and reported. Raises DataError if there is no Shar, if a
+    file of it is missing or damaged, and if `dest` cannot be written.
     """
     source = require_folder(source)
     cuts = sorted(source.glob("cuts.*.jsonl*"))

@@ -65,7 +65,7 @@ StatsOrError = AudioStats | str  # statistics, or why there are none
 
 
 def measure_utterances(utterances: Sequence[Utterance], jobs: int = 1) -> Iterator[StatsOrError]:
-    """The statistics of each utterance, in their order, in `jobs` processes. Raises DataError where one of them dies."""
+    """The statistics of each utterance, in their order, in `jobs` processes. Raises DataError if one dies."""
     if jobs == 1 or len(utterances) <= _CHUNK:
         yield from map(measure_utterance, utterances)
         return

@@ -27,7 +27,7 @@ class FindingKind(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class CheckedUtterance:
-    """A line of a manifest that is checked. split: the manifest's name; audio_result: None if the audio was not read."""
+    """A manifest line to check. split: the manifest's name; audio_result: None if the audio was not read."""
 
     split: str
     line: int

@@ -1,7 +1,7 @@
 """Lazy manifest, for manifests larger than memory: an index of offsets and durations; lines are parsed on access.
 
-One pass over the bytes finds both. For a large manifest they are kept in an index next to it, `train.jsonl.index`, which
-is mapped and not read: opening it again takes no time, and processes share its pages.
+One pass over the bytes finds both. For a large manifest they are kept in an index next to it, `train.jsonl.index`,
+which is mapped and not read: opening it again takes no time, and processes share its pages.
 """
 
 import codecs

@@ -23,7 +23,7 @@ CELLS = {"lstm": nn.LSTMCell, "gru": nn.GRUCell, "rnn": nn.RNNCell}
 
 
 class RecurrentState(NamedTuple):
-    """layers: of each, hidden and in an LSTM cell (N, dim); context (N, D) of the previous token; looks: the attention's state."""
+    """layers: of each, hidden and in an LSTM cell (N, dim); context (N, D); looks: the attention's state."""
 
     layers: tuple[tuple[Tensor, ...], ...]
     context: Tensor
@@ -86,7 +86,7 @@ class RecurrentDecoder(nn.Module):
     def _advance(
         self, embedded: Tensor, state: RecurrentState, memory: Memory, cells: Iterable[Cell]
     ) -> tuple[Tensor, Tensor, RecurrentState]:
-        """embedded (N, E) -> the features [s; c] (N, dim + D) of the next token, the attention weights (N, H, T), the state."""
+        """embedded (N, E) -> the features [s; c] (N, dim + D) of the next token, weights (N, H, T), state."""
         x = torch.cat((embedded, state.context.to(embedded.dtype)), dim=-1)
         layers = []
         for cell, layer in zip(cells, state.layers, strict=True):

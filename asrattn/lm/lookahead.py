@@ -5,8 +5,8 @@ that it can still become (or the sum over all of them: `summed`), each character
 and at the border the word's own probability is what has been paid (look-ahead: Ortmanns et al. 1996; open vocabulary:
 Hori et al. 2017). A text's total is therefore exactly the word model's, and no increment is above zero.
 
-A word outside of the tree costs p(<unk>) and `oov` for each of its characters; with -inf it cannot be written. Outside of
-the tree and within one are added up as two ways to go on, so that leaving is never a gain.
+A word outside of the tree costs p(<unk>) and `oov` for each of its characters; with -inf it cannot be written. Outside
+of the tree and within one are added up as two ways to go on, so that leaving is never a gain.
 
 Look-ahead backs off as the model does: its columns are the nodes of the tree and, behind them, the finished words.
 If a history has none of a node's words, the suffix's look-ahead and weight are exact. Where it says less of its

@@ -286,7 +286,7 @@ def test_no_permission(tmp_path, monkeypatch):
 @pytest.mark.parametrize("content", [b"a text, and no sound\n" * 50, b"\0" * 4000, b"x"])
 def test_what_is_no_sound(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    assert "is no sound file" in error_message(tmp_path / name)
+    assert "is not an audio file" in error_message(tmp_path / name)
 
 
 @pytest.mark.parametrize(("suffix", "codec", "subtype"), [f[:3] for f in FORMATS])
@@ -430,7 +430,7 @@ def test_a_film_without_sound(tmp_path):
         stream.pix_fmt = "yuv420p"
         out.mux(stream.encode(av.VideoFrame(16, 16, "yuv420p")))
         out.mux(stream.encode(None))
-    assert "no sound track" in error_message(tmp_path / "a.mp4")
+    assert "no audio track" in error_message(tmp_path / "a.mp4")
 
 
 # what is written

@@ -67,7 +67,7 @@ def test_too_few_are_told(sound, tmp_path: Path):
     with pytest.raises(DataError, match="2 usable utterances are too few for train, dev, test"):
         folder.prepare(root, tmp_path / "out")
     (tmp_path / "none").mkdir()
-    with pytest.raises(DataError, match="holds no sound file"):
+    with pytest.raises(DataError, match="holds no audio file"):
         folder.prepare(tmp_path / "none", tmp_path / "out")
 
 
