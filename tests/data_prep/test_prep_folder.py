@@ -56,7 +56,7 @@ def test_what_lacks_its_partner_is_dropped_by_name(sound, tmp_path: Path):
     for words in (
         "no .txt of the same name",
         "README.txt\t",
-        "a text without a sound",
+        "a text without an audio file",
         "latin.TXT: is not UTF-8",
     ):
         assert words in dropped
