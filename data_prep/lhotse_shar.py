@@ -76,13 +76,13 @@ def _utterance(cut: dict[str, Any], archive: Path, names: dict[str, str]) -> Utt
         return id_, f"is a {cut['type']}; only cuts of one channel are read"
     if id_ not in names:
         return id_, f"has no audio in {archive.name}"
-    said = cut.get("supervisions") or []
-    text = " ".join(s["text"] for s in said if s.get("text"))
+    supervisions = cut.get("supervisions") or []
+    text = " ".join(s["text"] for s in supervisions if s.get("text"))
     if not text.strip():
         return id_, "has no text"
     try:
         return Utterance(
-            id_, str(archive / names[id_]), text, float(cut["duration"]), said[0].get("speaker") or ""
+            id_, str(archive / names[id_]), text, float(cut["duration"]), supervisions[0].get("speaker") or ""
         )
     except (ManifestError, KeyError, TypeError, ValueError) as error:
         return id_, f"is no cut of Lhotse ({error})"

@@ -66,31 +66,35 @@ def check_audio(cases: Sequence[CheckedUtterance]) -> Iterator[Finding]:
         elif case.stats:
             yield from _check_utterance(case, case.stats)
     seen = [(case, case.stats) for case in cases if case.stats]
-    yield from _mixed_values(RATES, [(f"{look.rate} Hz", case) for case, look in seen])
-    if any(look.channels > 1 for _, look in seen):
-        yield from _mixed_values(CHANNELS, [(_plural(look.channels), case) for case, look in seen], fewest=1)
-
-
-def _check_utterance(case: CheckedUtterance, look: AudioStats) -> Iterator[Finding]:
-    if look.level < SILENCE_DB:
-        yield make_finding(SILENT, case, f"{look.level:.0f} dB: no signal in {look.seconds:.1f} s")
-        return
-    if look.dynamic_range < MIN_DYNAMIC_RANGE_DB:
-        yield make_finding(NOISE, case, f"loud and quiet parts differ by {look.dynamic_range:.0f} dB")
-    pauses = look.seconds - look.speech_seconds
-    if pauses > max(MAX_PAUSE_SECONDS, MAX_PAUSE_FRACTION * look.seconds):
-        yield make_finding(PAUSES, case, f"{look.speech_seconds:.1f} s of speech in {look.seconds:.1f} s")
-    if look.clipped_fraction > MAX_CLIPPED_FRACTION:
-        yield make_finding(
-            CLIPPED, case, f"{100 * look.clipped_fraction:.1f} % of the samples are at the limit"
+    yield from _mixed_values(RATES, [(f"{stats.rate} Hz", case) for case, stats in seen])
+    if any(stats.channels > 1 for _, stats in seen):
+        yield from _mixed_values(
+            CHANNELS, [(_plural(stats.channels), case) for case, stats in seen], fewest=1
         )
-    if abs(look.dc_offset) > MAX_DC_OFFSET:
-        yield make_finding(OFFSET, case, f"the mean is {look.dc_offset:+.3f} of full scale")
-    if look.level < QUIET_DB:
-        yield make_finding(QUIET, case, f"{look.level:.0f} dB")
+
+
+def _check_utterance(case: CheckedUtterance, stats: AudioStats) -> Iterator[Finding]:
+    if stats.level < SILENCE_DB:
+        yield make_finding(SILENT, case, f"{stats.level:.0f} dB: no signal in {stats.seconds:.1f} s")
+        return
+    if stats.dynamic_range < MIN_DYNAMIC_RANGE_DB:
+        yield make_finding(NOISE, case, f"loud and quiet parts differ by {stats.dynamic_range:.0f} dB")
+    pauses = stats.seconds - stats.speech_seconds
+    if pauses > max(MAX_PAUSE_SECONDS, MAX_PAUSE_FRACTION * stats.seconds):
+        yield make_finding(PAUSES, case, f"{stats.speech_seconds:.1f} s of speech in {stats.seconds:.1f} s")
+    if stats.clipped_fraction > MAX_CLIPPED_FRACTION:
+        yield make_finding(
+            CLIPPED, case, f"{100 * stats.clipped_fraction:.1f} % of the samples are at the limit"
+        )
+    if abs(stats.dc_offset) > MAX_DC_OFFSET:
+        yield make_finding(OFFSET, case, f"the mean is {stats.dc_offset:+.3f} of full scale")
+    if stats.level < QUIET_DB:
+        yield make_finding(QUIET, case, f"{stats.level:.0f} dB")
     promised = case.utterance.seconds
-    if abs(promised - look.seconds) > max(LENGTH_TOLERANCE_SECONDS, LENGTH_TOLERANCE_FRACTION * look.seconds):
-        yield make_finding(LENGTH, case, f"{look.seconds:.2f} s, in the manifest {promised:.2f} s")
+    if abs(promised - stats.seconds) > max(
+        LENGTH_TOLERANCE_SECONDS, LENGTH_TOLERANCE_FRACTION * stats.seconds
+    ):
+        yield make_finding(LENGTH, case, f"{stats.seconds:.2f} s, in the manifest {promised:.2f} s")
 
 
 def _mixed_values(

@@ -63,15 +63,15 @@ def _bounds(case: CheckedUtterance) -> Iterator[Finding]:
 
 def _rates(cases: Sequence[CheckedUtterance]) -> Iterator[Finding]:
     """Letters per second of audio without its pauses: the speaking rate."""
-    heard = [(case, case.stats) for case in cases if case.stats and case.stats.level >= SILENCE_DB]
-    if not heard:
+    audible = [(case, case.stats) for case in cases if case.stats and case.stats.level >= SILENCE_DB]
+    if not audible:
         return
-    letters = np.array([len("".join(case.utterance.text.split())) for case, _ in heard])
-    spoken = np.array([max(look.speech_seconds, FRAME_SECONDS) for _, look in heard])
+    letters = np.array([len("".join(case.utterance.text.split())) for case, _ in audible])
+    spoken = np.array([max(stats.speech_seconds, FRAME_SECONDS) for _, stats in audible])
     rates = letters / spoken
-    usual = float(np.median(rates)) if len(heard) >= MIN_UTTERANCES else 0.0
+    usual = float(np.median(rates)) if len(audible) >= MIN_UTTERANCES else 0.0
     limit = min(MAX_LETTERS_PER_SECOND, MAX_SPEEDUP * usual) if usual else MAX_LETTERS_PER_SECOND
-    for (case, _), rate, seconds in zip(heard, rates.tolist(), spoken.tolist(), strict=True):
+    for (case, _), rate, seconds in zip(audible, rates.tolist(), spoken.tolist(), strict=True):
         what = f"{rate:.1f} letters per second of audio (median {usual:.1f}): {quote(case.utterance.text)}"
         if rate > limit:
             yield make_finding(TEXT_TOO_LONG, case, what)

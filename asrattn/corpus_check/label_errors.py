@@ -41,8 +41,8 @@ def find_label_errors(
     progress: OutcomeProgress,
 ) -> list[Finding]:
     """Utterances whose transcript is unlikely and where the model recognises something else, highest loss first."""
-    ranked = sorted(score_labels(cases, recognizer, decoding, progress), key=lambda doubt: -doubt.loss)
-    losses = np.array([doubt.loss for doubt in ranked])
+    ranked = sorted(score_labels(cases, recognizer, decoding, progress), key=lambda score: -score.loss)
+    losses = np.array([score.loss for score in ranked])
     if not len(losses):
         return []
     median = np.median(losses)
@@ -66,21 +66,21 @@ def score_labels(
     ]
     able.sort(key=lambda case: case.seconds)
     outcomes = progress(recognizer.transcribe((case.utterance for case in able), decoding), len(able))
-    judged = [(c, o.text) for c, o in zip(able, outcomes, strict=True) if isinstance(o, Transcript)]
-    while judged:
-        size = max(1, int(BATCH_SECONDS[recognizer.device.type] / max(judged[-1][0].seconds, 0.01)))
-        judged, batch = judged[:-size], judged[-size:]
+    decoded = [(c, o.text) for c, o in zip(able, outcomes, strict=True) if isinstance(o, Transcript)]
+    while decoded:
+        size = max(1, int(BATCH_SECONDS[recognizer.device.type] / max(decoded[-1][0].seconds, 0.01)))
+        decoded, batch = decoded[:-size], decoded[-size:]
         losses = _losses([case for case, _ in batch], recognizer)
-        for (case, heard), loss in zip(batch, losses, strict=True):
+        for (case, hyp), loss in zip(batch, losses, strict=True):
             text = clean(case.utterance.text)
-            yield LabelScore(case, loss, heard, count_char_errors(text, heard).errors / len(text))
+            yield LabelScore(case, loss, hyp, count_char_errors(text, hyp).errors / len(text))
 
 
 def _losses(cases: Sequence[CheckedUtterance], recognizer: Recognizer) -> list[float]:
-    sounds = [next(read_waves(case.utterance, recognizer.rate)) for case in cases]
-    return recognizer.losses(sounds, [recognizer.tokenizer.encode_lossy(c.utterance.text) for c in cases])
+    waves = [next(read_waves(case.utterance, recognizer.rate)) for case in cases]
+    return recognizer.losses(waves, [recognizer.tokenizer.encode_lossy(c.utterance.text) for c in cases])
 
 
-def _finding(doubt: LabelScore) -> Finding:
-    text, hyp = quote(clean(doubt.case.utterance.text)), quote(doubt.hypothesis)
-    return make_finding(LIKELY_WRONG_TEXT, doubt.case, f"{doubt.loss:.2f} nats a token: {text}, hyp: {hyp}")
+def _finding(score: LabelScore) -> Finding:
+    text, hyp = quote(clean(score.case.utterance.text)), quote(score.hypothesis)
+    return make_finding(LIKELY_WRONG_TEXT, score.case, f"{score.loss:.2f} nats a token: {text}, hyp: {hyp}")

@@ -91,11 +91,11 @@ def _similar(cases: Sequence[CheckedUtterance]) -> Iterator[Finding]:
     found.sort(key=lambda each: each[1].seconds)
     if not found:
         return
-    seconds = np.array([look.seconds for _, look in found])
+    seconds = np.array([stats.seconds for _, stats in found])
     reach = np.searchsorted(
         seconds, seconds + np.maximum(LENGTH_TOLERANCE_SECONDS, LENGTH_TOLERANCE_FRACTION * seconds), "right"
     )
-    outlines = np.stack([look.envelope for _, look in found]).astype(np.float32)
+    outlines = np.stack([stats.envelope for _, stats in found]).astype(np.float32)
     for at in range(0, len(found), _BLOCK):
         stop = int(reach[min(at + _BLOCK, len(found)) - 1])
         product = outlines[at : at + _BLOCK] @ outlines[at:stop].T

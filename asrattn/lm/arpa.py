@@ -97,7 +97,7 @@ class _Reader:
         self.ahead: bytes | None = None  # a line that was read too early
 
     def model(self, units: str) -> NGram:
-        said, sizes = self._header()
+        header_units, sizes = self._header()
         starts = [0, 1]
         keys, log_probs, backoffs = [np.array([-1])], [np.zeros(1)], [np.zeros(1)]
         for length, size in enumerate(sizes, 1):
@@ -118,7 +118,7 @@ class _Reader:
         key = np.concatenate(keys)
         return NGram(
             words,
-            units or said,
+            units or header_units,
             key,
             tuple(starts),
             find_suffixes(key, starts, len(words)),

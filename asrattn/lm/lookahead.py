@@ -110,18 +110,18 @@ def _look_ahead(automaton: Automaton, tree: LexicalTree, summed: bool) -> tuple[
         states, words = arcs.keys[level] // arcs.columns, arcs.keys[level] % arcs.columns
         which, columns = tree.word_paths(words)
         key, place = torch.unique(states[which] * C + columns, return_inverse=True)
-        said = _gathered(arcs.values[level][which], place, summed)
+        sums = _gathered(arcs.values[level][which], place, summed)
         if length > 0:
             here, at, below = key // C, key % C, Arcs(keys, values, arcs.weights, arcs.suffix, C, arcs.order)
             lower = arcs.weights[here] + below.lookup(arcs.suffix[here], at)[0]
             if summed:
                 less = arcs.weights[states] + arcs.lookup(arcs.suffix[states], words)[0]
                 rest = lower.double().exp() - _gathered(less[which], place, summed).double().exp()
-                ahead = (said.double().exp() + rest.clamp(min=0.0)).log().float()
+                ahead = (sums.double().exp() + rest.clamp(min=0.0)).log().float()
             else:
-                ahead = torch.maximum(said, lower)
-            said = torch.where(at < len(tree.depths), ahead, said)
-        keys, values = torch.cat((keys, key)), torch.cat((values, said))
+                ahead = torch.maximum(sums, lower)
+            sums = torch.where(at < len(tree.depths), ahead, sums)
+        keys, values = torch.cat((keys, key)), torch.cat((values, sums))
         leads = torch.zeros_like(key)
         leads[place] = automaton.targets[level][which]
         targets = torch.cat((targets, leads))
