@@ -91,13 +91,13 @@ class SpeechLightningModule(L.LightningModule):
         seen = [buffer.clone() for buffer in self.model.buffers()]  # batch norm must not remember the silence
         trained = [p for p in self.model.parameters() if p.requires_grad]
         held = [torch.empty_like(p) for p in trained for _ in range(2)]  # as the optimizer will
-        while not self._fits_in_memory(served.largest().to(self.device)):
-            if 2 * max(served.seconds) > served.bound:
+        while not self._fits_in_memory(served.largest_batch().to(self.device)):
+            if 2 * max(served.seconds) > served.max_device_seconds:
                 raise DataError(
                     f"out of memory with one utterance of {max(served.seconds):.0f} s; lower data.max_seconds"
                 )
-            served.bound /= 2
-            log.warning("out of memory: at most %.0f s of audio on a device at once", served.bound)
+            served.max_device_seconds /= 2
+            log.warning("out of memory: at most %.0f s of audio on a device at once", served.max_device_seconds)
         del held
         for buffer, before in zip(self.model.buffers(), seen, strict=True):
             buffer.copy_(before)
@@ -181,7 +181,7 @@ class SpeechLightningModule(L.LightningModule):
         self.steps, self.skipped = so_far["steps"], so_far["skipped"]
         losses, self.seconds = so_far["parts"][self.global_rank % len(so_far["parts"])]
         self.losses = torch.tensor(losses, device=self.device)
-        self.trainer.datamodule.start = (so_far["epoch"], self.steps)  # type: ignore[attr-defined]
+        self.trainer.datamodule.resume_position = (so_far["epoch"], self.steps)  # type: ignore[attr-defined]
 
     def mean_losses(self) -> Losses:
         """Of this epoch so far, over all processes; each of them must call this."""
