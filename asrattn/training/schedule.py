@@ -1,4 +1,4 @@
-"""Learning-rate (LR) schedules: cosine, Noam, one-cycle, WSD, plateau; the factor of the peak rate along a run.
+"""Learning-rate schedules (LR schedulers): cosine, Noam, one-cycle, WSD, plateau, as factors of the peak rate.
 
 Functions of the progress and of the validations so far: a resumed run restores nothing else.
 To add one: write its config, then name it in `ScheduleConfig` and `lr_factor`.

@@ -87,7 +87,7 @@ def test_speakers_worst_and_confusions_are_shown_when_asked(
         "u1   3 errors in 4 words",
         "  ref: Go to   the end",
         "  hyp: Go into end now",
-        "            S    S   S",
+        "          S    S   S",
     ]
     assert lines[9:] == ["", "count   ref → hyp", "    1   end → now"]
 
