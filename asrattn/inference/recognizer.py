@@ -1,12 +1,11 @@
 """Recognizer: transcribe audio files with a trained model; alignment, attention and losses of known texts."""
 
-import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,6 +26,15 @@ from asrattn.decoding.scorers import WeightedScorer
 from asrattn.encoders.output import EncoderOutput
 from asrattn.errors import AudioError, ConfigError
 from asrattn.inference import segmentation
+from asrattn.inference.batching import (
+    DecodedSegment,
+    QueuedSegment,
+    TimedSegment,
+    next_window,
+    pad_texts,
+    pad_waves,
+    select_device,
+)
 from asrattn.inference.confidence import Calibration, ConfidenceFeatures, uncalibrated_confidence
 from asrattn.inference.hallucination import ConfidenceThresholds, filter_hypothesis
 from asrattn.inference.segmentation import MAX_SEGMENT_SECONDS, AudioRegion
@@ -61,32 +69,6 @@ BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}  # small batches fit a CPU's caches
 _BATCHES_READ_AHEAD = 8  # read ahead and sorted by length: little padding, bounded memory
 MIN_SEGMENT_LIMIT_SECONDS = 3.0  # any model can recognise segments of this length
 _ONEDNN_CACHE_CAPACITY = "32"  # primitives; nearly every batch has shapes that do not recur
-_MAX_QUEUED_SEGMENTS = 1000  # at most, so that many broken files are reported soon
-
-
-class _DecodedSegment(NamedTuple):
-    """Filtered tokens and flags of a segment, its n-best hypotheses, and its words if requested."""
-
-    tokens: tuple[int, ...]
-    flags: tuple[str, ...]
-    hypotheses: list[Hypothesis]
-    words: list[Word]
-
-
-class _TimedSegment(NamedTuple):
-    """A decoded segment with its start and end in the region, in seconds."""
-
-    start: float
-    end: float
-    decoded: _DecodedSegment
-
-
-class _QueuedSegment(NamedTuple):
-    """A segment of a region; None marks the end of the region, with a message if it could not be read."""
-
-    region: AudioRegion
-    segment: segmentation.AudioSegment | None
-    message: str = ""
 
 
 class Recognizer:
@@ -128,7 +110,7 @@ class Recognizer:
         precision: matmul precision in encoder and decoding; sums and probabilities are always in fp32.
         Raises CheckpointError for a bad file, ConfigError for a device that does not exist.
         """
-        chosen = _device(device)
+        chosen = select_device(device)
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _ONEDNN_CACHE_CAPACITY)
         saved = checkpoint.load(path, chosen)
         if chosen.type == "cpu" and precision == "fp32":
@@ -159,16 +141,16 @@ class Recognizer:
         parts = self._read_segments(map(AudioRegion.from_source, sources))
         decoding = decoding or self.decoding
         batch_seconds = batch_seconds or BATCH_SECONDS[self.device.type]
-        done: list[_TimedSegment] = []  # of the current region
+        done: list[TimedSegment] = []  # of the current region
         samples = 0
-        while window := _next_window(parts, round(_BATCHES_READ_AHEAD * batch_seconds * self.rate)):
+        while window := next_window(parts, round(_BATCHES_READ_AHEAD * batch_seconds * self.rate)):
             waves = [p.segment.wave for p in window if p.segment and p.segment.has_speech]
             decoded = self._decode_sorted(waves, decoding, batch_seconds, words)
             for region, segment, message in window:
                 if segment:
                     start, samples = samples, samples + len(segment.wave)
                     if segment.has_speech:
-                        done.append(_TimedSegment(start / self.rate, samples / self.rate, next(decoded)))
+                        done.append(TimedSegment(start / self.rate, samples / self.rate, next(decoded)))
                     continue
                 yield self._outcome(region, message, done, samples / self.rate)
                 done, samples = [], 0
@@ -273,7 +255,7 @@ class Recognizer:
         source: AlignmentSource = "ctc",
     ) -> list[list[tuple[Word, ConfidenceFeatures]]]:
         """As `align`, for the output of `encode`, with confidence features instead of the confidence."""
-        tokens, _ = self._pad_texts(texts)
+        tokens, _ = pad_texts(texts, self.device)
         found = []
         for wave, text, aligned in zip(
             waves, texts, token_spans(self.model, enc, log_probs, tokens, texts, source), strict=True
@@ -295,12 +277,14 @@ class Recognizer:
         self, waves: Sequence[Wave], texts: Sequence[Sequence[int]], aligned: bool
     ) -> AttentionMetrics:
         """Attention metrics for each text's tokens and its (S,) wave, see `attention_metrics.measure`."""
-        return attention_metrics.measure(self.model, *self._pad(waves), *self._pad_texts(texts), aligned)
+        return attention_metrics.measure(
+            self.model, *self._pad(waves), *pad_texts(texts, self.device), aligned
+        )
 
     @torch.inference_mode()
     def losses(self, waves: Sequence[Wave], texts: Sequence[Sequence[int]]) -> list[float]:
         """Cross-entropy of the decoder in nats per token (EOS included) of each text for its (S,) wave."""
-        tokens, counts = self._pad_texts(texts)
+        tokens, counts = pad_texts(texts, self.device)
         enc = self.model.encode(*self._pad(waves))
         logits = self.model.decoder(F.pad(tokens, (1, 0), value=EOS), enc.output, enc.lens).logits
         targets = F.pad(tokens, (0, 1)).scatter(1, counts[:, None], EOS)
@@ -310,7 +294,7 @@ class Recognizer:
         return found
 
     def _outcome(
-        self, region: AudioRegion, message: str, done: list[_TimedSegment], seconds: float
+        self, region: AudioRegion, message: str, done: list[TimedSegment], seconds: float
     ) -> Outcome:
         if message:
             return Failure(region.id, region.path, message)
@@ -327,7 +311,7 @@ class Recognizer:
     def _nbest_entry(self, found: Hypothesis) -> NBestEntry:
         return NBestEntry(clean(self.tokenizer.decode(found.tokens)), found.score, found.component_scores)
 
-    def _read_segments(self, regiones: Iterable[AudioRegion]) -> Iterator[_QueuedSegment]:
+    def _read_segments(self, regiones: Iterable[AudioRegion]) -> Iterator[QueuedSegment]:
         for region in regiones:
             message = ""
             try:
@@ -336,16 +320,16 @@ class Recognizer:
                 ):
                     if error_text := self.find_wave_error(segment.wave):
                         raise AudioError(f"{region.path}: {error_text}")
-                    yield _QueuedSegment(region, segment)
+                    yield QueuedSegment(region, segment)
             except AudioError as error:
                 message = str(error)
-            yield _QueuedSegment(region, None, message)
+            yield QueuedSegment(region, None, message)
 
     def _decode_sorted(
         self, waves: list[Wave], decoding: DecodingConfig, batch_seconds: float, words: bool
-    ) -> Iterator[_DecodedSegment]:
+    ) -> Iterator[DecodedSegment]:
         """The decoded waves in order; decoded longest first, in batches of similar lengths."""
-        best: dict[int, _DecodedSegment] = {}
+        best: dict[int, DecodedSegment] = {}
         order = sorted(range(len(waves)), key=lambda i: -len(waves[i]))
         while order:
             size = max(1, int(batch_seconds * self.rate / len(waves[order[0]])))
@@ -353,7 +337,7 @@ class Recognizer:
             best.update(zip(batch, self._decode([waves[i] for i in batch], decoding, words), strict=True))
         return (best[i] for i in range(len(waves)))
 
-    def _decode(self, waves: list[Wave], decoding: DecodingConfig, words: bool) -> list[_DecodedSegment]:
+    def _decode(self, waves: list[Wave], decoding: DecodingConfig, words: bool) -> list[DecodedSegment]:
         try:
             return self._decode_batch(waves, decoding, words)
         except torch.OutOfMemoryError:
@@ -364,9 +348,7 @@ class Recognizer:
         half = len(waves) // 2
         return self._decode(waves[:half], decoding, words) + self._decode(waves[half:], decoding, words)
 
-    def _decode_batch(
-        self, waves: list[Wave], decoding: DecodingConfig, words: bool
-    ) -> list[_DecodedSegment]:
+    def _decode_batch(self, waves: list[Wave], decoding: DecodingConfig, words: bool) -> list[DecodedSegment]:
         enc, log_probs = self.encode(waves)
         found = self.decode(enc, log_probs, decoding)
         uses_ctc = decoding.ctc > 0
@@ -382,7 +364,7 @@ class Recognizer:
                 self.align_encoded(waves, enc, log_probs, [f.tokens for f in filtered])
             )
         return [
-            _DecodedSegment(result.tokens, result.flags, hypotheses, own_words)
+            DecodedSegment(result.tokens, result.flags, hypotheses, own_words)
             for result, hypotheses, own_words in zip(filtered, found, timed, strict=True)
         ]
 
@@ -403,19 +385,7 @@ class Recognizer:
         """(S,) waves as (B, S) and (B,) on the device. Raises AudioError for one that cannot be recognised."""
         if message := next(filter(None, map(self.find_wave_error, waves)), ""):
             raise AudioError(message)
-        padded = np.zeros((len(waves), max(map(len, waves))), dtype=np.float32)
-        for row, wave in zip(padded, waves, strict=True):
-            row[: len(wave)] = wave
-        lens = torch.tensor([len(w) for w in waves])
-        return torch.from_numpy(padded).to(self.device), lens.to(self.device)
-
-    def _pad_texts(self, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Tokens as (B, U) and (B,) on the device."""
-        counts = torch.tensor([len(text) for text in texts], device=self.device)
-        tokens = torch.zeros(len(texts), max(1, int(counts.max())), dtype=torch.int64, device=self.device)
-        for row, text in zip(tokens, texts, strict=True):
-            row[: len(text)] = torch.tensor(text, dtype=torch.int64)
-        return tokens, counts
+        return pad_waves(waves, self.device)
 
 
 def _max_segment_seconds(card: Mapping[str, JSONValue]) -> float:
@@ -426,30 +396,3 @@ def _max_segment_seconds(card: Mapping[str, JSONValue]) -> float:
         if isinstance(known, float)
         else MAX_SEGMENT_SECONDS
     )
-
-
-def _next_window(parts: Iterator[_QueuedSegment], samples: int) -> list[_QueuedSegment]:
-    """The next segments, until they hold so many samples."""
-    window: list[_QueuedSegment] = []
-    for part in itertools.islice(parts, _MAX_QUEUED_SEGMENTS):
-        window.append(part)
-        samples -= len(part.segment.wave) if part.segment else 0
-        if samples <= 0:
-            break
-    return window
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N") from None
-    if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"device {name!r} is not supported; use auto, cpu, cuda or cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(
-            f"device {name!r} does not exist ({torch.cuda.device_count()} found); use --device cpu"
-        )
-    return device

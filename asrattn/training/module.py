@@ -20,6 +20,7 @@ from asrattn.model.losses import Losses, LossNormalizer
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import Tokenizer
 from asrattn.training import distributed, schedule
+from asrattn.training.data.datamodule import SpeechDataModule
 from asrattn.training.data.sampler import Batch, derive_seed
 from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
@@ -90,7 +91,7 @@ class SpeechLightningModule(L.LightningModule):
 
         Raises DataError if not even a single utterance fits.
         """
-        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        datamodule = self._datamodule
         saved = [
             buffer.clone() for buffer in self.model.buffers()
         ]  # keep the silence out of batch norm's statistics
@@ -192,7 +193,7 @@ class SpeechLightningModule(L.LightningModule):
         self.steps, self.skipped = so_far["steps"], so_far["skipped"]
         losses, self.seconds = so_far["parts"][self.global_rank % len(so_far["parts"])]
         self.losses = torch.tensor(losses, device=self.device)
-        self.trainer.datamodule.resume_position = (so_far["epoch"], self.steps)  # type: ignore[attr-defined]
+        self._datamodule.resume_position = (so_far["epoch"], self.steps)
 
     def mean_losses(self) -> Losses:
         """Of this epoch so far, over all processes; each of them must call this."""
@@ -202,6 +203,12 @@ class SpeechLightningModule(L.LightningModule):
         """The fraction of all steps that is done, in [0, 1]; `steps` is added to those of this epoch."""
         epoch = (self.steps + steps) / self.trainer.num_training_batches
         return (self.trainer.current_epoch + epoch) / self.recipe.train.epochs
+
+    @property
+    def _datamodule(self) -> SpeechDataModule:
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(datamodule, SpeechDataModule)
+        return datamodule
 
     def _fits_in_memory(self, batch: Batch) -> bool:
         """Whether a forward and backward pass over the batch fits into the memory of every process."""
