@@ -190,6 +190,7 @@ def _segment(path: Path, sound: AudioDecoder, start: float | None, seconds: floa
 
 
 def _resample(path: Path, wave: Wave, native: int, rate: int) -> Wave:
+    """Resampling by soxr, (S,) -> (S',)."""
     if native == rate:
         return wave
     import soxr

@@ -97,7 +97,7 @@ class RecurrentDecoder(nn.Module):
         return torch.cat((x, context.to(x.dtype)), dim=-1), weights, state
 
     def _sample(self, truth: Tensor, features: Tensor) -> Tensor:
-        """In a random part of the batch, the embedding of a token drawn from the last prediction."""
+        """Scheduled sampling: in a random part of the batch, the embedding of a token drawn from the prediction."""
         with torch.no_grad():
             drawn = self.out(features).float().softmax(-1).multinomial(1)[:, 0]
             swap = torch.rand(len(drawn), 1, device=drawn.device) < self.config.scheduled_sampling

@@ -1,0 +1,88 @@
+"""Batching for inference: padded waves and texts, queued and decoded segments, their device."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asrattn.audio.interface import Wave
+from asrattn.decoding.hypothesis import Hypothesis
+from asrattn.errors import ConfigError
+from asrattn.inference.segmentation import AudioRegion, AudioSegment
+from asrattn.inference.transcript import Word
+
+_MAX_QUEUED_SEGMENTS = 1000  # at most, so that many broken files are reported soon
+
+
+class DecodedSegment(NamedTuple):
+    """Filtered tokens and flags of a segment, its n-best hypotheses, and its words if requested."""
+
+    tokens: tuple[int, ...]
+    flags: tuple[str, ...]
+    hypotheses: list[Hypothesis]
+    words: list[Word]
+
+
+class TimedSegment(NamedTuple):
+    """A decoded segment with its start and end in the region, in seconds."""
+
+    start: float
+    end: float
+    decoded: DecodedSegment
+
+
+class QueuedSegment(NamedTuple):
+    """A segment of a region; None marks the end of the region, with a message if it could not be read."""
+
+    region: AudioRegion
+    segment: AudioSegment | None
+    message: str = ""
+
+
+def pad_waves(waves: Sequence[Wave], device: torch.device) -> tuple[Tensor, Tensor]:
+    """(S,) waves as (B, S), padded with silence, and their lengths (B,), on the device."""
+    padded = np.zeros((len(waves), max(map(len, waves))), dtype=np.float32)
+    for row, wave in zip(padded, waves, strict=True):
+        row[: len(wave)] = wave
+    lens = torch.tensor([len(w) for w in waves])
+    return torch.from_numpy(padded).to(device), lens.to(device)
+
+
+def pad_texts(texts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Tokens as (B, U), padded, and their counts (B,), on the device."""
+    counts = torch.tensor([len(text) for text in texts], device=device)
+    tokens = torch.zeros(len(texts), max(1, int(counts.max())), dtype=torch.int64, device=device)
+    for row, text in zip(tokens, texts, strict=True):
+        row[: len(text)] = torch.tensor(text, dtype=torch.int64)
+    return tokens, counts
+
+
+def next_window(parts: Iterator[QueuedSegment], samples: int) -> list[QueuedSegment]:
+    """The next segments, until they hold so many samples."""
+    window: list[QueuedSegment] = []
+    for part in itertools.islice(parts, _MAX_QUEUED_SEGMENTS):
+        window.append(part)
+        samples -= len(part.segment.wave) if part.segment else 0
+        if samples <= 0:
+            break
+    return window
+
+
+def select_device(name: str) -> torch.device:
+    """auto, cpu, cuda or cuda:N as a device. Raises ConfigError for one that is unknown or does not exist."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device {name!r} is not supported; use auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"device {name!r} does not exist ({torch.cuda.device_count()} found); use --device cpu"
+        )
+    return device
