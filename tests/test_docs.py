@@ -245,3 +245,16 @@ def members(hint: Any) -> Iterator[type]:
     elif typing.get_origin(hint) in (typing.Union, types.UnionType, typing.Annotated):
         for member in get_args(hint):
             yield from members(member)
+
+
+def test_words_to_grep_lead_to_their_files() -> None:
+    """The table "Where to look" of docs/architecture.md: each word occurs in the first file of its row."""
+    text = (ROOT / "docs/architecture.md").read_text("utf-8").partition("## Where to look")[2]
+    rows = re.findall(r"^\| .+ \| `(.+)` \| `([a-z_/]+\.py)`", text, re.MULTILINE)
+    wrong = [row for row in rows if not contains(ROOT / "asrattn" / row[1], row[0])]
+    assert len(rows) > 10
+    assert wrong == []
+
+
+def contains(path: Path, words: str) -> bool:
+    return path.is_file() and words.lower() in path.read_text("utf-8").lower()
