@@ -258,3 +258,18 @@ def test_words_to_grep_lead_to_their_files() -> None:
 
 def contains(path: Path, words: str) -> bool:
     return path.is_file() and words.lower() in path.read_text("utf-8").lower()
+
+
+def test_floors_are_those_of_the_test() -> None:
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", text, re.MULTILINE)
+    documented = {int(floor): set(re.findall(r"`(\w+)`", rooms)) for floor, rooms in rows}
+    tree = ast.parse((ROOT / "tests/test_architecture.py").read_text("utf-8"))
+    value = next(
+        n.value for n in tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "FLOORS"
+    )
+    rooms = {
+        name for name in (path.stem for path in (ROOT / "asrattn").iterdir()) if not name.startswith("_")
+    }
+    tested = {floor: names & rooms for floor, names in enumerate(ast.literal_eval(value))}
+    assert documented == tested
