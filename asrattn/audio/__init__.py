@@ -143,7 +143,7 @@ def _open(path: Path, data: bytes | None = None) -> Iterator[AudioDecoder]:
         with _decoder(path, file, head) as sound:
             _check_rate(sound.rate, f"{path}: its header is damaged, it gives a rate of {sound.rate} Hz")
             if sound.frames <= 0:
-                raise AudioError(f"{path}: holds no samples; it is of zero length or cut short, leave it out")
+                raise AudioError(f"{path}: holds no samples; it is of zero length or truncated, drop it")
             yield sound
 
 
@@ -197,7 +197,7 @@ def _resample(path: Path, wave: Wave, native: int, rate: int) -> Wave:
 
     resampled: Wave = soxr.resample(wave, native, rate)
     if not len(resampled):
-        raise AudioError(f"{path}: {len(wave)} samples at {native} Hz give none at {rate} Hz; leave it out")
+        raise AudioError(f"{path}: {len(wave)} samples at {native} Hz give none at {rate} Hz; drop it")
     return resampled
 
 
@@ -214,5 +214,5 @@ def _check_finite(wave: NDArray[Any], rate: int, message: str) -> None:
         at = int(np.argmin(good))
         raise AudioError(
             f"{message} {wave[at]} at {at / rate:.3f} s ({int((~good).sum())} samples are no numbers); "
-            "make it again or leave it out"
+            "make it again or drop it"
         )

@@ -25,7 +25,7 @@ class AudioDecoder(Protocol):
 
 
 def truncation_error(path: Path, where: str) -> AudioError:
-    return AudioError(f"{path}: is cut short {where}; copy it again, or convert what is left to a new file")
+    return AudioError(f"{path}: is truncated {where}; copy it again, or convert what is left to a new file")
 
 
 def explain_decode_error(code: int, text: str) -> str:
@@ -37,4 +37,4 @@ def explain_decode_error(code: int, text: str) -> str:
     if "unimplemented" in text:
         return "is in a coding that is not known (a compressed sphere file?); convert it to wav or flac"
     text = text.removeprefix("Error : ").rstrip(".")
-    return f"cannot be decoded ({text}); it is damaged or cut short, copy it again or leave it out"
+    return f"cannot be decoded ({text}); it is damaged or truncated, copy it again or drop it"

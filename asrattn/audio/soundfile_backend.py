@@ -62,7 +62,7 @@ class _SoundfileDecoder:
         if at < end - self.slack or (self.guessed and end >= self.frames and rest > _MP3_TAIL):
             raise AudioError(
                 f"{self.path}: is an mp3 that ends after {at / self.rate:.2f} s with {rest} bytes left, where "
-                f"{self.frames / self.rate:.2f} s were expected; it is cut short or has no length header, "
+                f"{self.frames / self.rate:.2f} s were expected; it is truncated or has no length header, "
                 "which ffmpeg -i old.mp3 -c copy new.mp3 writes"
             )
 
