@@ -1,4 +1,4 @@
-# The words of this project. Each does its own set-up; nothing but Python 3.11, make and a C compiler is assumed.
+# The commands of this project. Each does its own set-up; nothing but Python 3.11, make and a C compiler is assumed.
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -6,7 +6,7 @@ PYTHON ?= python3
 
 .PHONY: help setup demo test test-avx2 test-all check format bench clean
 
-help:           ## these words
+help:           ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
 
 setup: $(READY)  ## make the virtual environment, with the pinned versions
@@ -17,7 +17,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PY) -m uv pip install --quiet --python $(PY) --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
-demo: $(READY)  ## the main job, start to finish, on made speech: corpus, training, transcription, WER, a page
+demo: $(READY)  ## the main job, start to finish, on synthetic speech: corpus, training, transcription, WER, a page
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" recipes/demo/run.sh
 
 test: $(READY)  ## the tests
@@ -34,7 +34,7 @@ check: $(READY)  ## ruff and mypy
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-format: $(READY)  ## let ruff lay the lines
+format: $(READY)  ## format the code with ruff
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 

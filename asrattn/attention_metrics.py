@@ -1,4 +1,4 @@
-"""Is attention well? What it does on some utterances, measured, with the CTC head as a second opinion."""
+"""Attention metrics: focus, monotonicity, diagonality; skipped, repeated and agreeing tokens by CTC alignment."""
 
 import itertools
 import math

@@ -1,7 +1,7 @@
-"""The model file: weights, the JSON of what they mean, and nothing executable.
+"""Save, load and average model files: weights, the JSON that describes them, and nothing executable.
 
-Beside the weights it holds the ModelConfig, the tokenizer, the result card and the DecodingConfig the model was judged
-with; see `weights`.
+Besides the weights it holds the ModelConfig, the tokenizer, the result card and the DecodingConfig that the model was
+evaluated with; see `weights`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -104,7 +104,7 @@ def _assemble(path: Path, plain: dict[str, Any]) -> Checkpoint:
     except (
         AsrattnError,
         RuntimeError,
-    ) as error:  # RuntimeError: torch cannot allocate what the file asks for
+    ) as error:  # RuntimeError: torch cannot allocate the sizes in the file
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{path}: its configuration is damaged ({reason}); {RETRAIN}") from None
     if tokenizer.size != config.vocabulary:

@@ -1,7 +1,7 @@
-"""Frozen dataclasses <-> plain values, strictly: unknown names, wrong types and wrong kinds are told.
+"""Frozen dataclasses <-> plain values, strictly: unknown names, wrong types and wrong kinds are errors.
 
 A field is a bool, int, float, str, Literal, tuple, dataclass, or a union of these. A union of dataclasses
-is told apart by a field `kind: Literal[...]`. Ranges are the dataclass's own business: it calls `check`.
+is discriminated by a field `kind: Literal[...]`. Ranges are the dataclass's own business: it calls `check`.
 """
 
 import dataclasses
@@ -244,11 +244,11 @@ def _coerce_tuple(items: tuple[Any, ...], text: str, where: str) -> Any:
     parts = [part.strip() for part in text.split(",")] if text else []
     hints = items[:1] * len(parts) if items[-1] is Ellipsis else items
     if len(hints) != len(parts):
-        return parts  # the reader tells how many there should be
+        return parts  # the reader reports how many there should be
     return [_parse(h, part, f"{where}[{i}]") for i, (h, part) in enumerate(zip(hints, parts, strict=True))]
 
 
-# What types say
+# Names of types in messages
 
 
 def _is_group(hint: Any) -> bool:

@@ -60,6 +60,7 @@ CLASSES: Mapping[str, Mapping[str, str]] = {  # that recipes import, by module
 COMMANDS = {"attend": "plot-attention", "search": "sweep", "tune": "tune-decoding"}
 FLAGS: Mapping[str, Mapping[str, str]] = {  # by command
     "ablate": {"--over": "--vary", "--judge": "--eval-on"},
+    "rover": {"--nothing": "--null-confidence"},
     "train": {"--sharing": "--strategy"},
 }
 CALLBACKS = {"Averager": "CheckpointAverager", "Keeper": "BestCheckpoint"}  # whose state a checkpoint holds

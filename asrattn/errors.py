@@ -1,8 +1,8 @@
-"""The one family of told errors: each says what, where and what to do. Only the command line catches it."""
+"""User errors: one family, each with what, where and what to do. Only the command line catches it."""
 
 
 class AsrattnError(Exception):
-    """Something the user can mend; its message is one line."""
+    """An error that the user can fix; its message is one line."""
 
     exit_status = 1  # of the command that it ends
 
@@ -12,7 +12,7 @@ class ConfigError(AsrattnError):
 
 
 class AudioError(AsrattnError):
-    """A sound cannot be read, or holds nothing that can be used."""
+    """An audio file cannot be read, or holds nothing usable."""
 
 
 class ManifestError(AsrattnError):
@@ -40,6 +40,6 @@ class PeerFailureError(AsrattnError):
 
 
 class StoppedError(AsrattnError):
-    """The run was told to stop; what it had done is on disk."""
+    """The run was asked to stop; its state is on disk."""
 
     status = 130

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: a reader never meets half of one. Folders for them."""
+"""Atomic writes: a reader never sees half a file. Output folders."""
 
 import os
 from collections.abc import Iterator

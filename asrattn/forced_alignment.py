@@ -1,8 +1,8 @@
-"""Hidden Markov models that go from left to right over the frames of an utterance: where each token was said.
+"""Forced alignment: Viterbi over left-to-right HMMs (CTC topology), the span of frames of each token of a text.
 
-A topology says which states a text is made of and how one leads to the next; the model's posteriors of each frame
-are what the states emit. CTC is one topology, a token of at least so many frames another (Rabiner 1989; Graves et
-al. 2006). B utterances, T frames, V tokens, S states of the longest text; scores are natural logarithms.
+A topology defines the states of a text and their transitions; the model's posteriors are the emission probabilities.
+CTC is one topology, a minimum duration of each token another (Rabiner 1989; Graves et al. 2006). B utterances,
+T frames, V tokens, S states of the longest text; scores are natural logarithms.
 """
 
 from collections.abc import Sequence

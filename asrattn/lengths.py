@@ -1,4 +1,4 @@
-"""Lengths and masks. A length is an int64 count; a mask is True on what is real."""
+"""Lengths and masks. A length is an int64 count; a mask is True on real positions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a model file says of itself, read without torch and without its weights.
+"""Header of a model file, read without torch and without the weights.
 
 A model file is a safetensors file: 8 bytes that give the length of its header, the header as JSON, then the weights.
 The header's metadata has one entry, `asrattn`: a JSON object of the format version and whatever belongs to the weights.
@@ -78,7 +78,7 @@ def is_model_file(path: Path) -> bool:
         with path.open("rb") as file:
             start = file.read(_LENGTH_BYTES + 1)
     except OSError:
-        return False  # who reads it will say why
+        return False  # reading it will report why
     return start[_LENGTH_BYTES:] == b"{" and start[_LENGTH_BYTES - 3 : _LENGTH_BYTES] == bytes(3)
 
 
@@ -108,7 +108,7 @@ def _header(path: Path) -> dict[str, Any]:
 
 
 def _header_bytes(path: Path, start: bytes, size: int) -> int:
-    """The length of the header, from the first bytes and the size: what is no safetensors file is told apart before
+    """The length of the header, from the first bytes and the size: a file of another format is recognised before
     anything is parsed."""
     if not start:
         raise CheckpointError(f"{path}: is empty; {RETRAIN}")

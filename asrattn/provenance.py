@@ -1,4 +1,4 @@
-"""What is known of a run beside its result: commit, versions, hardware, energy. Models and evaluations carry it."""
+"""Provenance of a run: commit, versions, hardware, energy. Models and evaluations carry it."""
 
 import platform
 import subprocess
@@ -22,7 +22,7 @@ def versions() -> dict[str, JSONValue]:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
-    found["torch"] = str(torch.__version__)  # with its build, which its package does not tell
+    found["torch"] = str(torch.__version__)  # with its build, which its package does not name
     return found
 
 
@@ -72,7 +72,7 @@ class EnergyMeter:
                 self._last[counter] = int(now)
 
     def joules(self) -> float | None:
-        """So far; None where the platform does not tell."""
+        """So far; None if the platform does not report it."""
         for counter, before in self._last.items():
             now = int(_read(counter) or before)
             turn = int(_read(counter.with_name("max_energy_range_uj")) or 0) if now < before else 0
@@ -84,7 +84,7 @@ class EnergyMeter:
 def format_energy(joules: float | None) -> str:
     """For a card."""
     if joules is None:
-        return "not told by this platform"
+        return "not reported by this platform"
     return f"{joules / 3600:.2f} Wh of the processor packages, with all that ran on them"
 
 

@@ -1,4 +1,4 @@
-"""A work in equal parts, for job arrays: `--shard 2/8`."""
+"""Job shards, for job arrays: `--shard 2/8`."""
 
 import argparse
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ class JobShard(NamedTuple):
         """From "2/8"; raises argparse's own error for anything else."""
         number, _, total = text.partition("/")
         if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
-            raise argparse.ArgumentTypeError(f"{text!r} is no part; give for example 1/8, 2/8, … 8/8")
+            raise argparse.ArgumentTypeError(f"{text!r} is not a job shard; use for example 1/8, 2/8, … 8/8")
         return JobShard(int(number), int(total))
 
     def select(self, items: Sequence[T]) -> Sequence[T]:

@@ -1,1 +1,1 @@
-"""The program's speed and cost: python -m benchmarks.NAME --help. What was measured stands in README.md beside it."""
+"""Speed and cost of the program: python -m benchmarks.NAME --help. Results are in README.md."""

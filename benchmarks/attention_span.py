@@ -1,4 +1,4 @@
-"""What long audio costs a layer of self-attention, by how far it reaches: python -m benchmarks.attention_span --help.
+"""Self-attention over long audio, by attention span: python -m benchmarks.attention_span --help.
 
 Each measurement is a process of its own, so that its memory is too: bfloat16, 25 frames a second, one utterance.
 """
@@ -43,32 +43,32 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     found: dict[tuple[Work, str], dict[int, Cost]] = {}
     for work in get_args(Work):
-        print(f"{work}\nseconds" + "".join(f"   {reach.kind + ': ms, MB':>18}" for reach in SPANS))
+        print(f"{work}\nseconds" + "".join(f"   {span.kind + ': ms, MB':>18}" for span in SPANS))
         for seconds in SECONDS:
             cells = []
-            for reach in SPANS:
-                row = found.setdefault((work, reach.kind), {})
-                if fits(work, reach, seconds, args.memory):
-                    row[seconds] = run_isolated(measure, work, reach, seconds, args.repeats, args.threads)
+            for span in SPANS:
+                row = found.setdefault((work, span.kind), {})
+                if fits(work, span, seconds, args.memory):
+                    row[seconds] = run_isolated(measure, work, span, seconds, args.repeats, args.threads)
                 cells.append(format_cell(row.get(seconds)))
             print(f"{seconds:7}" + "".join(f"   {text:>18}" for text in cells), flush=True)
         print("   grows with length to the power of, by the two longest: ")
-        for reach in SPANS:
-            print(f"   {reach.kind:7} time {growth_exponent(found[work, reach.kind], 0):.2f}", end="")
-            print(f"   memory {growth_exponent(found[work, reach.kind], 1):.2f}")
+        for span in SPANS:
+            print(f"   {span.kind:7} time {growth_exponent(found[work, span.kind], 0):.2f}", end="")
+            print(f"   memory {growth_exponent(found[work, span.kind], 1):.2f}")
     if args.figure:
         plot_costs(found, args.figure)
 
 
-def fits(work: Work, reach: AttentionSpan, seconds: int, max_gb: float) -> bool:
+def fits(work: Work, span: AttentionSpan, seconds: int, max_gb: float) -> bool:
     """Whether all pairs of frames go into so many GB; the restricted forms always do."""
-    return reach.kind != "full" or SCORE_MATRICES[work] * 2 * HEADS * (FRAMES * seconds) ** 2 <= max_gb * 1e9
+    return span.kind != "full" or SCORE_MATRICES[work] * 2 * HEADS * (FRAMES * seconds) ** 2 <= max_gb * 1e9
 
 
-def measure(work: Work, reach: AttentionSpan, seconds: int, repeats: int, threads: int) -> Cost:
+def measure(work: Work, span: AttentionSpan, seconds: int, repeats: int, threads: int) -> Cost:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    layer = SelfAttention(DIM, HEADS, DROPOUT, rotary=True, span=reach).train(work == "training")
+    layer = SelfAttention(DIM, HEADS, DROPOUT, rotary=True, span=span).train(work == "training")
     step(layer, work, FRAMES)  # kernels are built, dropout's row is drawn
     before = peak_rss_bytes()
     times = []

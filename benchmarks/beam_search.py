@@ -1,6 +1,6 @@
-"""What joint CTC/attention beam search costs: python -m benchmarks.beam_search --help.
+"""Joint CTC/attention beam search: python -m benchmarks.beam_search --help.
 
-Untrained decoders over frames whose CTC is sure of a random text of the length asked for: there are as many steps as in
+Untrained decoders over frames whose CTC is sure of a random text of the requested length: there are as many steps as in
 real speech, and the arithmetic does not care about words. `CTC` is the share of the prefix scores; `recursion` is how
 much longer one scoring step takes by the explicit recursion over frames, itself vectorised over hypotheses and tokens.
 
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--decoders", nargs="+", choices=DECODERS, default=list(DECODERS), metavar="KIND")
     parser.add_argument("--batch", nargs="+", type=int, default=[1, 8], help="utterances")
     parser.add_argument("--beam", type=int, default=10)
-    parser.add_argument("--candidates", type=int, default=0)
+    parser.add_argument("--ctc-pre-beam", type=int, default=0)
     parser.add_argument("--ctc", type=float, default=0.5)
     parser.add_argument("--seconds", type=float, default=2.8, help="of audio in each utterance")
     parser.add_argument("--frames", type=int, default=70, help="of the encoder in each utterance")
@@ -84,7 +84,7 @@ def measure_decoder(kind: str, batch: int, args: argparse.Namespace) -> str:
         decoder = build(config, args.dim, args.vocabulary)
         decoder.to(args.device).eval()
     share = 1.0 if decoder is None else args.ctc
-    search = DecodingConfig(beam_size=args.beam, ctc=share, ctc_pre_beam=args.candidates)
+    search = DecodingConfig(beam_size=args.beam, ctc=share, ctc_pre_beam=args.ctc_pre_beam)
     steps = 1 + max(len(h[0].tokens) for h in beam_search(decoder, enc, lens, ctc, search))
     now = clock(args.device)
     total = fastest(lambda: beam_search(decoder, enc, lens, ctc, search), args.repeats, now)

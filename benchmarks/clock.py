@@ -1,4 +1,4 @@
-"""Clocks that wait for the device: what a GPU was given is done when they are read."""
+"""Clocks that synchronise with the device before they are read."""
 
 import time
 from collections.abc import Callable

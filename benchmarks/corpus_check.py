@@ -1,6 +1,6 @@
-"""What an examination of a large corpus costs: python -m benchmarks.corpus_check --help.
+"""Check of a large corpus: python -m benchmarks.corpus_check --help.
 
-A made manifest of read sentences. Its sounds are stretches of a few long files of made voices, drawn anywhere in them:
+A synthetic manifest of read sentences. Its audio are random segments of a few long files of synthetic voices:
 no two are alike, and each is sought, decoded and measured as a file of its own would be. Memory is the highest that the
 first process reached, and that one of those that read audio did.
 """
@@ -26,7 +26,7 @@ FILE_COUNT, FILE_SECONDS = 40, 90.0  # seconds
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Print what the command says, then what it took."""
+    """Print the output of the command, then its cost."""
     parser = argparse.ArgumentParser(description="asrattn check on many hours: seconds and memory")
     parser.add_argument("--hours", type=float, default=100.0)
     parser.add_argument("--jobs", type=int, default=2)
@@ -56,7 +56,7 @@ def write_corpus(folder: Path, hours: float) -> Path:
 
 
 def manifest_lines(hours: float) -> Iterator[str]:
-    """Those of `benchmarks.large_manifest`, each with a stretch to listen to."""
+    """Those of `benchmarks.large_manifest`, each with a segment of audio."""
     draw = random.Random(0)
     left = 3600 * hours
     for line in map(json.loads, generate_lines(int(1000 * hours))):

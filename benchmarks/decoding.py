@@ -1,4 +1,4 @@
-"""What recognising costs: python -m benchmarks.decoding MODEL MANIFEST --help.
+"""Recognition, speed and WER: python -m benchmarks.decoding MODEL MANIFEST --help.
 
 Files are read, features and frames computed, and searched with beams of several widths, with and without CTC.
 """

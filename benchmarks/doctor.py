@@ -1,4 +1,4 @@
-"""What the attention doctor says of runs made to fail: python -m benchmarks.doctor RECIPE.py DATA OUT
+"""Warnings of the attention doctor in runs made to fail: python -m benchmarks.doctor RECIPE.py DATA OUT
 
 The recipe as it is (good), then with ten times its learning rate (hot); with the texts of train shuffled among its
 recordings (shuffled); and without CTC on recordings of four utterances each (long). DATA is kept as it is: the spoilt
@@ -30,7 +30,7 @@ UTTERANCES_PER_RECORDING = 4  # utterances in one of them
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="runs made to fail, and what the doctor says")
+    parser = argparse.ArgumentParser(description="warnings of the attention doctor in runs made to fail")
     parser.add_argument("recipe", type=Path, metavar="RECIPE.py")
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("out", type=Path, metavar="OUT")
@@ -42,10 +42,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     seen = [f"train.epochs={args.epochs}", "train.validate_every=1", "train.samples=0"]
     recipe = override(Recipe.load(args.recipe), [*args.settings, *seen])
-    told = WarningCollector()
-    logging.getLogger("asrattn").addHandler(told)
+    warnings = WarningCollector()
+    logging.getLogger("asrattn").addHandler(warnings)
     for name in (args.only,) if args.only else RUNS:
-        report_run(name, *make_run(name, recipe, args.data, args.out), args.out / name, told)
+        report_run(name, *make_run(name, recipe, args.data, args.out), args.out / name, warnings)
 
 
 def make_run(name: str, recipe: Recipe, data: Path, out: Path) -> tuple[Recipe, Path]:

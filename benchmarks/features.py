@@ -1,7 +1,8 @@
-"""How fast waves become features: python -m benchmarks.features --help.
+"""Feature extraction: python -m benchmarks.features --help.
 
-The whole front-end (pre-emphasis, 80 log-mel, normalisation) beside the bare mel spectrograms of torchaudio and
-librosa, on the same made sound, in turns within one run. On a GPU the wall clock counts; librosa is for CPUs alone.
+The whole feature extraction (pre-emphasis, 80 log-mel, normalisation) against the bare mel spectrograms of torchaudio
+and librosa, on the same synthetic audio, in turns within one run. On a GPU the wall clock counts; librosa is for CPUs
+alone.
 """
 
 import argparse

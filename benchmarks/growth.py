@@ -1,6 +1,6 @@
-"""What recognising costs as audio gets longer and the beam wider: python -m benchmarks.growth --help.
+"""Recognition over audio length and beam size: python -m benchmarks.growth --help.
 
-Features, encoder and joint beam search of the architectures that are measured beside the peers', one utterance at a
+Features, encoder and joint beam search of the architectures that are compared with the peers', one utterance at a
 time, 14 characters a second; the weights are drawn, and no decoder ends by itself.
 """
 
@@ -46,10 +46,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     over = (lengths, beams)
     for curves, axis in zip(over, ("seconds", "beam"), strict=True):
         for letter, curve in curves.items():
-            told = "  ".join(f"{at:g}: {value:.3f}" for at, value in curve.items())
+            listed = "  ".join(f"{at:g}: {value:.3f}" for at, value in curve.items())
             (low, first), *_, (high, last) = curve.items()
             power = math.log(last / first) / math.log(high / low)
-            print(f"{letter} over {axis:8} {told}   power {power:.2f}")
+            print(f"{letter} over {axis:8} {listed}   power {power:.2f}")
     if args.figure:
         plot_curves(over, args.figure)
 

@@ -1,7 +1,9 @@
-"""Hallucination: text where nobody speaks: python -m benchmarks.hallucination MODEL SPEECH.jsonl --sounds DIR…
+"""Hallucination: text written for silence, noise, music and other languages.
 
-Speech of its own language, then made silence, steady noise and tunes, then the sounds of each folder, noises or another
-language say. Counted is what has no text, what is flagged, and what passes as if it were said.
+    python -m benchmarks.hallucination MODEL SPEECH.jsonl --sounds DIR…
+
+Speech of the model's language, then synthetic silence, steady noise and tunes, then the audio files of each folder, for
+example noises or another language. Counts files without text, flagged ones, and those with unflagged text.
 """
 
 import argparse
@@ -30,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL")
     parser.add_argument("speech", type=Path, metavar="SPEECH.jsonl")
     parser.add_argument("--sounds", type=Path, nargs="*", default=[], metavar="DIR")
-    parser.add_argument("--most", type=int, default=100, help="sounds of each kind")
+    parser.add_argument("--most", type=int, default=100, help="files of each kind")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     recognizer = Recognizer.load(args.model, "cpu")
@@ -58,10 +60,10 @@ def count_outcomes(name: str, recognizer: Recognizer, sources: Sequence[Path | U
         elif outcome.flags:
             counts["flagged"] += 1
         else:
-            counts["as if said"] += 1
+            counts["unflagged text"] += 1
             words += len(outcome.text.split())
-    told = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
-    return f"{name}: {len(sources)} sounds: {told} ({words} words)"
+    listed = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+    return f"{name}: {len(sources)} files: {listed} ({words} words)"
 
 
 def subsample(items: Sequence[Path | Utterance], max_items: int) -> Sequence[Path | Utterance]:

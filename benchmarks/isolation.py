@@ -1,4 +1,4 @@
-"""Measuring in a process of one's own."""
+"""Measurements in a process of their own."""
 
 from collections.abc import Callable
 from multiprocessing import get_context

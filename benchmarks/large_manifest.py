@@ -1,6 +1,6 @@
-"""What a large corpus costs before its first step: python -m benchmarks.large_manifest --help.
+"""A large corpus before its first step: python -m benchmarks.large_manifest --help.
 
-A made manifest of millions of lines (no sound files: none is opened) is opened for the first time, which scans it, and
+A synthetic manifest of millions of lines (without audio files) is opened for the first time, which scans it, and
 again, which maps its index; lines are read at random; the batches of an epoch are planned. Memory is what the process
 has for itself (anonymous pages); mapped pages of the index can be given back by the system at any time.
 """
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def plan_epoch(seconds: NDArray[np.float32]) -> EpochPlan:
-    """An epoch of shards of half an hour, as recipes have it unless they say otherwise."""
+    """An epoch of shards of half an hour, the default of recipes."""
     starts = np.searchsorted(np.cumsum(seconds, dtype=float), np.arange(0, seconds.sum(dtype=float), 1800))
     starts = np.append(starts, len(seconds))
     return shard_batches(seconds, starts, BATCH_SECONDS, 0, 0, DataConfig().window)

@@ -1,4 +1,4 @@
-"""How long after a word a stream tells it: python -m benchmarks.latency MODEL MANIFEST --help.
+"""Latency of streaming recognition: python -m benchmarks.latency MODEL MANIFEST --help.
 
 Words put together with known borders, as in `benchmarks.word_timing`, are fed in small chunks; time is that
 of the audio.
@@ -57,7 +57,7 @@ def measure_latency(
     """Seconds from the end of each word until it is stable, and from the last one's until the utterance has ended;
     and of each stable word whether the final text has it in its place.
 
-    A second of quiet is put behind. Only what is told before the utterance ends counts as stable.
+    A second of silence is appended. Only words reported before the utterance ends count as stable.
     """
     rate, size = recognizer.rate, round(CHUNK_SECONDS * recognizer.rate)
     quiet = 1e-3 * np.random.default_rng(0).standard_normal(rate)
@@ -67,18 +67,18 @@ def measure_latency(
     done = 0
     for at in range(0, len(wave), size):
         now = min(at + size, len(wave)) / rate
-        for heard in stream.feed(wave[at : at + size]):
-            told_now = heard.stable.split()
-            if heard.final:
-                kept += [a == b for a, b in zip(words, told_now, strict=False)]
-                done += len(told_now)
+        for chunk in stream.feed(wave[at : at + size]):
+            partial = chunk.stable.split()
+            if chunk.final:
+                kept += [a == b for a, b in zip(words, partial, strict=False)]
+                done += len(partial)
                 words = []
                 if done >= len(joined.words):
                     ends.append(now - joined.words[-1].end)
                 continue
-            new = joined.words[done + len(words) : done + len(told_now)]
+            new = joined.words[done + len(words) : done + len(partial)]
             stable += [now - word.end for word in new]
-            words = told_now
+            words = partial
     return stable, ends, kept
 
 

@@ -1,7 +1,7 @@
-"""Recognising long recordings: python -m benchmarks.long_form MODEL MANIFEST --help.
+"""Recognition of long recordings: python -m benchmarks.long_form MODEL MANIFEST --help.
 
 The utterances of a manifest are joined in their order, again and again until there are so many minutes, and read as one
-file. Their own WER, heard one by one, is what it is held against; and the memory, the one for a minute.
+file. Their WER one by one is the baseline; for the memory it is a file of one minute.
 """
 
 import argparse
@@ -87,7 +87,7 @@ def recognize_joined(args: argparse.Namespace, path: Path, text: str, vad_kind: 
 
 
 def write_joined_audio(utterances: Sequence[Utterance], minutes: float, path: Path) -> str:
-    """Write the sound; its text."""
+    """Write the audio; returns its text."""
     rate = audio.info(Path(utterances[0].audio)).rate
     waves: list[Wave] = []
     texts, seconds = [], 0.0

@@ -1,4 +1,4 @@
-"""How fast this machine multiplies matrices: python -m benchmarks.matmul --help.
+"""Matrix products on this machine: python -m benchmarks.matmul --help.
 
 The products of a feed-forward layer, forward and backward, by torch's own linear map and by ours: what a training step
 could reach if it did nothing else.

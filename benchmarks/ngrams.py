@@ -1,4 +1,4 @@
-"""What an n-gram model costs to estimate: python -m benchmarks.ngrams --help.
+"""Estimation of an n-gram model: python -m benchmarks.ngrams --help.
 
 The text is made: words from a Zipf distribution, each sentence about one of many topics that make some words likelier,
 so that n-grams repeat as they do in text. Every part is timed alone; memory is the peak of the process.

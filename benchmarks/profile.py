@@ -1,4 +1,4 @@
-"""Where the time of a training goes: python -m benchmarks.profile RECIPE.py --data DIR --help.
+"""Profile of a training: python -m benchmarks.profile RECIPE.py --data DIR --help.
 
 A short run of the real thing, timed from outside: steps, what they wait for, validation, checkpoints. Then the
 inside of some steps by torch's profiler, in kinds of operations.
@@ -34,7 +34,7 @@ OTHER = "element by element, and the rest"
 
 
 class Profiler(TimeProfiler):
-    """A Clock that looks into some steps of the second epoch, which it does not count: looking takes long."""
+    """A TimeProfiler that also profiles some steps of the second epoch, not counted: profiling is slow."""
 
     def __init__(self, steps: range) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("recipe", type=Path, metavar="RECIPE.py")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR")
     parser.add_argument("--epochs", type=int, default=5, help="of the run, the last one validated")
-    parser.add_argument("--steps", type=int, default=20, help="to look into")
+    parser.add_argument("--steps", type=int, default=20, help="to profile")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)

@@ -1,4 +1,4 @@
-"""What would limit many GPUs: python -m benchmarks.scaling --help.
+"""Scaling to many GPUs, simulated: python -m benchmarks.scaling --help.
 
 The plan of steps is the real one, made for lengths like those of read books (LibriSpeech: 12.3 s on average, most
 between 10 and 17 s); how long a GPU takes is computed from the figures given, decoding is measured here. A step takes

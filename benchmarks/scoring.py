@@ -1,4 +1,4 @@
-"""How often the intervals hold the truth, how often equal systems are called different, and what scoring costs.
+"""Coverage of the intervals, false positives of the paired tests, and speed of scoring.
 
 python -m benchmarks.scoring coverage|equal|speed --help. The truth is known because it is drawn: speakers whose rates
 differ (log-normal, `spread` the standard deviation of the logarithm) around the true rate, utterances harder and
@@ -71,7 +71,7 @@ EQUAL_SYSTEMS = [  # with the standard deviation by which a speaker suits one sy
     (CorpusModel(1, 130, 0.08, 0.0, 0.5), 0.0),
     (CorpusModel(1, 500, 0.05, 0.0, 1.0), 0.0),
 ]
-SHARED_LUCK_FRACTION = 0.6  # of the words are heard by luck that both systems share
+SHARED_LUCK_FRACTION = 0.6  # of the words are recognised by luck that both systems share
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -134,7 +134,7 @@ def equal(corpus: CorpusModel, quirk: float, systems: int, seed: int) -> str:
 def _equal_systems(
     corpus: CorpusModel, quirk: float, rng: np.random.Generator
 ) -> tuple[System, list[System]]:
-    """Two systems of equal truth: texts in which a wrong word is one that nobody said."""
+    """Two systems of equal truth: texts in which a wrong word never occurs in the reference."""
     hard = corpus.probabilities(rng)
     tastes = [np.exp(rng.normal(-(quirk**2) / 2, quirk, (corpus.speakers, 1))) for _ in "ab"]
     runs: list[list[ScoredUtterance]] = [[], []]

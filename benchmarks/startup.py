@@ -1,4 +1,4 @@
-"""How long until a command tells what is wrong, and what its imports cost: python -m benchmarks.startup --help.
+"""Start-up: time until a command reports a user error, and cost of its imports: python -m benchmarks.startup --help.
 
 Every command runs in fresh processes, one after the other in turns; the medians are printed.
 """
@@ -17,13 +17,13 @@ RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "demo" / "lstm.py"
 WRONG = {  # run in an empty folder
     "train, misspelt setting": f"train {RECIPE} --data . --out out --set model.encoder.layrs=2",
     "train, no data": f"train {RECIPE} --data absent --out out",
-    "search, no data": f"search {RECIPE} --data absent --out out --space train.ema=0..0.9 --budget 3",
-    "ablate, no data": f"ablate {RECIPE} --data absent --out out --over train.ema=0,0.9",
+    "sweep, no data": f"sweep {RECIPE} --data absent --out out --space train.ema=0..0.9 --budget 3",
+    "ablate, no data": f"ablate {RECIPE} --data absent --out out --vary train.ema=0,0.9",
     "transcribe, no model": "transcribe absent absent.wav",
     "evaluate, no manifest": "evaluate absent absent.jsonl",
     "align, no manifest": "align absent absent.jsonl",
-    "attend, no sound": "attend absent absent.wav",
-    "tune, no manifest": "tune absent absent.jsonl",
+    "plot-attention, no audio": "plot-attention absent absent.wav",
+    "tune-decoding, no manifest": "tune-decoding absent absent.jsonl",
     "listen, no model": "listen absent",
     "check, no manifest": "check absent.jsonl",
     "describe, no recipe": "describe absent.py",
@@ -49,7 +49,9 @@ STARTS = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Print a line for each command, then one for each start: seconds of the clock, and of the processor."""
-    parser = argparse.ArgumentParser(description="seconds until told, and seconds of imports")
+    parser = argparse.ArgumentParser(
+        description="seconds until a user error is reported, and seconds of imports"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=["wrong", "imports"], help="default: both")
     args = parser.parse_args(argv)
@@ -59,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     imports = {name: ["-c", f"import {modules}"] for name, modules in STARTS.items()}
     with tempfile.TemporaryDirectory() as folder:
         if args.only != "imports":
-            report("until it is told", commands, args.rounds, folder, here)
+            report("until the error", commands, args.rounds, folder, here)
         if args.only != "wrong":
             report("imports", imports, args.rounds, folder, here)
 

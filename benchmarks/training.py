@@ -1,6 +1,6 @@
-"""What a training step costs: python -m benchmarks.training RECIPE.py --help.
+"""Training step: python -m benchmarks.training RECIPE.py --help.
 
-Made sounds of the lengths of short read speech, random texts; forward, backward, clipping, optimizer and the moving
+Noise with the lengths of short read speech, random texts; forward, backward, clipping, optimizer and the moving
 average of the weights, with the recipe's own augmentation and precision. The first steps, in which kernels are built,
 do not count.
 """
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 class TrainingStep:
-    """One optimizer step on made sounds of the given lengths, drawn on the device."""
+    """One optimizer step on synthetic audio of the given lengths, drawn on the device."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """WER by utterance length, for each variant of an ablation: python -m benchmarks.wer_by_length DIR MANIFEST.
 
-DIR is what `asrattn ablate … --judge MANIFEST --out DIR` left. A table, and a picture with --figure.
+DIR is the output of `asrattn ablate … --eval-on MANIFEST --out DIR`. A table, and a plot with --figure.
 """
 
 import argparse
@@ -21,18 +21,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("ablation", type=Path, metavar="DIR")
     parser.add_argument("manifest", type=Path, metavar="MANIFEST")
     parser.add_argument("--only", help="variants, with commas between them (default: all)")
-    parser.add_argument("--alone", action="store_true", help="what attention heard alone, without CTC")
+    parser.add_argument("--alone", action="store_true", help="attention decoding without CTC")
     parser.add_argument(
         "--upto", type=_parse_limits, help="groups of lengths: 2,4,7 is 1 to 2, 3 to 4 and 5 to 7 words"
     )
     parser.add_argument("--figure", type=Path, help="an SVG to draw")
     args = parser.parse_args(argv)
     utterances = manifest.read(args.manifest)
-    heard = ATTENTION_ONLY_FILE if args.alone else HYPOTHESES_FILE
-    found = sorted(path.parts[-3] for path in args.ablation.glob(f"*/seed-0/{heard}"))
+    hyps_file = ATTENTION_ONLY_FILE if args.alone else HYPOTHESES_FILE
+    found = sorted(path.parts[-3] for path in args.ablation.glob(f"*/seed-0/{hyps_file}"))
     curves: dict[str, Curve] = {}
     for name in args.only.split(",") if args.only else found:
-        texts = {line.id: line.text for line in read(args.ablation / name / "seed-0" / heard)}
+        texts = {line.id: line.text for line in read(args.ablation / name / "seed-0" / hyps_file)}
         rows = [score_utterance(u.id, u.text, texts.get(u.id, ""), u.speaker) for u in utterances]
         longest = max(row.words.words for row in rows)
         if args.upto and longest > args.upto[-1]:

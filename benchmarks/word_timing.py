@@ -1,7 +1,7 @@
-"""How far word times are off: python -m benchmarks.word_timing MODEL MANIFEST --help.
+"""Error of word times: python -m benchmarks.word_timing MODEL MANIFEST --help.
 
-The manifest's utterances of one word are cut to the sound in them and put one after the other, half of them without a
-pause: so their true borders are known. The model is told the text, and says when each word begins and ends.
+The manifest's utterances of one word are trimmed and concatenated, half of them without a pause, so their true
+boundaries are known. The model aligns the known text.
 """
 
 import argparse
@@ -32,7 +32,7 @@ class JoinedWords(NamedTuple):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Print median and 90th percentile of the errors of both witnesses, and how far apart these are."""
+    """Print median and 90th percentile of the errors of both alignment sources, and how far apart these are."""
     parser = argparse.ArgumentParser(description="errors of word times against known borders")
     parser.add_argument("model", type=Path, metavar="MODEL")
     parser.add_argument("manifest", type=Path, metavar="MANIFEST")
@@ -46,16 +46,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     draw = random.Random(args.seed)
     made = [join_words(single, args.words, recognizer.rate, draw) for _ in range(args.utterances)]
     tokens = [recognizer.tokenizer.encode(" ".join(w.text for w in each.words)) for each in made]
-    heard = {}
+    aligned = {}
     for by in ("ctc", "attention"):
-        heard[by] = [recognizer.align([m.wave], [t], by)[0] for m, t in zip(made, tokens, strict=True)]
+        aligned[by] = [recognizer.align([m.wave], [t], by)[0] for m, t in zip(made, tokens, strict=True)]
         print(
             f"{by:10}"
-            + "   ".join(format_errors(name, off) for name, off in boundary_errors(made, heard[by]).items())
+            + "   ".join(format_errors(name, off) for name, off in boundary_errors(made, aligned[by]).items())
         )
     apart = [
         abs(1000 * (a - b))
-        for ours, theirs in zip(heard["ctc"], heard["attention"], strict=True)
+        for ours, theirs in zip(aligned["ctc"], aligned["attention"], strict=True)
         for one, other in zip(ours, theirs, strict=True)
         for a, b in ((one.start, other.start), (one.end, other.end))
     ]
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def join_words(single: Sequence[Utterance], count: int, rate: int, draw: random.Random) -> JoinedWords:
-    """Words of one speaker, where there are enough, with silence of a faint noise around them."""
+    """Words of one speaker, if there are enough, with silence of a faint noise around them."""
     speaker = draw.choice(single).speaker
     own = [u for u in single if u.speaker == speaker]
     chosen = draw.choices(own if len(own) > 1 else single, k=count)
@@ -96,8 +96,8 @@ def boundary_errors(made: Sequence[JoinedWords], aligned: Sequence[Sequence[Word
     """Milliseconds that a begin or an end is off, by what is there."""
     found: dict[str, list[float]] = {"all": [], "at pauses": [], "without pause": []}
     for joined, words in zip(made, aligned, strict=True):
-        for i, (true, told) in enumerate(zip(joined.words, words, strict=True)):
-            begin, end = (1000 * abs(a - b) for a, b in ((true.start, told.start), (true.end, told.end)))
+        for i, (true, word) in enumerate(zip(joined.words, words, strict=True)):
+            begin, end = (1000 * abs(a - b) for a, b in ((true.start, word.start), (true.end, word.end)))
             before = i == 0 or joined.pauses[i - 1]
             after = i == len(words) - 1 or joined.pauses[i]
             found["all"] += [begin, end]

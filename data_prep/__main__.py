@@ -29,8 +29,8 @@ Run = Callable[[argparse.Namespace], Iterable[str]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status: 0 done, 1 a told error; argparse ends with 2 for wrong usage."""
-    args = _parser().parse_args(argv)
+    """Exit status: 0 done, 1 a user error; argparse ends with 2 for wrong usage."""
+    args = make_parser().parse_args(argv)
     logging.basicConfig(format="%(message)s")
     run: Run = args.run
     try:
@@ -52,18 +52,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _make_run(prepare: Prepare) -> Run:
     def run(args: argparse.Namespace) -> Iterable[str]:
-        names = ("lower", "upper", "strip_punctuation", "quick", "jobs", "seed", "part")
+        names = ("lower", "upper", "strip_punctuation", "quick", "jobs", "seed", "job_shard")
         options = PrepOptions(**{name: getattr(args, name) for name in names})
         return summary.format_summary(prepare(args, options), args.dest)
 
     return run
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """All corpora and their options."""
     parser = argparse.ArgumentParser(
         prog="python -m data_prep",
         description="Turn a corpus as published into manifests: DEST/train.jsonl, dev.jsonl, test.jsonl. "
-        "Every sound file is opened; what cannot be used is left out, counted, and listed in DEST/dropped.tsv.",
+        "Every audio file is opened; unusable ones are dropped, counted, and listed in DEST/dropped.tsv.",
     )
     corpora = parser.add_subparsers(metavar="CORPUS", required=True)
     _add(
@@ -124,26 +125,26 @@ def _add(
     parser.add_argument(
         "--quick", action="store_true", help="read only headers: faster, but truncated and NaN audio may pass"
     )
-    _add_work(parser, "open every N-th sound file only, and end; the run without it then opens no other")
+    _add_work(parser, "job array: scan every N-th audio file only; the run without it then scans no other")
     return parser
 
 
-def _add_work(parser: argparse.ArgumentParser, part: str) -> None:
+def _add_work(parser: argparse.ArgumentParser, shard_help: str) -> None:
     parser.add_argument(
         "--jobs",
         metavar="N",
         type=_count,
         default=os.cpu_count() or 1,
-        help="files opened at once (%(default)s)",
+        help="files opened in parallel (%(default)s)",
     )
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of whatever is drawn (%(default)s)")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="random seed (%(default)s)")
     parser.add_argument(
         "--shard",
         metavar="I/N",
         type=JobShard.parse,
         default=UNSHARDED,
-        dest="part",
-        help=f"{part} (default: all)",
+        dest="job_shard",
+        help=f"{shard_help} (default: all)",
     )
 
 
@@ -155,7 +156,7 @@ def _add_shards(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.set_defaults(
         run=lambda args: shards.format_shard_summary(
             shards.write_shards(
-                args.source, args.dest, args.hours, args.rate, args.seed, args.jobs, args.part
+                args.source, args.dest, args.hours, args.rate, args.seed, args.jobs, args.job_shard
             ),
             args.dest,
         )
@@ -163,7 +164,7 @@ def _add_shards(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("source", metavar="MANIFEST", type=Path, help="such as data/corpus/train.jsonl")
     parser.add_argument("dest", metavar="DEST", type=Path, help="a folder, such as data/corpus/train")
     parser.add_argument("--hours", metavar="X", type=_hours, default=0.5, help="in a shard (%(default)s)")
-    parser.add_argument("--rate", metavar="HZ", type=_count, help="of the sound (default: each file's own)")
+    parser.add_argument("--rate", metavar="HZ", type=_count, help="sampling rate (default: each file's own)")
     _add_work(parser, "write every N-th shard only")
 
 
@@ -229,21 +230,24 @@ def _add_folder(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = _add(
         corpora,
         "folder",
-        "your own recordings: sound files beside .txt files of the same name, or named in a table",
+        "your own recordings: audio files next to .txt files of the same name, or listed in a table",
         "the folder of recordings; those of one speaker in one folder, so that speakers are kept apart",
         lambda args, options: folder.prepare(
             args.source, args.dest, options, _table(args), args.dev_share, args.test_share
         ),
     )
     parser.add_argument(
-        "--table", metavar="FILE", type=Path, help="a .csv or .tsv with a header that names sounds and texts"
+        "--table",
+        metavar="FILE",
+        type=Path,
+        help="a .csv or .tsv with a header that names the columns of audio and texts",
     )
     parser.add_argument(
         "--audio-column", metavar="NAME", default="audio", help="paths below SOURCE (%(default)s)"
     )
     parser.add_argument("--text-column", metavar="NAME", default="text", help="transcripts (%(default)s)")
     parser.add_argument(
-        "--speaker-column", metavar="NAME", help="speakers (default: the folder of the sound file)"
+        "--speaker-column", metavar="NAME", help="speakers (default: the folder of the audio file)"
     )
     parser.add_argument("--split-column", metavar="NAME", help="train, dev or test (default: drawn)")
     _add_shares(parser)
@@ -274,7 +278,7 @@ def _add_shares(parser: argparse.ArgumentParser) -> None:
             metavar="X",
             type=_share,
             default=0.1,
-            help=f"share of train held out as {name} where there is none, by speakers (%(default)s; 0: no {name})",
+            help=f"share of train held out as {name} if there is none, by speakers (%(default)s; 0: no {name})",
         )
 
 

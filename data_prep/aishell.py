@@ -46,9 +46,9 @@ def _entries(root: Path) -> dict[str, list[CorpusEntry]]:
         raise DataError(f"{root / 'wav'}: has no train/<speaker>/*.wav; was the archive unpacked whole?")
     home = {path.parent.name: name for name, paths in sounds.items() for path in paths}
     entries = {name: [_entry(path, texts) for path in paths] for name, paths in sounds.items()}
-    for id_, text in texts.items():  # those which no sound has taken
+    for id_, text in texts.items():  # transcripts without audio
         speaker = id_[6:11]  # BAC009S0002W0122
-        fault = f"no wav file of {speaker or id_} is its sound"
+        fault = f"no wav file of {speaker or id_} is its audio"
         entries[home.get(speaker, "train")].append(
             CorpusEntry(id_, root / _LIST, text, speaker, drop_reason=fault)
         )

@@ -46,7 +46,7 @@ def _entries(root: Path, name: str) -> list[CorpusEntry]:
         entries.append(
             CorpusEntry(path.name, sound, texts.pop(path.name, ""), path.parent.name, drop_reason=fault)
         )
-    fault = f"an4_{name}.fileids does not name its sound"
+    fault = f"an4_{name}.fileids does not name its audio"
     return entries + [CorpusEntry(id_, transcription, text, drop_reason=fault) for id_, text in texts.items()]
 
 

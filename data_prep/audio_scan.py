@@ -1,7 +1,7 @@
-"""What sound files hold: every one is opened, in parallel, in parts on several machines if need be.
+"""Scan of audio files: format, rate and length of each, in parallel, also as job shards on several machines.
 
-A part writes what it found to DEST/opened-2-of-8.jsonl. Whoever comes later opens only what no part has opened, or what
-has changed since.
+A job shard writes its results to DEST/opened-2-of-8.jsonl. Later runs open only files that no job shard has
+opened, or that have changed since.
 """
 
 import json
@@ -26,14 +26,14 @@ AudioInfoOrError = AudioInfo | str  # what a file holds, or why it cannot be use
 
 
 def scan_all(dest: Path, files: Sequence[Path], quick: bool, jobs: int) -> dict[Path, AudioInfoOrError]:
-    """What each file holds. Raises ManifestError for what a part wrote, if it is damaged."""
+    """The format of each file. Raises ManifestError if the list of a job shard is damaged."""
     known = dict(_load_scans(dest, quick))
     found = _open_all([path for path in files if path not in known], quick, jobs)
     return {path: known[path] if path in known else found[path] for path in files}
 
 
 def scan_job_shard(dest: Path, files: Sequence[Path], quick: bool, jobs: int, job_shard: JobShard) -> int:
-    """Open a part of the files and write down what they hold, whole or not at all; how many there were."""
+    """Scan one job shard of the files and write the results atomically; the number of files."""
     found = _open_all(job_shard.select(files), quick, jobs)
     path = dest / f"opened-{job_shard.name}.jsonl"
     draft = path.with_name(path.name + ".part")
@@ -50,7 +50,9 @@ def scan_job_shard(dest: Path, files: Sequence[Path], quick: bool, jobs: int, jo
 
 def _load_scans(dest: Path, quick: bool) -> Iterator[tuple[Path, AudioInfoOrError]]:
     for path in sorted(dest.glob("opened-*-of-*.jsonl")):
-        for _, line in manifest.read_json_lines(path, "list of opened files", "file", "run the part again"):
+        for _, line in manifest.read_json_lines(
+            path, "list of opened files", "file", "run the job shard again"
+        ):
             sound = Path(line.get("audio", ""))
             if line.get("quick") in (False, quick) and line.get("state") == _state(sound):
                 yield sound, _found(line)

@@ -1,4 +1,4 @@
-"""Entries -> checked utterances -> manifests: every file is opened, what cannot be used is dropped with its reason."""
+"""Entries -> checked utterances -> manifests: every file is opened; unusable ones are dropped with their reason."""
 
 import logging
 import os
@@ -29,13 +29,13 @@ Splits = dict[str, list[Utterance]]
 
 @dataclass(frozen=True)
 class PrepOptions:
-    """What can be asked for with any corpus.
+    """Options of every corpus.
 
     lower, upper, strip_punctuation   changes to the transcripts, in this order; none: as published
-    quick   read only the headers of sound files: quicker, but truncated and NaN audio may pass
+    quick   read only the headers of audio files: quicker, but truncated and NaN audio may pass
     jobs    files opened at the same time
-    seed    of everything drawn: held-out speakers, made speech
-    job_shard  of the files to be opened now, and nothing else; WHOLE prepares the corpus
+    seed    random seed: held-out speakers, synthetic speech
+    job_shard  scan only these audio files; UNSHARDED prepares the corpus
     """
 
     lower: bool = False
@@ -51,7 +51,7 @@ DEFAULT_OPTIONS = PrepOptions()
 
 
 class JobShardDone(Exception):  # noqa: N818 (no error)
-    """A part of the files was opened, which ends this run; a later one prepares the corpus."""
+    """A job shard of the files was scanned, which ends this run; a later one prepares the corpus."""
 
 
 class DroppedEntry(NamedTuple):
@@ -65,7 +65,7 @@ class DroppedEntry(NamedTuple):
 
 @contextmanager
 def wrap_write_errors(dest: Path) -> Iterator[None]:
-    """Turn what the system says about writing below `dest` into one DataError."""
+    """Turn the system's error in writing below `dest` into one DataError."""
     try:
         yield
     except OSError as error:
@@ -89,10 +89,10 @@ def open_dest(dest: Path) -> Path:
 def build_splits(
     dest: Path, entries_by_split: Mapping[str, Sequence[CorpusEntry]], options: PrepOptions
 ) -> Splits:
-    """Open every sound once, in parallel: utterances in the order of the lists; DEST/dropped.tsv says what is left out.
+    """Open every audio file once, in parallel: utterances in the order of the lists; dropped ones in DEST/dropped.tsv.
 
-    Raises ManifestError where an id stands twice, in one split or in two, and DataError where nothing can be used;
-    JobShardDone where only a part of the files is to be opened.
+    Raises ManifestError for a duplicate id, in one split or in two, and DataError if nothing can be used;
+    JobShardDone after scanning one job shard.
     """
     _check_ids(entries_by_split)
     files = dict.fromkeys(
@@ -104,7 +104,7 @@ def build_splits(
                 dest, list(files), options.quick, options.jobs, options.job_shard
             )
         raise JobShardDone(
-            f"{count} of {len(files)} files opened; after all parts, run it again without --shard"
+            f"{count} of {len(files)} files opened; after all job shards, run it again without --shard"
         )
     sounds = audio_scan.scan_all(dest, list(files), options.quick, options.jobs)
     splits: Splits = {name: [] for name in entries_by_split}
@@ -144,7 +144,7 @@ def write_manifests(dest: Path, splits: Splits) -> dict[str, Path]:
 
 
 def clean_transcript(text: str, options: PrepOptions) -> str:
-    """The transcript as published, white space made single, then what the options ask for."""
+    """The transcript as published, white space made single, then as the options ask."""
     if options.lower:
         text = text.lower()
     if options.upper:

@@ -1,4 +1,4 @@
-"""Mozilla Common Voice: train.tsv, dev.tsv, test.tsv beside a folder clips/."""
+"""Mozilla Common Voice: train.tsv, dev.tsv, test.tsv next to a folder clips/."""
 
 from pathlib import Path
 

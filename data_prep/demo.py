@@ -1,4 +1,4 @@
-"""A small corpus of spoken words, made offline by eSpeak NG: the same bytes for the same seed."""
+"""Demo corpus: spoken words synthesised offline by eSpeak NG, with the same bytes for the same seed."""
 
 import random
 import sys

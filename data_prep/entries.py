@@ -1,4 +1,4 @@
-"""What the lists of a corpus say, before any sound is opened, and the small readers such lists need."""
+"""Entries of a corpus's lists, before any audio is opened, and readers for such lists."""
 
 import csv
 import io
@@ -48,7 +48,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise DataError(f"{path}: does not exist; is this the corpus it is said to be?") from None
+        raise DataError(f"{path}: does not exist; is this the right corpus?") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: is not UTF-8 text; convert it, for example with iconv") from None
     except OSError as error:

@@ -1,4 +1,4 @@
-"""eSpeak NG 1.52 through ctypes, from the library and data that the package espeakng-loader carries (extra `demo`)."""
+"""eSpeak NG 1.52 through ctypes, from the library and data of the package espeakng-loader (extra `demo`)."""
 
 import ctypes
 import shutil
@@ -51,7 +51,7 @@ class Synthesizer:
 
         Raises DataError for a language or voice variant that is not there.
         """
-        # The library says that all is well where a variant does not exist, and speaks with its usual voice.
+        # The library reports success if a variant does not exist, and uses its usual voice.
         if not (self._variants / variant).is_file():
             raise DataError(f"eSpeak NG has no voice variant {variant!r}; see the folder {self._variants}")
         call, content = self._library, text.encode()
@@ -62,7 +62,7 @@ class Synthesizer:
         self._blocks.clear()
         status = status or call.espeak_Synth(content, len(content) + 1, 0, 0, 0, _UTF8, None, None)
         if status or not self._blocks:
-            raise DataError(f"eSpeak NG cannot say {text!r} with {language}+{variant} (status {status})")
+            raise DataError(f"eSpeak NG cannot speak {text!r} with {language}+{variant} (status {status})")
         return np.concatenate(self._blocks).astype(np.float32) * np.float32(2**-15)
 
     def _receive(self, samples: "ctypes._Pointer[ctypes.c_short]", count: int, _events: int) -> int:
@@ -81,7 +81,7 @@ def open_synthesizer() -> Iterator[Synthesizer]:
     try:
         import espeakng_loader
     except ModuleNotFoundError:
-        raise DataError("made speech needs eSpeak NG; pip install asrattn[demo]") from None
+        raise DataError("synthetic speech needs eSpeak NG; pip install asrattn[demo]") from None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         source = Path(espeakng_loader.get_library_path())
         copy = Path(folder, source.name)

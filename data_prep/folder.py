@@ -1,4 +1,4 @@
-"""One's own recordings: sound files beside text files of the same name, or named in a table (.csv, .tsv)."""
+"""Own recordings: audio files next to text files of the same name, or listed in a table (.csv, .tsv)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,7 @@ def prepare(
 ) -> dict[str, Path]:
     """Manifests of a folder of recordings, split by speakers where they are known and by utterances elsewhere.
 
-    table_columns  None: every sound file below `source` has its text in a .txt beside it; the speaker is the name of
+    table_columns  None: every audio file below `source` has its text in a .txt next to it; the speaker is the name of
                  the folder it lies in, and folders train, dev, test directly in `source` are taken as the splits
     dev_share, test_share   share of the utterances held out where no such split is given
     """
@@ -58,12 +58,12 @@ def _scan_folder(source: Path) -> dict[str, list[CorpusEntry]]:
     sounds = [path for path in files if path.suffix.lower() in audio.EXTENSIONS]
     texts = {path.with_suffix(""): path for path in files if path.suffix.lower() == ".txt"}
     if not sounds:
-        raise DataError(f"{source}: holds no sound file; known are {' '.join(sorted(audio.EXTENSIONS))}")
+        raise DataError(f"{source}: holds no audio file; known are {' '.join(sorted(audio.EXTENSIONS))}")
     entries: dict[str, list[CorpusEntry]] = {name: [] for name in SPLITS}
     for path in sounds:
         entry = _paired_entry(path, source, texts.get(path.with_suffix("")))
         entries[_split(path.relative_to(source))].append(entry)
-    fault = "it is a text without a sound file of the same name"
+    fault = "it is a text without an audio file of the same name"
     for stem in sorted(texts.keys() - {path.with_suffix("") for path in sounds}):
         path = texts[stem]
         entries[_split(path.relative_to(source))].append(
@@ -73,11 +73,11 @@ def _scan_folder(source: Path) -> dict[str, list[CorpusEntry]]:
 
 
 def _paired_entry(path: Path, source: Path, words: Path | None) -> CorpusEntry:
-    """The recording with the text that lies beside it."""
+    """The recording with the text next to it."""
     id_ = path.with_suffix("").relative_to(source)
     if words is None:
         return CorpusEntry(
-            id_.as_posix(), path, "", drop_reason="there is no .txt of the same name beside it"
+            id_.as_posix(), path, "", drop_reason="there is no .txt of the same name next to it"
         )
     try:
         return CorpusEntry(id_.as_posix(), path, read_text(words), _speaker(id_))

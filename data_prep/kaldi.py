@@ -1,4 +1,4 @@
-"""Kaldi data folders: wav.scp, text, and where they are there utt2spk and segments."""
+"""Kaldi data folders: wav.scp, text, and optionally utt2spk and segments."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def prepare(
 
 
 def read_entries(source: Path, root: Path | None = None) -> dict[str, list[CorpusEntry]]:
-    """What the lists say, by split. Raises DataError for missing or damaged lists and for commands in wav.scp."""
+    """The entries of the lists, by split. Raises DataError for missing or damaged lists and for commands in wav.scp."""
     if (source / "wav.scp").exists():
         return {"train": _entries(source, root)}
     found = [name for name in SPLITS if (source / name / "wav.scp").exists()]
@@ -49,7 +49,7 @@ def _entries(here: Path, root: Path | None) -> list[CorpusEntry]:
             fault = f"wav.scp has no line for its recording {recording}"
         sound = sounds.get(recording, Path(recording))
         listed.append(CorpusEntry(id_, sound, texts.pop(id_, ""), speakers.get(id_, ""), start, end, fault))
-    unknown = "it has a text but no sound: wav.scp or segments lack a line for it"
+    unknown = "it has a text but no audio: wav.scp or segments lack a line for it"
     return listed + [
         CorpusEntry(id_, here / "text", text, drop_reason=unknown) for id_, text in texts.items()
     ]
@@ -91,7 +91,7 @@ def _sound(path: Path, here: Path, root: Path | None) -> Path:
 
 
 def _mapping(path: Path) -> dict[str, str]:
-    """First word -> rest of the line. Raises DataError where a first word stands twice."""
+    """First word -> rest of the line. Raises DataError for a duplicate first word."""
     mapping: dict[str, str] = {}
     for number, line in read_lines(path):
         key, *rest = line.split(maxsplit=1)

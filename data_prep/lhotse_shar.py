@@ -1,4 +1,4 @@
-"""Lhotse Shar -> manifests of its archives, which stay where they are (https://lhotse.readthedocs.io, lhotse.shar)."""
+"""Lhotse Shar -> manifests of its archives, which stay in place (https://lhotse.readthedocs.io, lhotse.shar)."""
 
 import gzip
 import json
@@ -20,8 +20,8 @@ from data_prep.shards import WrittenShard, init_shard_folder, write_manifest
 def index_shar(source: Path, dest: Path) -> Iterator[WrittenShard]:
     """A manifest for each `cuts.000000.jsonl.gz` and `recording.000000.tar`.
 
-    What is no cut of one channel with a text is left out, and told. Raises DataError where there is no Shar, a file of
-    it is missing or damaged, and where `dest` cannot be written.
+    What is not a cut of one channel with a text is dropped, and reported. Raises DataError if there is no Shar, if a
+    file of it is missing or damaged, and if `dest` cannot be written.
     """
     source = require_folder(source)
     cuts = sorted(source.glob("cuts.*.jsonl*"))
@@ -47,7 +47,7 @@ def index_shar(source: Path, dest: Path) -> Iterator[WrittenShard]:
 
 
 def _names(archive: Path) -> dict[str, str]:
-    """The sounds in an archive, by the ids of their cuts; only headers are read."""
+    """The audio in an archive, by the ids of their cuts; only headers are read."""
     try:
         with tarfile.open(archive, "r:") as tar:
             return {
@@ -75,14 +75,14 @@ def _utterance(cut: dict[str, Any], archive: Path, names: dict[str, str]) -> Utt
     if cut.get("type", "MonoCut") != "MonoCut":
         return id_, f"is a {cut['type']}; only cuts of one channel are read"
     if id_ not in names:
-        return id_, f"has no sound in {archive.name}"
-    said = cut.get("supervisions") or []
-    text = " ".join(s["text"] for s in said if s.get("text"))
+        return id_, f"has no audio in {archive.name}"
+    supervisions = cut.get("supervisions") or []
+    text = " ".join(s["text"] for s in supervisions if s.get("text"))
     if not text.strip():
         return id_, "has no text"
     try:
         return Utterance(
-            id_, str(archive / names[id_]), text, float(cut["duration"]), said[0].get("speaker") or ""
+            id_, str(archive / names[id_]), text, float(cut["duration"]), supervisions[0].get("speaker") or ""
         )
     except (ManifestError, KeyError, TypeError, ValueError) as error:
         return id_, f"is no cut of Lhotse ({error})"

@@ -1,4 +1,4 @@
-"""LibriSpeech (OpenSLR 12) and corpora laid out like it: <part>/<speaker>/<chapter>/*.flac beside *.trans.txt."""
+"""LibriSpeech (OpenSLR 12) and corpora with its layout: <part>/<speaker>/<chapter>/*.flac next to *.trans.txt."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A manifest and its sound files -> shards: archives of flac, shuffled, with a manifest beside each."""
+"""A manifest and its audio files -> shards: archives of flac, shuffled, each with a manifest."""
 
 import hashlib
 import io
@@ -29,7 +29,7 @@ from data_prep.summary import MAX_SHOWN_DROPPED
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """What a folder of shards is made from and how, as shards.json holds it: other shards are not put beside them."""
+    """What a folder of shards is made from and how, as shards.json holds it: other shards are not added to them."""
 
     manifest: str  # a digest of its bytes
     hours: float
@@ -55,10 +55,10 @@ def write_shards(
     jobs: int = 1,
     job_shard: JobShard = UNSHARDED,
 ) -> Iterator[WrittenShard]:
-    """Write shards of so many hours, or those of one part, each whole or not at all; those that are there are left.
+    """Write shards of so many hours, or those of one job shard, each atomically; existing ones are kept.
 
     rate   in Hz; None: each file at its own
-    Segments are cut out of their files. What cannot be read is left out, and told. Raises ManifestError for a bad
+    Segments are cut out of their files. What cannot be read is dropped, and reported. Raises ManifestError for a bad
     manifest; DataError where `dest` holds other shards or cannot be written, and where a whole shard is unreadable.
     """
     source = LazyManifest(path)
@@ -164,7 +164,7 @@ def _manifest(stem: Path) -> Path:
 def _encode_utterance(
     source: LazyManifest, number: int, place: Path, rate: int | None
 ) -> tuple[Utterance, bytes] | str:
-    """The utterance as it stands in the shard, and its sound; or why it cannot be used."""
+    """The utterance as it is in the shard, and its audio; or why it cannot be used."""
     try:
         utterance = source[number]
         path = Path(utterance.audio)

@@ -1,4 +1,4 @@
-"""Splits where a corpus has none: whole speakers are held out, the same ones for the same seed."""
+"""Splits for corpora without any: whole speakers are held out, the same ones for the same seed."""
 
 import hashlib
 import logging

@@ -1,4 +1,4 @@
-"""What was prepared, in a few lines, read back from what was written."""
+"""Summary of a prepared corpus, read back from the written files."""
 
 import csv
 from collections.abc import Iterator, Mapping

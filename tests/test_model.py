@@ -12,7 +12,8 @@ from asrattn.encoders import ConformerConfig, LSTMEncoderConfig, TransformerEnco
 from asrattn.errors import ConfigError
 from asrattn.features import FeatureConfig
 from asrattn.model import LossConfig, ModelConfig
-from asrattn.model.speech_model import LossNormalizer, SpeechModel, consistency_loss, ctc_loss
+from asrattn.model.losses import LossNormalizer, consistency_loss, ctc_loss
+from asrattn.model.speech_model import SpeechModel
 from asrattn.text import EOS, UNKNOWN
 
 V = 8

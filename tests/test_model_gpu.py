@@ -20,7 +20,8 @@ from asrattn.encoders import (
 from asrattn.features import FeatureConfig
 from asrattn.layers import FramePositions
 from asrattn.model import LossConfig, ModelConfig
-from asrattn.model.speech_model import SpeechModel, ctc_loss
+from asrattn.model.losses import ctc_loss
+from asrattn.model.speech_model import SpeechModel
 from asrattn.training.precision import has_native_bf16
 
 pytestmark = pytest.mark.gpu

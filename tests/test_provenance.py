@@ -56,7 +56,7 @@ def test_energy_adds_up_over_the_counters_turn(counters: Path) -> None:
 
 def test_a_platform_that_tells_nothing(tmp_path: Path) -> None:
     assert provenance.EnergyMeter(tmp_path / "absent").joules() is None
-    assert provenance.format_energy(None) == "not told by this platform"
+    assert provenance.format_energy(None) == "not reported by this platform"
 
 
 def test_counters_that_are_not_ours_to_read(counters: Path) -> None:

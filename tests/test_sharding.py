@@ -24,5 +24,5 @@ def test_a_part_has_a_name_and_one_of_one_is_the_whole() -> None:
 
 @pytest.mark.parametrize("text", ["", "1", "0/3", "4/3", "1/0", "a/b", "-1/3", "1/3/5", "²/3"])
 def test_what_is_no_part(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="is no part; give for example 1/8"):
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a job shard; use for example 1/8"):
         JobShard.parse(text)

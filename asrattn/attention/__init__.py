@@ -1,4 +1,4 @@
-"""Attention: which part of an utterance a decoder looks at. One file for each family, one interface for all.
+"""Attention of a decoder over the encoder output. One file for each family, one interface for all.
 
 The configuration is here and loads no torch; `interface` has the protocol and `build`.
 """

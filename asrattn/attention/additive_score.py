@@ -1,4 +1,4 @@
-"""The score of a hidden layer, which additive, location-aware, coverage and monotonic attention share."""
+"""Additive (MLP) score, shared by additive, location-aware, coverage and monotonic attention."""
 
 from typing import Any
 

@@ -144,7 +144,7 @@ class MonotonicAttentionConfig:
 
 @dataclass(frozen=True)
 class MoChAConfig:
-    """Monotonic chunkwise attention: a softmax over the `chunk` frames that end where the look stops.
+    """Monotonic chunkwise attention: a softmax over the `chunk` frames that end where the attention stops.
 
     dim, noise, begin   as for monotonic attention
     """

@@ -1,4 +1,4 @@
-"""Scores from the content alone: dot, general, additive, concat and cosine."""
+"""Content-based attention: dot, general, additive, concat and cosine."""
 
 import math
 
@@ -124,7 +124,7 @@ class ConcatAttention(nn.Module):
 class CosineAttention(nn.Module):
     """e_t = g · cos(W s, V h_t) (Graves et al. 2014; Henry et al. 2020); g > 0 is learnt, one for each head.
 
-    It begins at 10: scores between -10 and 10 leave room for a sharp look as well as for an even one.
+    It begins at 10: scores between -10 and 10 leave room for sharp weights as well as for even ones.
     """
 
     def __init__(self, config: CosineAttentionConfig, query: int, values: int):

@@ -1,4 +1,4 @@
-"""Scores that also know how often a frame was looked at."""
+"""Coverage attention: scores also depend on the sum of the previous weights."""
 
 from typing import NamedTuple
 

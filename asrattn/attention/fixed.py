@@ -1,4 +1,4 @@
-"""No attention at all: one context for all tokens, the baseline that shows what attention is for."""
+"""Fixed context, a baseline without attention: one context for all tokens."""
 
 import torch
 from torch import Tensor, nn

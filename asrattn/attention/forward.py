@@ -1,4 +1,4 @@
-"""A softmax over what lies a little ahead of the last look: forward attention."""
+"""Forward attention: a softmax over the frames a little ahead of the previous weights."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from asrattn.attention.memory import Memory, at_least_float32, weighted_sum
 
 
 class ForwardState(NamedTuple):
-    """weights (N, T): the last look; before the first it rests on frame 0."""
+    """weights (N, T): the previous ones; before the first token they are 1 on frame 0."""
 
     weights: Tensor
 
@@ -22,7 +22,7 @@ class ForwardAttention(nn.Module):
 
     y = softmax(e), e_t = vᵀ tanh(W s + V h_t + b). In the paper, where frames are written and phones read, reach is 1;
     in recognition a token lasts for several frames. It is computed as the softmax of e_t + log Σ α_{t-d}, so that
-    nothing is divided by a small sum; what the last look cannot reach is hidden like padding.
+    nothing is divided by a small sum; frames that the previous weights cannot reach are masked like padding.
     """
 
     def __init__(self, config: ForwardAttentionConfig, query: int, values: int):

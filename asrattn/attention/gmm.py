@@ -1,4 +1,4 @@
-"""A window that walks along the utterance without looking at it: a mixture of Gaussians."""
+"""GMM attention: a mixture of Gaussians that moves forward, independent of the content."""
 
 import math
 from typing import NamedTuple

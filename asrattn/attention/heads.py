@@ -1,4 +1,4 @@
-"""Several looks side by side."""
+"""Several heads of one attention in parallel."""
 
 from torch import Tensor, nn
 

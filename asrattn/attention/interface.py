@@ -47,7 +47,7 @@ class Attention(Protocol[S]):
     """Keys and values are prepared once for an utterance; queries then come one or many at a time.
 
     `dim` is the size of the contexts. N = B·K: the K queries of one utterance stand beside each other. What an
-    attention remembers of its earlier looks is its state, a (nested) tuple of tensors, hypotheses first.
+    attention remembers of the previous tokens is its state, a (nested) tuple of tensors, hypotheses first.
     """
 
     dim: int
@@ -57,7 +57,7 @@ class Attention(Protocol[S]):
         ...
 
     def start(self, memory: Memory) -> S:
-        """The state before the first look, one hypothesis for each utterance."""
+        """The state before the first token, one hypothesis for each utterance."""
         ...
 
     def __call__(self, query: Tensor, memory: Memory, state: S) -> tuple[Tensor, Tensor, S]:

@@ -1,4 +1,4 @@
-"""Scores that also know where the last look was."""
+"""Location-aware attention: scores also depend on the previous weights."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from asrattn.attention.memory import Memory, at_least_float32
 
 
 class LocationState(NamedTuple):
-    """weights (N, H, T): the last look of each head; before the first it is spread evenly over the utterance."""
+    """weights (N, H, T): the previous ones of each head; before the first token they are uniform over the utterance."""
 
     weights: Tensor
 
@@ -20,7 +20,7 @@ class LocationState(NamedTuple):
 class LocationAwareAttention(nn.Module):
     """e_t = vᵀ tanh(W s + V h_t + U f_t + b), f = F ∗ α_previous (Chorowski et al. 2015).
 
-    Each head has its own last look and its share of the hidden layer; they have the filters F in common.
+    Each head has its own previous weights and its share of the hidden layer; they have the filters F in common.
     """
 
     def __init__(self, config: LocationAwareAttentionConfig, query: int, values: int):

@@ -1,8 +1,7 @@
-"""What attention does, in numbers between 0 and 1: how sharply it looks, whether it goes forward, along the diagonal,
-and whether it reads everything once.
+"""Attention metrics between 0 and 1, differentiable: focus, monotonicity, diagonality, coverage, agreement.
 
 Weights (B, U, T) are those of U outputs over T frames, real ones as many as the lengths say; each measure is (B,),
-float32, and has a gradient where the words say so.
+float32, and has a gradient if its docstring says so.
 """
 
 import math
@@ -13,7 +12,7 @@ from torch import Tensor
 from asrattn.lengths import mask
 
 DIAGONAL_WIDTH = 0.2  # of the diagonal, as a share of the utterance (Tachibana et al. 2018)
-MAX_STEP_BACK_FRAMES = 1.0  # frames that a look may go back and still count as going forward
+MAX_STEP_BACK_FRAMES = 1.0  # frames that the position may go back and still count as monotonic
 
 
 def focus(weights: Tensor, token_lens: Tensor, lens: Tensor) -> Tensor:
@@ -45,7 +44,7 @@ def off_diagonal(weights: Tensor, token_lens: Tensor, lens: Tensor) -> Tensor:
 def token_coverage(weights: Tensor, boundaries: Tensor) -> Tensor:
     """(B, U): the weight of all outputs together on the frames of each token, which is 1 where each is read once.
 
-    borders (B, U + 1): the frames borders[u] … borders[u + 1] - 1 belong to token u, such as an alignment says. Near 0
+    borders (B, U + 1): the frames borders[u] … borders[u + 1] - 1 belong to token u, by an alignment. Near 0
     a token was skipped, near 2 it was read twice.
     """
     total = weights.float().sum(1).cumsum(-1)

@@ -1,4 +1,4 @@
-"""What every attention has in common: the prepared utterance, the masked softmax, the weighted sum."""
+"""Memory of an utterance, masked softmax and weighted sum, shared by every attention."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 Stateless = tuple[()]
-"""The state of an attention whose looks do not depend on earlier ones."""
+"""The state of an attention that does not depend on previous weights."""
 
 
 class Memory(NamedTuple):

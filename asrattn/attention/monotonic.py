@@ -1,4 +1,4 @@
-"""A look that only goes forward, and stops where it decides to: hard monotonic attention, and MoChA."""
+"""Hard monotonic attention, and monotonic chunkwise attention (MoChA)."""
 
 from typing import NamedTuple
 
@@ -13,26 +13,26 @@ from asrattn.attention.memory import Memory, at_least_float32, weighted_sum
 
 
 class MonotonicState(NamedTuple):
-    """at (N, T): how likely the look is to have stopped at each frame; the first look begins at frame 0."""
+    """at (N, T): the probability that the attention stopped at each frame; it starts at frame 0."""
 
     stop_probs: Tensor
 
 
 class MonotonicAttention(nn.Module):
-    """From where it stopped, the look goes on and stops at each frame with p_t = σ(e_t) (Raffel et al. 2017):
+    """From where it stopped, the attention moves on and stops at each frame with p_t = σ(e_t) (Raffel et al. 2017):
 
         e_t = g vᵀ/‖v‖ tanh(W s + V h_t + b) + r
         α_t = p_t q_t,  q_t = (1 - p_{t-1}) q_{t-1} + α_t of the last token
 
     Training takes α, the expectation; outside of it p_t is 1 where e_t > 0, else 0, and the same recurrence gives the
-    one frame where the look stops. Where there is none the weights are zero, and stay so for all later tokens.
+    one frame where the attention stops. If there is none the weights are zero, and stay so for all later tokens.
 
     With chunks of w frames (MoChA, Chiu & Raffel 2018), a second score u_t = vᵀ tanh(W s + V h_t + b) of its own
-    weights tells where to read within the w frames that end at the stop:
+    weights chooses among the w frames that end at the stop:
 
         β_t = Σ_{k=t}^{t+w-1} α_k exp(u_t) / Σ_{l=k-w+1}^{k} exp(u_l)
 
-    The weights sum to the probability that the look has stopped.
+    The weights sum to the probability that the attention has stopped.
     """
 
     def __init__(self, config: MonotonicAttentionConfig | MoChAConfig, query: int, values: int):

@@ -1,4 +1,4 @@
-"""Several scaled dot products side by side."""
+"""Multi-head scaled dot-product attention."""
 
 import math
 

@@ -1,7 +1,7 @@
-"""Sound files -> mono float32 at the rate one asks for. The codecs are imported when first needed; no torch here.
+"""Audio files -> mono float32 at the requested rate. Codecs are imported when first needed; no torch here.
 
-soundfile reads wav, flac, mp3, ogg, aiff and NIST sphere. PyAV, an extra, reads the sound track of m4a, mp4, mov, webm,
-mkv and aac. A file is judged by its content, not by its name. Every failure is an AudioError of one line.
+soundfile reads wav, flac, mp3, ogg, aiff and NIST sphere. PyAV, an extra, reads the audio track of m4a, mp4, mov, webm,
+mkv and aac. The format is detected from the content, not from the name. Every failure is an AudioError of one line.
 """
 
 import io
@@ -46,13 +46,13 @@ class AudioInfo(NamedTuple):
 
 
 def info(path: Path) -> AudioInfo:
-    """What the header says. Raises AudioError, as `read` does for whatever shows without decoding."""
+    """The header. Raises AudioError, as `read` does for whatever shows without decoding."""
     with _open(path) as sound:
         return AudioInfo(sound.rate, sound.channels, sound.frames / sound.rate)
 
 
 def check(path: Path) -> None:
-    """Raises AudioError, as `read` does, for a file that cannot be opened; its content is not looked at."""
+    """Raises AudioError, as `read` does, for a file that cannot be opened; its content is not read."""
     _file(path).close()
 
 
@@ -69,7 +69,7 @@ def read(
                      end up to 10 ms past the end of the file is clipped
     data             the bytes of the file, where it lies in an archive; the path is for the messages then
 
-    Raises AudioError for: missing, unreadable, a folder, empty, truncated, no sound, zero length, NaN or infinite
+    Raises AudioError for: missing, unreadable, a folder, empty, truncated, no audio, zero length, NaN or infinite
     samples, a rate of 0, a segment outside of the file, a container that needs PyAV where it is not installed.
     """
     _check_rate(rate, f"{path}: cannot be read at {rate} Hz")
@@ -118,7 +118,7 @@ def encode(path: Path, wave: NDArray[Any], rate: int) -> memoryview:
 
 
 def _encode(path: Path, wave: NDArray[Any], rate: int) -> memoryview:
-    """Encoded in memory: libsndfile would hide a full disk, which Python tells."""
+    """Encoded in memory: libsndfile would hide a full disk, which Python reports."""
     import soundfile
 
     codec, subtype = _CODECS[path.suffix.lower()]
@@ -143,16 +143,16 @@ def _open(path: Path, data: bytes | None = None) -> Iterator[AudioDecoder]:
         with _decoder(path, file, head) as sound:
             _check_rate(sound.rate, f"{path}: its header is damaged, it gives a rate of {sound.rate} Hz")
             if sound.frames <= 0:
-                raise AudioError(f"{path}: holds no samples; it is of zero length or cut short, leave it out")
+                raise AudioError(f"{path}: holds no samples; it is of zero length or truncated, drop it")
             yield sound
 
 
 def _file(path: Path) -> IO[bytes]:
     try:
         if path.is_dir():
-            raise AudioError(f"{path}: is a folder; name a sound file in it")
+            raise AudioError(f"{path}: is a folder; name an audio file in it")
         if path.exists() and not path.is_file():
-            raise AudioError(f"{path}: is a pipe or a device; save the sound to a file first")
+            raise AudioError(f"{path}: is a pipe or a device; save the audio to a file first")
         return path.open("rb", buffering=0)
     except FileNotFoundError:
         raise AudioError(f"{path}: does not exist; check the path") from None
@@ -163,7 +163,7 @@ def _file(path: Path) -> IO[bytes]:
 
 
 def _decoder(path: Path, file: IO[bytes], head: bytes) -> AbstractContextManager[AudioDecoder]:
-    """PyAV for its containers, soundfile for the rest, told apart by the first bytes."""
+    """PyAV for its containers, soundfile for the rest; the first bytes decide."""
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide"):
         return open_pyav(path, file, "mp4")
     if head[:4] == b"\x1aE\xdf\xa3":
@@ -190,13 +190,14 @@ def _segment(path: Path, sound: AudioDecoder, start: float | None, seconds: floa
 
 
 def _resample(path: Path, wave: Wave, native: int, rate: int) -> Wave:
+    """Resampling by soxr, (S,) -> (S',)."""
     if native == rate:
         return wave
     import soxr
 
     resampled: Wave = soxr.resample(wave, native, rate)
     if not len(resampled):
-        raise AudioError(f"{path}: {len(wave)} samples at {native} Hz give none at {rate} Hz; leave it out")
+        raise AudioError(f"{path}: {len(wave)} samples at {native} Hz give none at {rate} Hz; drop it")
     return resampled
 
 
@@ -213,5 +214,5 @@ def _check_finite(wave: NDArray[Any], rate: int, message: str) -> None:
         at = int(np.argmin(good))
         raise AudioError(
             f"{message} {wave[at]} at {at / rate:.3f} s ({int((~good).sum())} samples are no numbers); "
-            "make it again or leave it out"
+            "make it again or drop it"
         )

@@ -1,4 +1,4 @@
-"""What a decoder offers, and what is said of files that it cannot read."""
+"""Decoder protocol of the audio backends, and their errors."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,16 +25,16 @@ class AudioDecoder(Protocol):
 
 
 def truncation_error(path: Path, where: str) -> AudioError:
-    return AudioError(f"{path}: is cut short {where}; copy it again, or convert what is left to a new file")
+    return AudioError(f"{path}: is truncated {where}; copy it again, or convert what is left to a new file")
 
 
 def explain_decode_error(code: int, text: str) -> str:
     """What libsndfile's (or FFmpeg's, code 0) message means, and what to do."""
     if code == 1:
-        return "is no sound file, or in a format that is not known; convert it to wav or flac"
+        return "is not an audio file, or its format is not known; convert it to wav or flac"
     if "SF_INFO struct incomplete" in text:
         return "its header is damaged, it gives a rate or a channel count of 0; record or copy it again"
     if "unimplemented" in text:
         return "is in a coding that is not known (a compressed sphere file?); convert it to wav or flac"
     text = text.removeprefix("Error : ").rstrip(".")
-    return f"cannot be decoded ({text}); it is damaged or cut short, copy it again or leave it out"
+    return f"cannot be decoded ({text}); it is damaged or truncated, copy it again or drop it"

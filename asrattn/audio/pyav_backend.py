@@ -1,4 +1,4 @@
-"""The sound track of m4a, mp4, mov, webm, mkv and aac through PyAV, which is an extra."""
+"""PyAV backend (an extra): the audio track of m4a, mp4, mov, webm, mkv and aac."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from asrattn.errors import AudioError
 
 
 class _PyAVDecoder:
-    """The first sound track of a container."""
+    """The first audio track of a container."""
 
     def __init__(self, container: Any, seconds: float) -> None:
         self.container, self.stream = container, container.streams.audio[0]
@@ -65,7 +65,7 @@ def open_pyav(path: Path, file: IO[bytes], name: str) -> Iterator[AudioDecoder]:
         # An open file and a fixed format: nothing in it can make FFmpeg open another file or an address.
         with av.open(file, format=name, metadata_errors="replace") as container:
             if not container.streams.audio:
-                raise AudioError(f"{path}: holds no sound track; name another file")
+                raise AudioError(f"{path}: holds no audio track; name another file")
             seconds = _seconds(path, container, container.streams.audio[0])
         file.seek(0)  # opened anew, for a decoder that is rewound loses its first packet
         with av.open(file, format=name, metadata_errors="replace") as container:

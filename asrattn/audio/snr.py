@@ -1,4 +1,4 @@
-"""How far speech stands above the noise, estimated from the sound alone."""
+"""Signal-to-noise ratio, estimated from the audio alone."""
 
 from collections.abc import Iterable
 
@@ -17,10 +17,10 @@ _SILENCE_POWER = 1e-10  # power: -100 dB of full scale, below a 16-bit sample's 
 
 
 def estimate(waves: Iterable[Wave], rate: int) -> float | None:
-    """dB from FLOOR to CEILING, of a sound in one or several parts (S,); None where it has no whole frame.
+    """dB from FLOOR to CEILING, of a wave in one or several parts (S,); None where it has no whole frame.
 
     The power of the loud frames, less that of the quiet ones, over that of the quiet ones, as NIST's stnr goes by
-    percentiles of a histogram. It takes the sound to pause somewhere, and the noise to be steady; it compares
+    percentiles of a histogram. It assumes pauses in the speech and stationary noise; it compares
     utterances of one corpus, and is no measurement.
     """
     parts = [_powers(wave, round(FRAME_SECONDS * rate)) for wave in waves]

@@ -1,4 +1,4 @@
-"""wav, flac, mp3, ogg, aiff and NIST sphere through soundfile."""
+"""soundfile backend: wav, flac, mp3, ogg, aiff and NIST sphere."""
 
 import io
 import os
@@ -55,14 +55,14 @@ class _SoundfileDecoder:
         return _VORBIS_PAGE if last_page else 0
 
     def _check_end(self, at: int, end: int) -> None:
-        """A guessed length may be too long, or too short, and then sound would be lost in silence."""
+        """A guessed length may be too long, or too short, and then audio would be lost silently."""
         position = self.file.tell()
         rest = self.file.seek(0, os.SEEK_END) - position
         self.file.seek(position)
         if at < end - self.slack or (self.guessed and end >= self.frames and rest > _MP3_TAIL):
             raise AudioError(
                 f"{self.path}: is an mp3 that ends after {at / self.rate:.2f} s with {rest} bytes left, where "
-                f"{self.frames / self.rate:.2f} s were expected; it is cut short or has no length header, "
+                f"{self.frames / self.rate:.2f} s were expected; it is truncated or has no length header, "
                 "which ffmpeg -i old.mp3 -c copy new.mp3 writes"
             )
 
@@ -73,7 +73,7 @@ def open_soundfile(path: Path, file: IO[bytes], head: bytes) -> Iterator[AudioDe
     import soundfile
 
     try:
-        # By descriptor, or from memory: given a name, libsndfile takes any bytes called .au or .raw for sound.
+        # By descriptor, or from memory: given a name, libsndfile takes any bytes called .au or .raw for audio.
         source = file if isinstance(file, io.BytesIO) else file.fileno()
         with soundfile.SoundFile(source, closefd=False) as sound:
             _check_truncation(path, sound, head)
@@ -87,7 +87,7 @@ def _check_truncation(path: Path, sound: Any, head: bytes) -> None:
     log = sound.extra_info
     for promised, found in re.findall(r"^ ?(?:data|SSND) : (\d+) \(should be (\d+)\)", log, re.MULTILINE):
         if int(found) < int(promised) < _PIPED_WAV_BYTES:
-            raise truncation_error(path, f"({found} of {promised} bytes of sound are there)")
+            raise truncation_error(path, f"({found} of {promised} bytes of audio are there)")
     if "lacks an end-of-stream" in log or "Junk after the last page" in log:
         raise truncation_error(path, f"after {sound.frames / sound.samplerate:.2f} s")
     count = re.search(rb"sample_count -i (\d+)", head) if sound.format == "NIST" else None

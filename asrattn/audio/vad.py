@@ -1,4 +1,4 @@
-"""Where somebody speaks, by the sound alone."""
+"""Voice activity detection by energy, or by Silero VAD."""
 
 import warnings
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from asrattn.errors import ConfigError
 
 HOP_SECONDS = 0.010  # seconds that a level is measured over
 THRESHOLD_FRACTION = (
-    0.25  # of the way from the quietest sound to the loudest, in decibels: what lies below may be a pause
+    0.25  # of the way from the quietest level to the loudest, in decibels: what lies below may be a pause
 )
-MIN_PAUSE_DEPTH_DB = 15.0  # decibels that a pause lies below the loudest sound at least
-SILENCE_DB = -80.0  # decibels of full scale: nobody speaks below
+MIN_PAUSE_DEPTH_DB = 15.0  # decibels that a pause lies below the loudest level at least
+SILENCE_DB = -80.0  # decibels of full scale: below is silence
 MIN_DYNAMIC_RANGE_DB = (
     5.0  # between the quiet and the loudest places: speech always has it, steady noise has not
 )
@@ -43,10 +43,10 @@ def make_speech_detector(kind: VADKind) -> SpeechDetector:
 
 
 def energy_vad(wave: Wave, rate: int) -> list[SpeechSegment]:
-    heard = levels_db(wave, rate)
-    if is_silent(heard):
+    levels = levels_db(wave, rate)
+    if is_silent(levels):
         return []
-    edges = find_runs(heard >= speech_threshold(heard)) * HOP_SECONDS
+    edges = find_runs(levels >= speech_threshold(levels)) * HOP_SECONDS
     return [(start, min(end, len(wave) / rate)) for start, end in edges.tolist()]
 
 
@@ -64,8 +64,8 @@ def _silero_vad() -> SpeechDetector:
     own = 16000
 
     def find(wave: Wave, rate: int) -> list[SpeechSegment]:
-        heard = torch.from_numpy(wave if rate == own else soxr.resample(wave, rate, own))
-        return [(s["start"] / own, s["end"] / own) for s in get_speech_timestamps(heard, model)]
+        samples = torch.from_numpy(wave if rate == own else soxr.resample(wave, rate, own))
+        return [(s["start"] / own, s["end"] / own) for s in get_speech_timestamps(samples, model)]
 
     return find
 
@@ -80,7 +80,7 @@ def levels_db(wave: Wave, rate: int) -> NDArray[np.float64]:
 
 
 def speech_threshold(levels: NDArray[np.float64]) -> float:
-    """Decibels below which there is quiet, by the levels heard."""
+    """Decibels below which there is quiet, by the measured levels."""
     low, high = np.percentile(levels, [5, 95])
     return float(min(low + THRESHOLD_FRACTION * (high - low), high - MIN_PAUSE_DEPTH_DB))
 

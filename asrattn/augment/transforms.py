@@ -1,4 +1,4 @@
-"""Augmentation of waves and of features: whole batches on their device, every draw from one generator.
+"""Augmentation: noise, time stretch, VTLP and SpecAugment, for whole batches on their device, from one generator.
 
 The generator lives on the CPU whatever the device: a few numbers for each utterance are drawn there and moved,
 so that a seed means the same everywhere. What is 0 on padding stays 0, and no argument is changed in place.

@@ -1,4 +1,4 @@
-"""`asrattn ablate`: variants of a recipe under one budget, compared."""
+"""`asrattn ablate`: train variants of a recipe under one budget and compare them."""
 
 import argparse
 from pathlib import Path
@@ -13,25 +13,26 @@ from asrattn.training.recipe import Recipe
 def add(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Train every variant of a recipe, with several seeds if you like, and compare them: WER with "
-        "intervals, paired tests against the first, cost, and what their attention does; in OUT/variants.tsv and, with "
-        "pictures, OUT/variants.html. The same command goes on where it was stopped."
+        "intervals, paired tests against the first, cost, and attention metrics; in OUT/variants.tsv and, with "
+        "plots, OUT/variants.html. The same command resumes a stopped ablation."
     )
     options.add_training(parser, "the runs are")
     parser.add_argument(
-        "--over",
+        "--vary",
         action="append",
         required=True,
         metavar="KEY=A,B,C",
-        help="what varies: decoder.attention=dot,location+heads=4 or train.ema=0,0.999; of several every combination",
+        help="setting and its values: decoder.attention=dot,location+heads=4 or train.ema=0,0.999; may be repeated, "
+        "for every combination",
     )
     parser.add_argument(
         "--seeds", type=options.positive_int, default=1, metavar="N", help="runs of each (default: 1)"
     )
     parser.add_argument(
-        "--judge",
+        "--eval-on",
         type=Path,
         metavar="MANIFEST",
-        help="what they are compared on (default: dev.jsonl, on which the best epoch was chosen too)",
+        help="manifest they are compared on (default: dev.jsonl, which also selects the best epoch)",
     )
     parser.add_argument(
         "--jobs", type=options.positive_int, default=1, metavar="N", help="runs at a time (default: 1)"
@@ -44,16 +45,16 @@ def run(args: argparse.Namespace) -> int:
     from asrattn.training.data import folder as data_folder
 
     data_folder.check(args.data)
-    judged = args.judge or args.data / data_folder.DEV
-    manifest.check(judged)
-    what = Ablation(
-        recipe, parse_variants(args.over, recipe), args.seeds, args.data, judged, args.out, args.accelerator
-    )
-    prepare_out_dir(what)
+    eval_manifest = args.eval_on or args.data / data_folder.DEV
+    manifest.check(eval_manifest)
+    variants = parse_variants(args.vary, recipe)
+    spec = Ablation(recipe, variants, args.seeds, args.data, eval_manifest, args.out, args.accelerator)
+    prepare_out_dir(spec)
 
-    from asrattn.experiments import ablation_report
+    from asrattn.experiments import ablation, ablation_report
 
-    table = ablation_report.ablate(what, args.jobs, args.threads)
+    ablation.ablate(spec, args.jobs, args.threads)
+    table = ablation_report.write_report(spec)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         print("   ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())

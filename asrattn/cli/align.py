@@ -1,4 +1,4 @@
-"""`asrattn align MODEL MANIFEST`: when each word of known texts is said."""
+"""`asrattn align MODEL MANIFEST`: forced alignment, the word times of known transcripts."""
 
 import argparse
 import logging
@@ -24,7 +24,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
     parser.add_argument("model", type=Path, metavar="MODEL", help="a run's model.safetensors")
     parser.add_argument(
-        "manifest", type=Path, metavar="MANIFEST", help="utterances with their texts (.jsonl)"
+        "manifest", type=Path, metavar="MANIFEST", help="utterances with their transcripts (.jsonl)"
     )
     transcript_output.add_format_option(parser, "json")
     parser.add_argument(
@@ -34,7 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--by",
         choices=("ctc", "attention"),
         default="ctc",
-        help="who is asked: the CTC head (default), or the decoder's attention",
+        help="alignment source: the CTC head (default), or the decoder's attention",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     options.add_threads(parser)
@@ -57,15 +57,15 @@ def run(args: argparse.Namespace) -> int:
     failed = 0
     for utterance in options.progress_bar(utterances, len(utterances), "utterance"):
         try:
-            found = align_utterance(recognizer, utterance, args.by)
+            aligned = align_utterance(recognizer, utterance, args.by)
         except AsrattnError as error:
             _log.error("asrattn: %s: %s", utterance.id, error)
             failed += 1
             continue
         if args.out:
-            transcript_output.write_transcript(found, targets[utterance.id])
+            transcript_output.write_transcript(aligned, targets[utterance.id])
         else:
-            transcript_output.print_transcript(found, args.format[0], many=True)
+            transcript_output.print_transcript(aligned, args.format[0], many=True)
     if failed:
         _log.error("asrattn: %d of %d could not be aligned", failed, len(utterances))
     return 1 if failed else 0
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 def align_utterance(
     recognizer: "Recognizer", utterance: "Utterance", source: "AlignmentSource"
 ) -> "Transcript":
-    """Raises AudioError, TextError, and DataError for a text that does not fit into its sound."""
+    """Raises AudioError, TextError, and DataError for a transcript that does not fit its audio."""
     from asrattn import audio
     from asrattn.inference.transcript import Transcript
 

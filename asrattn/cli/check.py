@@ -1,4 +1,4 @@
-"""`asrattn check DIR|MANIFEST…`: what is wrong with a corpus, before a GPU-hour is spent on it."""
+"""`asrattn check DIR|MANIFEST…`: check a corpus for problems before training on it."""
 
 import argparse
 import json
@@ -23,8 +23,8 @@ _WORST, _ALL = "breaking", "all"
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Look at every sound, text and split of a corpus. Status 1 when something would break training: "
-        "stop it, or have it drop the utterance. Manifests whose name begins with train are trained on."
+        "Check the audio, transcripts and splits of a corpus. Status 1 if something would break training: "
+        "stop it, or drop the utterance. Manifests whose names begin with train are training sets."
     )
     parser.add_argument(
         "subjects",
@@ -33,15 +33,15 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="DIR|MANIFEST",
         help="manifests (.jsonl), or folders of them",
     )
-    parser.add_argument("--quick", action="store_true", help="open no sound file")
+    parser.add_argument("--quick", action="store_true", help="read no audio")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write check.html and check.json there")
     parser.add_argument(
         "--fix",
         nargs="?",
         choices=[_WORST, _ALL],
         const=_WORST,
-        help="write NAME.clean.jsonl beside each manifest, without what would break training; "
-        "all: without what is suspicious too",
+        help="write NAME.clean.jsonl beside each manifest, without utterances that would break training; "
+        "all: without suspicious ones too",
     )
     parser.add_argument(
         "--jobs",
@@ -50,19 +50,19 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes that read audio",
     )
-    planned = parser.add_argument_group("with a recipe: what it drops, its padding, its memory")
-    planned.add_argument("--recipe", type=Path, metavar="RECIPE.py")
-    planned.add_argument(
+    with_recipe = parser.add_argument_group("with a recipe: dropped utterances, padding, memory")
+    with_recipe.add_argument("--recipe", type=Path, metavar="RECIPE.py")
+    with_recipe.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
         dest="settings",
-        help="change a setting of it",
+        help="change a setting of the recipe",
     )
-    judged = parser.add_argument_group("with a model: likely wrong texts, ranked by their loss")
-    judged.add_argument("--model", type=Path, metavar="MODEL", help="a run's model.safetensors")
-    options.add_recognition(judged)
+    with_model = parser.add_argument_group("with a model: likely label errors, ranked by their loss")
+    with_model.add_argument("--model", type=Path, metavar="MODEL", help="a run's model.safetensors")
+    options.add_recognition(with_model)
     parser.set_defaults(run=run)
 
 
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         files.make_folder(args.out)
     if args.fix:
         for path in paths.values():
-            manifests.refuse_overwrite(path)  # before the long work
+            manifests.refuse_overwrite(path)  # before the long computation
     result = _check(args, paths)
     print("\n".join(result.format_lines()))
     if args.out:
@@ -100,7 +100,7 @@ def _check(args: argparse.Namespace, paths: Mapping[str, Path]) -> "CheckResult"
         cases += good
         findings += bad
     if not args.quick:
-        cases = manifests.add_audio_stats(cases, args.jobs, partial(_bar, name="listening"))
+        cases = manifests.add_audio_stats(cases, args.jobs, partial(_bar, name="reading audio"))
     findings += corpus_check.check_corpus(cases, has_recipe=bool(args.recipe))
     facts: Mapping[str, str] = {}
     if args.recipe:
@@ -122,8 +122,8 @@ def _check_with_recipe(
 def _check_with_model(cases: "Sequence[CheckedUtterance]", args: argparse.Namespace) -> "list[Finding]":
     from asrattn.corpus_check import label_errors
 
-    recognizer, search = options.load_recognizer(args)
-    return label_errors.find_label_errors(cases, recognizer, search, partial(_bar, name="recognising"))
+    recognizer, decoding = options.load_recognizer(args)
+    return label_errors.find_label_errors(cases, recognizer, decoding, partial(_bar, name="decoding"))
 
 
 def _bar(items: Iterator[T], total: int, name: str) -> Iterable[T]:
@@ -139,7 +139,7 @@ def _write(folder: Path, subjects: Sequence[Path], result: "CheckResult") -> Non
 
 
 def _fix(paths: Mapping[str, Path], findings: "Sequence[Finding]", everything: bool) -> None:
-    """Leave out what would break training, or what is suspicious too, and say what that was."""
+    """Write the manifests without lines that would break training, or are suspicious too; print what was removed."""
     from asrattn.corpus_check import manifests
     from asrattn.corpus_check.finding import Severity
 

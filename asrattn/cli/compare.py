@@ -1,4 +1,4 @@
-"""`asrattn compare REF A B …`: is B better than A? Difference with interval, two paired tests, and what changed."""
+"""`asrattn compare REF A B …`: significance of WER differences: intervals, two paired tests, changed words."""
 
 import argparse
 import json
@@ -31,8 +31,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "Each system against the first one on the same utterances: the difference of their word error "
         "rates with its 95 % interval (paired bootstrap over speakers where at least eight are known, else "
         "utterances), a randomisation test and the matched-pairs sentence-segment test (MAPSSWE), with Holm's "
-        "correction where several are compared; and which words and speakers changed. Different means: both "
-        "tests say so at the 5 % level."
+        "correction if several are compared; and which words and speakers changed. Significant means: both "
+        "tests are significant at the 5 % level."
     )
     parser.add_argument("reference", type=Path, help="a manifest (.jsonl); its audio is not needed")
     parser.add_argument(
@@ -42,7 +42,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="SYSTEM",
         help="hypotheses (.jsonl), the baseline first; several runs of one system: NAME=FILE,FILE…",
     )
-    error_rates.add_normalize(parser, "what all texts go through first (default: nothing)")
+    error_rates.add_normalize(parser, "normaliser of all texts (default: none)")
     error_rates.add_force(parser)
     parser.add_argument(
         "--changes",
@@ -53,7 +53,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help=f"write {PAGE} there: the same side by side, and texts"
+        "--out", type=Path, metavar="DIR", help=f"write {PAGE} there: systems side by side, with texts"
     )
     parser.set_defaults(run=run)
 
@@ -72,17 +72,17 @@ def run(args: argparse.Namespace) -> int:
     normalizer = args.normalize or "none"
     systems = [_system(named, utterances, args) for named in args.systems]
     baseline, *others = systems
-    verdicts = compare_to_baseline(baseline, others)
+    results = compare_to_baseline(baseline, others)
     if args.out:
-        _write_page(args, systems, verdicts, normalizer)
+        _write_page(args, systems, results, normalizer)
     if args.json:
-        print(json.dumps(_plain(systems, verdicts, normalizer), ensure_ascii=False))
+        print(json.dumps(_plain(systems, results, normalizer), ensure_ascii=False))
         return 0
     for system in systems:
         print(system_line(system, normalizer))
-    for verdict in verdicts:
-        print(significance_line(baseline.name, verdict))
-    print(f"95 % intervals and the first test from resampling {verdicts[0].paired.unit}", file=sys.stderr)
+    for result in results:
+        print(significance_line(baseline.name, result))
+    print(f"95 % intervals and the first test from resampling {results[0].paired.unit}", file=sys.stderr)
     for other in others:
         _print_changes(baseline, other, args.changes)
     return 0
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 def _write_page(
     args: argparse.Namespace,
     systems: Sequence["System"],
-    verdicts: Sequence["SignificanceResult"],
+    results: Sequence["SignificanceResult"],
     normalizer: str,
 ) -> None:
     from asrattn.metrics import NORMALIZERS
@@ -99,9 +99,9 @@ def _write_page(
 
     n = len(systems[0].runs[0])
     about = (
-        f"{args.reference.name}, {n} utterances; texts as {NORMALIZERS[normalizer].fingerprint} leaves them."
+        f"{args.reference.name}, {n} utterances; texts normalised by {NORMALIZERS[normalizer].fingerprint}."
     )
-    write_comparison(args.out / PAGE, systems, verdicts, about)
+    write_comparison(args.out / PAGE, systems, results, about)
     print(args.out / PAGE, file=sys.stderr)
 
 
@@ -128,7 +128,7 @@ def _system(named: NamedSystem, utterances: Sequence["Utterance"], args: argpars
 
 
 def system_line(system: "System", normalizer: str) -> str:
-    """The result of a system; of several runs the mean, with each of them."""
+    """The result line of a system; with several runs their mean, and each of them."""
     from asrattn.metrics import NORMALIZERS, error_rate_interval, sum_counts
     from asrattn.metrics.result import format_rate
 
@@ -162,7 +162,7 @@ def significance_line(baseline: str, result: "SignificanceResult") -> str:
 
 
 def _print_changes(a: "System", b: "System", n: int) -> None:
-    """Utterances, words and speakers that changed."""
+    """Print the utterances, words and speakers that changed."""
     from asrattn.metrics import error_changes
 
     fixed, broken = error_changes.fixed_utterances(a, b), error_changes.broken_utterances(a, b)
@@ -183,7 +183,7 @@ def _print_changes(a: "System", b: "System", n: int) -> None:
 
 
 def _plain(
-    systems: Sequence["System"], verdicts: Sequence["SignificanceResult"], normalizer: str
+    systems: Sequence["System"], results: Sequence["SignificanceResult"], normalizer: str
 ) -> dict[str, object]:
     """Everything as plain values; p as each test gives it, `holm` corrected for the number of systems."""
     from asrattn.metrics import NORMALIZERS, error_changes, sum_counts
@@ -208,6 +208,6 @@ def _plain(
                 "words": [asdict(word) for word in error_changes.word_changes(baseline, other)],
                 "speakers": [asdict(speaker) for speaker in error_changes.speaker_changes(baseline, other)],
             }
-            for v, other in zip(verdicts, others, strict=True)
+            for v, other in zip(results, others, strict=True)
         ],
     }

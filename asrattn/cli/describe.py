@@ -1,4 +1,4 @@
-"""`asrattn describe MODEL|RECIPE.py`: what a model consists of, and what its training will need."""
+"""`asrattn describe MODEL|RECIPE.py`: configuration and parameters of a model; memory and time of its training."""
 
 import argparse
 from collections.abc import Iterator, Mapping
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from asrattn.config import JSONValue
     from asrattn.model.speech_model import SpeechModel
 
-_ASSUMED_VOCABULARY = 30  # of a recipe with characters, whose alphabet is known only with the data
-_MEASURED_SECONDS = 20.0  # seconds of audio in the step that is timed
+_ASSUMED_VOCABULARY = 30  # characters; the data define the actual vocabulary
+_MEASURED_SECONDS = 20.0  # audio of the step that is timed
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -38,16 +38,22 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="usual seconds (default: 10)",
     )
     forecast.add_argument(
-        "--memory", type=options.positive_float, metavar="GB", help="tell what fits into it at once"
+        "--memory",
+        type=options.positive_float,
+        metavar="GB",
+        help="report the largest micro-batch for this memory",
     )
     forecast.add_argument(
-        "--hours", type=options.positive_float, metavar="H", help="tell the time of an epoch"
+        "--hours",
+        type=options.positive_float,
+        metavar="H",
+        help="report the time of an epoch over so many hours of speech",
     )
     forecast.add_argument(
         "--flops",
         type=options.positive_float,
         metavar="G",
-        help="GFLOP/s which the machine reaches in training (default: measured here, on the processor)",
+        help="GFLOP/s of the machine in training (default: measured here, on the processor)",
     )
     parser.set_defaults(run=run)
 
@@ -70,13 +76,13 @@ def _recipe(args: argparse.Namespace) -> Iterator[str]:
     yield from _parts(model)
     yield from _frames(model)
     if not recipe.model.vocabulary:
-        yield f"vocabulary    {size} tokens assumed; the data decide"
+        yield f"vocabulary    {size} tokens assumed; the data define it"
     yield from _forecast(recipe, model, args)
 
 
 def _model(path: Path, settings: list[str]) -> Iterator[str]:
     if settings:
-        raise ConfigError(f"{path}: --set changes recipes; a trained model stays as it is")
+        raise ConfigError(f"{path}: --set changes recipes, not trained models")
     model_file.read_speech_model(path)
 
     from asrattn import checkpoint
@@ -90,7 +96,7 @@ def _model(path: Path, settings: list[str]) -> Iterator[str]:
 
 
 def _indented(plain: "JSONValue", depth: int = 0) -> Iterator[str]:
-    """Nested settings, one a line, values in a column of their own."""
+    """Nested settings, one per line, values in a column."""
     if not isinstance(plain, Mapping):
         return
     width = max((len(name) for name, value in plain.items() if not isinstance(value, Mapping)), default=0)

@@ -1,9 +1,8 @@
-"""References and what was heard brought together, for the commands that score."""
+"""Error rates of hypotheses against references: matching, printing and JSON, for the commands that score."""
 
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,16 +15,11 @@ if TYPE_CHECKING:
 _MARKS = {"equal": "", "substitute": "S", "delete": "D", "insert": "I"}
 
 
-NORMALIZER_NAMES = (
-    "lower",
-    "plain",
-    "basic",
-    "english",
-)  # by name: the functions would bring numpy to `asrattn --help`
+NORMALIZER_NAMES = ("lower", "plain", "basic", "english")  # importing the functions would load numpy
 
 
 class MatchedHypotheses(NamedTuple):
-    """A text for each utterance; raw where none has gone through a normaliser yet."""
+    """A hypothesis for each utterance; `unnormalized` if none went through a normaliser yet."""
 
     texts: list[str]
     unnormalized: bool
@@ -44,7 +38,7 @@ def add_force(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force",
         action="store_true",
-        help="score hypotheses that went through another normaliser than this score's (see their fingerprints)",
+        help="also score hypotheses that went through another normaliser (see their fingerprints)",
     )
 
 
@@ -54,7 +48,7 @@ def add_slices(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FIELD",
-        help="a line for each part too, the worst first: speaker, length, rate (words a second), or a field or tag of "
+        help="also a line for each slice, the worst first: speaker, length, rate (words a second), a field or tag of "
         "the manifest such as snr; may be given again",
     )
     parser.add_argument(
@@ -77,9 +71,9 @@ def match_hypotheses(
     normalizer: str = "none",
     force: bool = False,
 ) -> MatchedHypotheses:
-    """What was heard in each utterance; a missing hypothesis is an empty one, and told.
+    """The hypothesis of each utterance; missing ones are empty, and reported.
 
-    Raises DataError for a hypothesis of an utterance that is not in the reference, and, unless forced, for texts that
+    Raises DataError for hypotheses of utterances that are not in the reference, and, unless forced, for texts that
     went through another normaliser than this one.
     """
     from asrattn.metrics import NORMALIZERS, hypothesis_file
@@ -92,20 +86,20 @@ def match_hypotheses(
             f"{hypothesis}: its texts went through {', '.join(sorted(others))}, this score's go through {wanted}; "
             "the two cannot be compared: choose the same with --normalize, or --force"
         )
-    heard = {line.id: line.text for line in lines}
+    texts = {line.id: line.text for line in lines}
     known = {utterance.id for utterance in utterances}
-    unknown = [name for name in heard if name not in known]
+    unknown = [name for name in texts if name not in known]
     if unknown:
         raise DataError(
-            f"{hypothesis}: {_some(unknown)} not in {reference}; score against the set that was heard"
+            f"{hypothesis}: {_some(unknown)} not in {reference}; score against the set that was decoded"
         )
-    missing = [utterance.id for utterance in utterances if utterance.id not in heard]
+    missing = [utterance.id for utterance in utterances if utterance.id not in texts]
     if missing:
         print(
             f"{hypothesis}: {_some(missing)} missing; each counts as deleted, word by word", file=sys.stderr
         )
-    texts = [heard.get(utterance.id, "") for utterance in utterances]
-    return MatchedHypotheses(texts, unnormalized=not any(line.normalizer for line in lines))
+    found = [texts.get(utterance.id, "") for utterance in utterances]
+    return MatchedHypotheses(found, unnormalized=not any(line.normalizer for line in lines))
 
 
 def print_alignment(row: "ScoredUtterance") -> None:
@@ -120,7 +114,7 @@ def print_slices(
     fields: Sequence[str],
     normalizer: str,
 ) -> None:
-    """A line for each of several sets in a manifest, and for each part by these fields."""
+    """A line for each of several sets in a manifest, and for each slice by these fields."""
     from asrattn.metrics import NORMALIZERS, slices
 
     for field in [*(["set"] if slices.has_several_sets(utterances) and "set" not in fields else []), *fields]:
@@ -145,7 +139,7 @@ def result_to_plain(
     normalizer: str,
     rtf: float | None = None,
 ) -> dict[str, object]:
-    """A result as plain values, with its parts and keywords where `add_slices` was asked for them."""
+    """A result as plain values, with the slices and keywords of `add_slices`."""
     from asrattn.metrics import NORMALIZERS, keywords, slices, summarize
 
     form = NORMALIZERS[normalizer]
@@ -157,22 +151,22 @@ def result_to_plain(
         ]
     if args.keywords:
         together, each = keywords.keyword_recall(keywords.read(args.keywords, form), rows)
-        found["keywords"] = [asdict(result) for result in (together, *each)]
+        found["keywords"] = [result.to_plain() for result in (together, *each)]
     return found
 
 
 def alignment_lines(row: "ScoredUtterance") -> list[str]:
-    """Reference above hypothesis, word under word; below a wrong one S, D or I: substituted, deleted, inserted."""
+    """Reference above hypothesis, aligned by word; below each error S, D or I: substitution, deletion, insertion."""
     from asrattn.metrics import align
     from asrattn.metrics.wer import split_words
 
     columns = []
-    for kind, said, heard in align(split_words(row.reference), split_words(row.hypothesis)):
-        width = max(len(said), len(heard))
-        columns.append([f"{text:{width}}" for text in (said, heard, _MARKS[kind])])
+    for kind, ref, hyp in align(split_words(row.reference), split_words(row.hypothesis)):
+        width = max(len(ref), len(hyp))
+        columns.append([f"{text:{width}}" for text in (ref, hyp, _MARKS[kind])])
     return [
-        f"  {label}  {' '.join(cells)}".rstrip()
-        for label, cells in zip(("said ", "heard", "     "), zip(*columns, strict=True), strict=True)
+        f"  {label} {' '.join(cells)}".rstrip()
+        for label, cells in zip(("ref:", "hyp:", "    "), zip(*columns, strict=True), strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""A set that a model has heard: its scores, its card, and the files they go to."""
+"""Evaluation result of one set: scores, card, and the files that hold them."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluatedSet:
-    """A set and what came of it."""
+    """A set and its evaluation."""
 
     name: str
     utterances: list["Utterance"]
@@ -30,27 +30,27 @@ class EvaluatedSet:
 
     @property
     def texts(self) -> list[str]:
-        """What was heard in each utterance; nothing, where it failed."""
+        """The hypothesis of each utterance; empty if it failed."""
         return [getattr(outcome, "text", "") for outcome in self.evaluation.outcomes]
 
     @property
     def rtf(self) -> float | None:
-        """Seconds of work for a second of audio."""
+        """Real-time factor: wall seconds per second of audio."""
         audio = self.evaluation.audio_seconds
         return self.evaluation.wall_seconds / audio if audio else None
 
     def word_confidences(self) -> Iterator[tuple[float, bool]]:
-        """Of each word heard with a confidence: that, and whether it is right."""
+        """For each hypothesis word its confidence, and whether the word is correct."""
         from asrattn.metrics import align
 
         for utterance, outcome in zip(self.utterances, self.evaluation.outcomes, strict=True):
             words = getattr(outcome, "words", ())
             pairs = align(utterance.text.split(), [word.text for word in words])
-            right = [pair.kind == "equal" for pair in pairs if pair.kind != "delete"]
-            yield from zip((word.confidence for word in words), right, strict=True)
+            correct = [pair.kind == "equal" for pair in pairs if pair.kind != "delete"]
+            yield from zip((word.confidence for word in words), correct, strict=True)
 
     def rows(self, normalizer: str) -> list["ScoredUtterance"]:
-        """All utterances scored, once for each normaliser."""
+        """All utterances scored with a normaliser; cached."""
         from asrattn.metrics import NORMALIZERS, score_utterance
 
         if normalizer not in self._scored:
@@ -61,7 +61,7 @@ class EvaluatedSet:
         return self._scored[normalizer]
 
     def results(self, normalizer: str | None) -> Iterator["SetResult"]:
-        """The result as it stands, and beside it the normalised one where it is asked for."""
+        """The result of the raw texts, then the normalised one if requested."""
         from asrattn.metrics import NORMALIZERS, summarize
 
         yield summarize(self.name, self.rows("none"), self.rtf)
@@ -73,7 +73,7 @@ class EvaluatedSet:
 def evaluation_card(
     evaluated: EvaluatedSet, recognizer: "Recognizer", decoding: "DecodingConfig", args: argparse.Namespace
 ) -> dict[str, "JSONValue"]:
-    """What the result of a set was made of and with; the model's own card within."""
+    """The provenance of the result of a set, including the card of the model."""
     from asrattn import provenance
     from asrattn.config import to_plain
     from asrattn.data import fingerprint
@@ -98,7 +98,7 @@ def evaluation_card(
 
 
 def result_to_json(evaluated: EvaluatedSet, card: dict[str, "JSONValue"], args: argparse.Namespace) -> str:
-    """A set on one line of JSON: its results, raw and normalised, and its card."""
+    """One line of JSON: the results of a set, raw and normalised, and its card."""
     from asrattn.inference.transcript import Failure
 
     found = {

@@ -1,4 +1,4 @@
-"""`asrattn listen MODEL`: what is said into the microphone, while it is said."""
+"""`asrattn listen MODEL`: streaming recognition from the microphone."""
 
 import argparse
 import sys
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from asrattn.audio.interface import Wave
     from asrattn.inference.streaming import DecodedChunk
 
-CHUNK_SECONDS = 0.1  # seconds
+CHUNK_SECONDS = 0.1
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "A line for each utterance, with the time it began at, once a pause ends it. On a terminal what is "
-        "heard so far is shown meanwhile. Ctrl-C ends it."
+        "Streaming recognition: a line for each utterance with its start time, when a pause ends it. A terminal "
+        "shows the partial hypothesis meanwhile. Ctrl-C ends it."
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="a run's model.safetensors")
     parser.add_argument(
-        "audio", nargs="?", type=Path, metavar="AUDIO", help="a file instead of the microphone, to try it out"
+        "audio", nargs="?", type=Path, metavar="AUDIO", help="a file instead of the microphone, for a test"
     )
     options.add_recognition(parser)
     parser.set_defaults(run=run)
@@ -35,8 +35,8 @@ def run(args: argparse.Namespace) -> int:
         from asrattn import audio
 
         audio.check(args.audio)
-    recognizer, search = options.load_recognizer(args)
-    recognizer.decoding = search
+    recognizer, decoding = options.load_recognizer(args)
+    recognizer.decoding = decoding
     chunks = _file(args.audio, recognizer.rate) if args.audio else _microphone(recognizer.rate)
     stream = recognizer.stream()
     try:
@@ -58,7 +58,7 @@ def _file(path: Path, rate: int) -> Iterator["Wave"]:
 
 
 def _microphone(rate: int) -> Iterator["Wave"]:
-    """Raises ConfigError where there is none, or nothing to ask for it."""
+    """Raises ConfigError if there is no microphone, or no library to read it."""
     try:
         import sounddevice  # type: ignore[import-not-found, unused-ignore]
     except (ModuleNotFoundError, OSError) as error:  # the package, or the library that it calls
@@ -74,19 +74,19 @@ def _microphone(rate: int) -> Iterator["Wave"]:
         raise ConfigError(f"no microphone can be read ({error}); plug one in, or name a file") from None
 
 
-def _show(found: Iterable["DecodedChunk"]) -> None:
-    """Utterances to stdout; what is heard so far on one line of a terminal, which the next one takes."""
-    watched = sys.stderr.isatty()
-    for heard in found:
-        if watched:
+def _show(chunks: Iterable["DecodedChunk"]) -> None:
+    """Final utterances to stdout; partial hypotheses on one line of a terminal, which the next one overwrites."""
+    interactive = sys.stderr.isatty()
+    for chunk in chunks:
+        if interactive:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
-        if not heard.final:
-            if watched:
+        if not chunk.final:
+            if interactive:
                 print(
-                    f"{heard.stable} \033[2m{heard.tentative}\033[0m"[-200:],
+                    f"{chunk.stable} \033[2m{chunk.tentative}\033[0m"[-200:],
                     end="",
                     file=sys.stderr,
                     flush=True,
                 )
-        elif heard.stable:
-            print(f"{heard.start:8.1f}   {heard.stable}", flush=True)
+        elif chunk.stable:
+            print(f"{chunk.start:8.1f}   {chunk.stable}", flush=True)

@@ -1,4 +1,4 @@
-"""`asrattn lm train`, `train-neural` and `perplexity`: language models from text."""
+"""`asrattn lm train`, `train-neural` and `perplexity`: language models, n-gram and neural."""
 
 import argparse
 import logging
@@ -35,7 +35,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     train.add_argument("--out", type=Path, required=True, metavar="FILE.arpa[.gz]")
     train.add_argument("--order", type=options.positive_int, default=3, metavar="N", help="default: 3")
     train.add_argument("--units", choices=options.LM_UNITS, default="word", help="default: word")
-    train.add_argument("--tokenizer", type=Path, metavar="MODEL", help="whose tokens, with --units token")
+    train.add_argument(
+        "--tokenizer", type=Path, metavar="MODEL", help="model with the tokenizer, for --units token"
+    )
     train.add_argument(
         "--smoothing",
         choices=SMOOTHINGS,
@@ -47,29 +49,31 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=_counts,
         default=(),
         metavar="0,C,…",
-        help="leave out n-grams that occur no more often: a count for each length, the last for all that follow",
+        help="drop n-grams with at most this count: a count for each order, the last for all higher ones",
     )
     train.add_argument(
         "--prune-entropy",
         type=options.positive_float,
         metavar="SHARE",
-        help="leave out n-grams whose loss raises the perplexity by less, e.g. 1e-8; not good after kneser-ney",
+        help="drop n-grams whose loss raises the perplexity by less, e.g. 1e-8; works badly after kneser-ney",
     )
-    train.add_argument("--dev", type=Path, metavar="TEXT", help="tell the perplexity of this text")
+    train.add_argument("--dev", type=Path, metavar="TEXT", help="report the perplexity of this text")
     train.set_defaults(run=run, work=_train)
     _add_neural(below)
     measure = below.add_parser(
         "perplexity",
-        help="how well a model foretells texts",
-        description="One line for each text. Perplexity is that of known words and ends of sentences; behind it, where "
-        "there are unknown words, that of all, at the probability of <unk>.",
+        help="perplexity of texts",
+        description="One line for each text: the perplexity of known words and ends of sentences, and, if "
+        "there are unknown words, that of all words, with the probability of <unk>.",
     )
     measure.add_argument("lm", type=Path, metavar="LM", help="an ARPA file (.gz too) or a neural model")
     measure.add_argument("texts", nargs="+", type=Path, metavar="TEXT", help=TEXT_HELP)
     measure.add_argument(
-        "--units", choices=options.LM_UNITS, help="where the file does not say it (default: word)"
+        "--units", choices=options.LM_UNITS, help="if the file does not say it (default: word)"
     )
-    measure.add_argument("--tokenizer", type=Path, metavar="MODEL", help="of a model over tokens")
+    measure.add_argument(
+        "--tokenizer", type=Path, metavar="MODEL", help="model with the tokenizer, for a model over tokens"
+    )
     measure.set_defaults(run=run, work=_perplexity)
 
 
@@ -84,10 +88,12 @@ def _add_neural(below: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "recipe", type=Path, metavar="RECIPE.py", help="a file that sets RECIPE = LMRecipe(...)"
     )
     neural.add_argument("texts", nargs="+", type=Path, metavar="TEXT", help=TEXT_HELP)
-    neural.add_argument("--dev", type=Path, required=True, metavar="TEXT", help="judged after each epoch")
-    neural.add_argument("--tokenizer", type=Path, required=True, metavar="MODEL", help="whose tokens")
+    neural.add_argument("--dev", type=Path, required=True, metavar="TEXT", help="evaluated after each epoch")
+    neural.add_argument(
+        "--tokenizer", type=Path, required=True, metavar="MODEL", help="model with the tokenizer"
+    )
     neural.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the run is written")
-    neural.add_argument("--resume", action="store_true", help="go on with the run in OUT")
+    neural.add_argument("--resume", action="store_true", help="resume the run in OUT")
     neural.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     options.add_network(neural, "model.layers=1")
     neural.set_defaults(run=run, work=_train_neural)
@@ -162,7 +168,7 @@ def _print_perplexity(model: "NGram", text: Path, splitter: "_Splitter") -> None
 
 
 class _Splitter:
-    """Turns texts into units, and counts the characters that a tokenizer cannot write."""
+    """Splits texts into units, and counts characters that are unknown to the tokenizer."""
 
     def __init__(self, units: str, tokenizer: Path | None) -> None:
         self.units = units
@@ -179,10 +185,10 @@ class _Splitter:
             yield self._tokens(text, self.tokenizer) if self.tokenizer else lm.split_units(text, self.units)
 
     def report(self) -> None:
-        """Say what could not be written since the last report."""
+        """Log the number of unknown characters since the last report."""
         if self.unknown_characters:
             _log.warning(
-                "%d characters are unknown to the tokenizer, and are <unk> to the model",
+                "%d characters are unknown to the tokenizer: <unk> for the model",
                 self.unknown_characters,
             )
         self.unknown_characters = 0
@@ -198,7 +204,7 @@ class _Splitter:
 
 
 def _tokenizer(path: Path) -> Tokenizer:
-    """Of a speech model's file. Raises CheckpointError."""
+    """The tokenizer of a speech model's file. Raises CheckpointError."""
     plain = model_file.read_speech_model(path)
     try:
         return from_plain(plain["tokenizer"])
@@ -207,7 +213,7 @@ def _tokenizer(path: Path) -> Tokenizer:
 
 
 def _check_texts(paths: Iterable[Path]) -> None:
-    """Raise what is wrong with a text or manifest that is named, before the first is read."""
+    """Check all texts and manifests before the first is read."""
     from asrattn.lm import files as texts
 
     for path in paths:

@@ -1,6 +1,6 @@
 """`asrattn COMMAND …`: results to stdout, everything else to stderr.
 
-Status: 0 done, 1 a told error (also when any file failed), 2 wrong usage, 130 interrupted.
+Status: 0 done, 1 a reported error (also if any file failed), 2 wrong usage, 130 interrupted.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import asrattn
 from asrattn import deprecated
 from asrattn.errors import AsrattnError
 
-COMMANDS = {  # each is the module of its name, imported when it is asked for
+COMMANDS = {  # each is a module of this name, imported only for its command
     "train": "train a model",
     "transcribe": "transcribe audio files",
     "evaluate": "WER and CER of a model, with intervals",
@@ -52,10 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    """The status of a command; what it raises is one line on stderr."""
+    """The status of a command; errors are one line on stderr."""
     try:
         status: int = args.run(args)
-        sys.stdout.flush()  # here a full disk or a closed pipe can still be told
+        sys.stdout.flush()  # here a full disk or a closed pipe can still be reported
         return status
     except AsrattnError as error:
         return _print_error(str(error), error.exit_status)
@@ -68,21 +68,21 @@ def _run(args: argparse.Namespace) -> int:
         return _print_error(_os_message(error), 1)
 
 
-def _parser(asked: str | None) -> argparse.ArgumentParser:
-    """All commands with a line of help; the options of the one that is asked for."""
+def _parser(requested: str | None) -> argparse.ArgumentParser:
+    """All commands with a line of help; the options of the requested one."""
     parser = argparse.ArgumentParser(prog="asrattn", description="Attention-based speech recognition.")
     parser.add_argument("-V", "--version", action="version", version=f"asrattn {asrattn.__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, line in COMMANDS.items():
         command = subparsers.add_parser(name, help=line)
-        if name == asked:
+        if name == requested:
             importlib.import_module(f"asrattn.cli.{name.replace('-', '_')}").add(command)
     return parser
 
 
 @contextlib.contextmanager
 def _logging() -> Iterator[None]:
-    """The package's log on stderr, for as long as a command runs."""
+    """The package's log on stderr while a command runs."""
     log = logging.getLogger("asrattn")
     handler = logging.StreamHandler(sys.stderr)
     level = log.level

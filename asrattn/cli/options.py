@@ -26,14 +26,12 @@ HOTWORD_WEIGHT = 0.5
 LM_UNITS = ("word", "char", "token")
 PRECISIONS = ("fp32", "bf16")
 VADS = ("level", "silero", "off")
-MAX_ITEMS_WITHOUT_BAR = 20  # no bar for so few
+MAX_ITEMS_WITHOUT_BAR = 20  # no progress bar for so few
 
 
 def add_recognition(parser: "argparse._ActionsContainer") -> None:
-    """What says how and where to recognise."""
-    parser.add_argument(
-        "--beam", type=positive_int, metavar="K", help="hypotheses kept a step (default: the model's own)"
-    )
+    """Options of decoding: beam search, CTC, shallow fusion, VAD, device, precision."""
+    parser.add_argument("--beam", type=positive_int, metavar="K", help="beam size (default: the model's own)")
     parser.add_argument(
         "--ctc", type=fraction, metavar="W", help="weight of the CTC score, 0 to 1 (default: the model's own)"
     )
@@ -41,68 +39,68 @@ def add_recognition(parser: "argparse._ActionsContainer") -> None:
         "--length-bonus",
         type=float,
         metavar="X",
-        help="added for each token; language models like texts short",
+        help="added to the score for each token; makes up for language models, which favour short texts",
     )
     _add_fusion(parser)
     parser.add_argument(
         "--vad",
         choices=VADS,
         default=VADS[0],
-        help="what finds speech in long files: level (default), silero (pip install asrattn[vad]), or off",
+        help="voice activity detection in long files: level (default), silero (pip install asrattn[vad]), or off",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
         default=PRECISIONS[0],
-        help="of products of matrices: fp32 (default), or bf16, which is faster where processor or GPU know it",
+        help="matmul precision: fp32 (default) or bf16 (faster on hardware that supports it)",
     )
     add_threads(parser)
 
 
 def _add_fusion(parser: "argparse._ActionsContainer") -> None:
-    """What joins the search."""
+    """Options of shallow fusion: language models and hotwords."""
     parser.add_argument(
         "--lm",
         type=Path,
         action="append",
         default=[],
         metavar="FILE",
-        help="an ARPA file or a neural model; may be repeated",
+        help="language model for shallow fusion: an ARPA file or a neural model; may be repeated",
     )
     parser.add_argument(
         "--lm-weight",
         type=nonzero_float,
         action="append",
         metavar="W",
-        help="of its log-probabilities: one for each --lm, or one for all; below 0 the model is taken away "
-        f"(default: {LM_WEIGHT})",
+        help="weight in shallow fusion: one for each --lm, or one for all; a negative weight subtracts the LM "
+        f"(density ratio; default: {LM_WEIGHT})",
     )
-    parser.add_argument("--lm-units", choices=LM_UNITS, help="of files that do not say it")
+    parser.add_argument("--lm-units", choices=LM_UNITS, help="units of ARPA files that do not say them")
     parser.add_argument(
         "--lm-oov",
         type=nonnegative_float,
         metavar="COST",
-        help="-log p of each character of a word that a word model does not know; inf forbids such words "
+        help="-log p of each character of an unknown word, for word models; inf forbids such words "
         "(default: all characters are equally likely)",
     )
     parser.add_argument(
         "--hotwords",
         type=Path,
         metavar="FILE",
-        help="phrases to favour, one a line (then a tab and a weight)",
+        help="contextual biasing: phrases, one a line (then a tab and a weight)",
     )
     parser.add_argument(
         "--hotword-weight",
         type=positive_float,
         default=HOTWORD_WEIGHT,
         metavar="W",
-        help=f"earned by each token of a hotword, in nats (default: {HOTWORD_WEIGHT:g})",
+        help=f"bonus for each token of a hotword, in nats (default: {HOTWORD_WEIGHT:g})",
     )
 
 
 def add_training(parser: argparse.ArgumentParser, outputs: str) -> None:
-    """What every command that trains a recipe takes; `outputs` it writes into --out."""
+    """Options of every command that trains a recipe; `outputs` it writes into --out."""
     parser.add_argument(
         "recipe", type=Path, metavar="RECIPE.py", help="a file that sets RECIPE = Recipe(...)"
     )
@@ -114,7 +112,7 @@ def add_training(parser: argparse.ArgumentParser, outputs: str) -> None:
 
 
 def add_network(parser: argparse.ArgumentParser, example: str) -> None:
-    """Where a recipe's network is trained, and with which changes."""
+    """Options of the accelerator and of changed settings."""
     parser.add_argument("--accelerator", choices=["auto", "cpu", "gpu"], default="auto", help="default: auto")
     parser.add_argument(
         "--set",
@@ -144,7 +142,7 @@ def add_threads(parser: "argparse._ActionsContainer") -> None:
 
 
 def check_recognition(args: argparse.Namespace) -> None:
-    """Raise what is wrong with the model, the language models and the hotwords, before torch is loaded."""
+    """Check model, language models and hotwords before torch is loaded."""
     model_file.read_speech_model(args.model)
     for path, _ in _weighted_language_models(args):
         if model_file.is_model_file(path):
@@ -160,7 +158,7 @@ def check_recognition(args: argparse.Namespace) -> None:
 
 
 def load_recognizer(args: argparse.Namespace) -> tuple["Recognizer", "DecodingConfig"]:
-    """The model a command names, and its search with the command's changes."""
+    """The recognizer of a command, and its decoding configuration with the command's changes."""
     check_recognition(args)
     from asrattn.audio import vad
     from asrattn.inference.recognizer import Recognizer
@@ -180,7 +178,7 @@ def load_recognizer(args: argparse.Namespace) -> tuple["Recognizer", "DecodingCo
 
 
 def load_language_model(path: Path, units: str | None) -> "NGram | NeuralLM":
-    """A neural one, or an ARPA file; told apart by what is in it. units: of an ARPA file that does not say them."""
+    """A neural model or an ARPA file, by its content. units: those of an ARPA file that does not say them."""
     from asrattn.lm import arpa
 
     if not model_file.is_model_file(path):
@@ -204,7 +202,7 @@ def _weighted_language_models(args: argparse.Namespace) -> list[tuple[Path, floa
 
 
 def describe_language_models(args: argparse.Namespace) -> dict[str, str]:
-    """The language models and hotwords of a search, for a report."""
+    """The language models and hotwords in use, for a report."""
     used = ", ".join(f"{path} × {weight:g}" for path, weight in _weighted_language_models(args))
     found = {"language model": used} if used else {}
     return found | ({"hotwords": f"{args.hotwords} × {args.hotword_weight:g}"} if args.hotwords else {})
@@ -218,7 +216,7 @@ def use_threads(args: argparse.Namespace) -> None:
 
 
 def progress_bar(items: Iterable[T], total: int | None, unit: str, name: str = "") -> Iterator[T]:
-    """The items, with a progress bar where they are many (or nobody knows how many) and somebody watches."""
+    """The items, with a progress bar on a terminal unless they are few."""
     from tqdm import tqdm
 
     quiet = (total is not None and total <= MAX_ITEMS_WITHOUT_BAR) or not sys.stderr.isatty()
@@ -226,8 +224,8 @@ def progress_bar(items: Iterable[T], total: int | None, unit: str, name: str = "
 
 
 def format_card(card: Mapping[str, "JSONValue"]) -> dict[str, str]:
-    """A card for people: words for names, one text for each value. What is empty is left out, and what has a place of
-    its own: the recipe (see `reproduce`), the card within a card."""
+    """A card as readable names and values, without empty values, the recipe (see `reproduce`) and the card of the
+    model."""
     return {
         name.replace("_", " "): shlex.join(map(str, value))
         if name == "command" and isinstance(value, list)
@@ -244,7 +242,7 @@ def _text(value: "JSONValue") -> str:
 
 
 def finite_or_none(score: float) -> float | None:
-    """A score as JSON can hold it: none where the search found nothing possible."""
+    """A score for JSON: None if it is infinite, without a possible hypothesis."""
     return round(score, 4) if math.isfinite(score) else None
 
 
@@ -265,7 +263,7 @@ def positive_float(text: str) -> float:
 def nonzero_float(text: str) -> float:
     value = float(text)
     if value == 0 or not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{text} is no weight; leave the model out instead")
+        raise argparse.ArgumentTypeError(f"{text} is not a weight; omit the model instead")
     return value
 
 

@@ -1,4 +1,4 @@
-"""`asrattn attend MODEL AUDIO`: what the decoder looks at while it writes, as a picture and a page."""
+"""`asrattn plot-attention MODEL AUDIO`: plot the attention weights of an audio file, as an image and a page."""
 
 import argparse
 import logging
@@ -21,12 +21,12 @@ _log = logging.getLogger(__name__)
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Draw the attention of one file: the features above, then every layer and head, a row for each "
-        "output. Leaves NAME.attention.png and NAME.attention.html, which opens without a network."
+        "Plot the attention weights of one file: the features above, then every layer and head, a row for each "
+        "output token. Writes NAME.attention.png and NAME.attention.html, which is self-contained."
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="a run's model.safetensors")
-    parser.add_argument("audio", type=Path, metavar="AUDIO", help="a sound file")
-    parser.add_argument("--text", help="what to write (default: what the model hears)")
+    parser.add_argument("audio", type=Path, metavar="AUDIO", help="an audio file")
+    parser.add_argument("--text", help="transcript to align with (default: the model's hypothesis)")
     options.add_recognition(parser)
     parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="default: here")
     parser.set_defaults(run=run)
@@ -42,50 +42,53 @@ def run(args: argparse.Namespace) -> int:
     from asrattn.inference.segmentation import read_waves
     from asrattn.report import plots, render_page
 
-    recognizer, search = options.load_recognizer(args)
+    recognizer, decoding = options.load_recognizer(args)
     wave, *more = read_waves(args.audio, recognizer.rate)
     if more:
-        _log.warning("%s: is cut at pauses; this is the first of %d pieces", args.audio, 1 + len(more))
+        _log.warning("%s: is split at pauses; this is the first of %d segments", args.audio, 1 + len(more))
     if args.text is None:
-        tokens = list(recognizer.recognize([wave], search)[0][0].tokens)
+        tokens = list(recognizer.recognize([wave], decoding)[0][0].tokens)
     else:
         tokens = recognizer.tokenizer.encode_lossy(args.text)
     if not tokens:
-        raise AudioError(f"{args.audio}: nothing is heard in it; say what to write, with --text")
+        raise AudioError(f"{args.audio}: the hypothesis is empty; give a transcript with --text")
     text = recognizer.tokenizer.decode(tokens)
-    drawn = plots.render_png(_picture(recognizer, wave, tokens))
-    assert drawn is not None  # there are outputs
-    looks = recognizer.measure_attention([wave], [tokens], aligned=recognizer.decoding.ctc > 0)
-    title = f"What is looked at in {args.audio.name}"
-    image = f'<img alt="{escape(title)}" src="{plots.png_data_url(drawn)}">'
-    found = args.out / f"{args.audio.stem}.attention.png", args.out / f"{args.audio.stem}.attention.html"
-    found[0].write_bytes(drawn)
-    found[1].write_text(render_page(title, [f"<p>{escape(text)}</p>", _list(looks), image]), encoding="utf-8")
+    png = plots.render_png(_plot(recognizer, wave, tokens))
+    assert png is not None  # there are output tokens
+    measured = recognizer.measure_attention([wave], [tokens], aligned=recognizer.decoding.ctc > 0)
+    title = f"Attention of {args.audio.name}"
+    image = f'<img alt="{escape(title)}" src="{plots.png_data_url(png)}">'
+    written = args.out / f"{args.audio.stem}.attention.png", args.out / f"{args.audio.stem}.attention.html"
+    written[0].write_bytes(png)
+    page = render_page(title, [f"<p>{escape(text)}</p>", _list(measured), image])
+    written[1].write_text(page, encoding="utf-8")
     print(text)
-    print("   ".join(f"{name} {value:.2f}" for name, value in looks.to_dict().items() if value is not None))
-    for path in found:
+    print(
+        "   ".join(f"{name} {value:.2f}" for name, value in measured.to_dict().items() if value is not None)
+    )
+    for path in written:
         print(path)
     return 0
 
 
-def _picture(recognizer: "Recognizer", wave: "Wave", tokens: list[int]) -> "UtterancePlot":
+def _plot(recognizer: "Recognizer", wave: "Wave", tokens: list[int]) -> "UtterancePlot":
     from asrattn.report.plots import UtterancePlot
 
     features, _, pieces, layers = recognizer.compute_attention(wave, tokens)
     heads = [
         (f"layer {layer}, head {head}", weights)
-        for layer, looks in enumerate(layers, 1)
-        for head, weights in enumerate(looks, 1)
+        for layer, layer_weights in enumerate(layers, 1)
+        for head, weights in enumerate(layer_weights, 1)
     ]
     if len(heads) == 1:
         heads = [("output", heads[0][1])]
     return UtterancePlot(len(wave) / recognizer.rate, features, None, pieces, heads)
 
 
-def _list(looks: "AttentionMetrics") -> str:
-    """The measures, each between 0 and 1."""
+def _list(measured: "AttentionMetrics") -> str:
+    """The attention metrics, each in [0, 1]."""
     items = "".join(
         f"<dt>{name}</dt><dd>{'–' if value is None else f'{value:.2f}'}</dd>"
-        for name, value in looks.to_dict().items()
+        for name, value in measured.to_dict().items()
     )
     return f"<dl>{items}</dl>"

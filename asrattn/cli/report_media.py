@@ -1,4 +1,4 @@
-"""What the report shows of utterances beside their texts: their sound, a picture of it, how noisy it is."""
+"""Media of utterances for the report: audio, plots of features and attention, estimated SNR."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def load_media(recognizer: "Recognizer", utterance: "Utterance", text: str) -> "UtteranceMedia | None":
-    """The sound as the model hears it, and what the decoder looks at while it writes the text; None where the audio
-    cannot be used, or is so long that it is recognised in pieces."""
+    """The audio at the model's rate, and features and attention weights for the text; None if the audio cannot be
+    used, or is so long that it is recognised in segments."""
     from asrattn import audio
     from asrattn.errors import AudioError
     from asrattn.inference.segmentation import read_waves
@@ -29,18 +29,18 @@ def load_media(recognizer: "Recognizer", utterance: "Utterance", text: str) -> "
         tokens = recognizer.tokenizer.encode_lossy(text)
         features, weights, pieces, _ = recognizer.compute_attention(wave, tokens)
         words = [(word.text, word.start, word.end) for word in recognizer.align([wave], [tokens])[0]]
-        sound = bytes(audio.encode(Path(f"{utterance.id}.flac"), wave, recognizer.rate))
+        flac = bytes(audio.encode(Path(f"{utterance.id}.flac"), wave, recognizer.rate))
     except AudioError:
         return None
-    picture = UtterancePlot(len(wave) / recognizer.rate, features, weights, pieces, wave=wave, words=words)
-    return UtteranceMedia(picture, sound)
+    plot = UtterancePlot(len(wave) / recognizer.rate, features, weights, pieces, wave=wave, words=words)
+    return UtteranceMedia(plot, flac)
 
 
 def add_snr_tags(utterances: Sequence["Utterance"], rate: int) -> list["Utterance"]:
-    """Each with the tag snr, estimated; as it is where its audio cannot be used."""
+    """The utterances with an estimated tag snr; unchanged if the audio cannot be used."""
     return [
         replace(u, tags={**u.tags, "snr": found}) if (found := _snr(u, rate)) is not None else u
-        for u in options.progress_bar(utterances, len(utterances), "utterance", "noise")
+        for u in options.progress_bar(utterances, len(utterances), "utterance", "SNR")
     ]
 
 

@@ -1,4 +1,4 @@
-"""`asrattn reproduce MODEL|RESULT.json`: the commands that would repeat a training or an evaluation, from its card."""
+"""`asrattn reproduce MODEL|RESULT.json`: the commands that repeat a training run or an evaluation, from its card."""
 
 import argparse
 import json
@@ -20,8 +20,8 @@ _MODEL = "model.safetensors"
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Print, as a shell script, the commands that would repeat a training or an evaluation. Nothing is "
-        "run. With --data, say whether the data here are those of the result; if not, the status is 1."
+        "Print a shell script with the commands that repeat a training run or an evaluation. Nothing is "
+        "run. With --data, check whether the data are those of the result; if not, the status is 1."
     )
     parser.add_argument("subject", type=Path, metavar="MODEL|RESULT.json", help="whose card is read")
     parser.add_argument(
@@ -30,14 +30,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="PATH",
-        help="folders with train.jsonl and dev.jsonl, and manifests, to hold against the card",
+        help="folders with train.jsonl and dev.jsonl, and manifests, to compare with the card",
     )
     parser.add_argument(
         "--out",
         type=Path,
         default=Path("again"),
         metavar="DIR",
-        help="where it would be written (default: again)",
+        help="output folder in the script (default: again)",
     )
     parser.set_defaults(run=run)
 
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _card(path: Path) -> Card:
-    """Of a model, or of an evaluation: that one has the model's within. Raises CheckpointError."""
+    """The card of a model, or of an evaluation, which contains that of the model. Raises CheckpointError."""
     if path.suffix != ".json":
         card: Card = model_file.read_speech_model(path)["card"]
         return card
@@ -63,7 +63,7 @@ def _card(path: Path) -> Card:
         raise CheckpointError(f"{path}: does not exist; asrattn evaluate --out writes it") from None
     except (OSError, ValueError, KeyError, TypeError):
         raise CheckpointError(
-            f"{path}: is no result of an evaluation; name a NAME.result.json, or a model"
+            f"{path}: is not the result of an evaluation; name a NAME.result.json, or a model"
         ) from None
     return {**card}
 
@@ -84,14 +84,14 @@ def _script(card: Card, trained: Card, out: Path) -> Iterator[str]:
 
 
 def _source(card: Card) -> Iterator[str]:
-    """The code, and what it ran on."""
+    """The commit, the versions and the hardware."""
     commit = str(card.get("commit", ""))
     if commit:
         yield f"git checkout {shlex.quote(commit.rstrip('+'))}"
     else:
         yield "# the commit is not known: the package was installed, or the model is from an older version"
     if commit.endswith("+"):
-        yield "# files had changed since that commit; what is repeated may come out otherwise"
+        yield "# files had changed since that commit; the results may differ"
     for name in ("versions", "hardware"):
         if name in card:
             yield f"# {name}: {_comment(card[name])}"
@@ -103,7 +103,7 @@ def _data(card: Card) -> Iterator[str]:
 
 
 def _training(card: Card, out: Path) -> Iterator[str]:
-    """The command that was typed; where the run was begun otherwise, its recipe as a file, and a command."""
+    """The training command; if the card has none, the recipe as a file, and a command for it."""
     seed = ["--seed", str(card.get("seed", 0))]
     if card.get("command"):
         words = card["command"]
@@ -125,7 +125,7 @@ def _training(card: Card, out: Path) -> Iterator[str]:
 
 
 def _without(words: Sequence[str], option: str, values: int) -> list[str]:
-    """The words of a command without an option, which argparse lets one shorten, and its values."""
+    """The words of a command without an option and its values; argparse accepts abbreviated options."""
     kept, skip = [], 0
     for word in words:
         name, equals, _ = word.partition("=")
@@ -143,14 +143,14 @@ def _joined(words: Sequence[str]) -> str:
 
 
 def _comment(value: "JSONValue") -> str:
-    """On one line: what stands in a file must not become a command."""
+    """On one line: content of a file must not become a command."""
     if isinstance(value, dict):
         return ", ".join(f"{_comment(name)} {_comment(each)}" for name, each in value.items())
     return " ".join(str(value).split())
 
 
 def _differing(known: Mapping[str, Any], paths: Sequence[Path]) -> bool:
-    """Whether one of the sets is another than the card's; each is told."""
+    """Whether one of the sets differs from that of the card; each is reported."""
     differs = False
     for name, found in (item for path in paths for item in _fingerprints(path).items()):
         if name not in known:

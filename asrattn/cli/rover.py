@@ -1,4 +1,4 @@
-"""`asrattn rover REF? A B C`: what several systems heard, combined by vote or by confidence."""
+"""`asrattn rover REF? A B C`: combine the hypotheses of several systems by vote or by confidence (ROVER)."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from asrattn.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from asrattn.metrics.hypothesis_file import HypothesisLine
 
-_VOTE_WEIGHT = 0.5  # of the score, where confidence counts too
+_VOTE_WEIGHT = 0.5  # of the votes against the confidence
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -44,13 +44,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         help=f"with confidence: weight of the votes, 0 to 1 (default: {_VOTE_WEIGHT})",
     )
     parser.add_argument(
-        "--nothing",
+        "--null-confidence",
         type=options.fraction,
         default=0.7,
         metavar="C",
-        help="confidence of a system that hears nothing where another hears a word, 0 to 1 (default: 0.7)",
+        help="confidence of the null word, where a system has no word and another has one, 0 to 1 (default: 0.7)",
     )
-    error_rates.add_normalize(parser, "what all texts go through first (default: nothing)")
+    error_rates.add_normalize(parser, "normaliser of all texts (default: none)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the combined hypotheses there")
     parser.set_defaults(run=run)
 
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _is_manifest(path: Path) -> bool:
-    """Whether the first line speaks of audio, which hypotheses do not."""
+    """Whether the first line has audio, which hypotheses have not."""
     from asrattn.data import manifest
 
     _, first = next(
@@ -88,12 +88,12 @@ def _is_manifest(path: Path) -> bool:
 def _ids(
     reference: Path | None, files: Sequence[Path], systems: Sequence[Mapping[str, "HypothesisLine"]]
 ) -> list[str]:
-    """The utterances to combine: those of the manifest, else all that any system heard. What one lacks is told."""
+    """The utterances to combine: those of the manifest, else those of any system. Missing ones are reported."""
     from asrattn.data import manifest
 
-    heard = list(dict.fromkeys(name for system in systems for name in system))
-    ids = [u.id for u in manifest.read(reference)] if reference else heard
-    unknown = set(heard) - set(ids)
+    decoded = list(dict.fromkeys(name for system in systems for name in system))
+    ids = [u.id for u in manifest.read(reference)] if reference else decoded
+    unknown = set(decoded) - set(ids)
     if unknown:
         raise DataError(
             f"{len(unknown)} utterances ({min(unknown)}, …) are not in {reference}; combine those of one set"
@@ -101,49 +101,49 @@ def _ids(
     for file, system in zip(files, systems, strict=True):
         missing = sum(name not in system for name in ids)
         if missing:
-            print(f"{file}: {missing} utterances missing; the system hears nothing there", file=sys.stderr)
+            print(f"{file}: {missing} utterances missing; counted as empty", file=sys.stderr)
     return ids
 
 
 def _combined(
-    args: argparse.Namespace, name: str, heard: Sequence["HypothesisLine | None"]
+    args: argparse.Namespace, name: str, hypotheses: Sequence["HypothesisLine | None"]
 ) -> "HypothesisLine":
     from asrattn.metrics import NORMALIZERS, hypothesis_file, rover
 
     form = NORMALIZERS[args.normalize or "none"]
     systems = []
-    for line in heard:
+    for line in hypotheses:
         text = form(line.text) if line else ""
-        sure = line.confidence if line else ()
-        if args.method == "confidence" and text and not sure:
+        confidence = line.confidence if line else ()
+        if args.method == "confidence" and text and not confidence:
             raise DataError(
                 f"{name}: a hypothesis has no confidence; give it one, or combine with --method vote"
             )
-        if len(sure) not in (1, len(text.split())):  # the normaliser has parted or joined words
-            sure = (sum(sure) / len(sure),) if sure else ()
-        systems.append(rover.votes_from_text(text, sure))
+        if len(confidence) not in (1, len(text.split())):  # the normaliser has split or joined words
+            confidence = (sum(confidence) / len(confidence),) if confidence else ()
+        systems.append(rover.votes_from_text(text, confidence))
     weight = 1.0 if args.method == "vote" else args.votes
-    text = rover.combine(systems, weight, args.nothing)
+    text = rover.combine(systems, weight, args.null_confidence)
     return hypothesis_file.HypothesisLine(name, text, normalizer=form.fingerprint if args.normalize else "")
 
 
 def _print_results(
     args: argparse.Namespace, reference: Path, files: Sequence[Path], texts: Mapping[str, str]
 ) -> None:
-    """A line for each system, for the combination, and for how it compares with the first."""
+    """A line for each system, for the combination, and for its comparison with the first."""
     from asrattn.data import manifest
     from asrattn.metrics import NORMALIZERS, score_utterance
     from asrattn.metrics.significance import System, compare_to_baseline
 
     form = NORMALIZERS[args.normalize or "none"]
     utterances = manifest.read(reference)
-    heard = {
+    by_system = {
         file.name.removesuffix(".jsonl"): error_rates.match_hypotheses(
             utterances, reference, file, form.name
         ).texts
         for file in files
     }
-    heard["rover"] = [texts[u.id] for u in utterances]
+    by_system["rover"] = [texts[u.id] for u in utterances]
     systems = [
         System(
             name,
@@ -154,9 +154,9 @@ def _print_results(
                 ),
             ),
         )
-        for name, each in heard.items()
+        for name, each in by_system.items()
     ]
     for system in systems:
         print(system_line(system, form.name))
-    (verdict,) = compare_to_baseline(systems[0], [systems[-1]])
-    print(significance_line(systems[0].name, verdict))
+    (result,) = compare_to_baseline(systems[0], [systems[-1]])
+    print(significance_line(systems[0].name, result))

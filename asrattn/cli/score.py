@@ -1,4 +1,4 @@
-"""`asrattn score`: error rates of a file of hypotheses against a manifest. No model and no torch."""
+"""`asrattn score`: WER and CER of a file of hypotheses against a manifest. No model and no torch."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("reference", type=Path, help="a manifest (.jsonl); its audio is not needed")
     parser.add_argument("hypothesis", type=Path, help='JSON lines, {"id": …, "text": …} one utterance a line')
-    error_rates.add_normalize(parser, "a second line, after both texts went through a normaliser")
+    error_rates.add_normalize(parser, "a second line, with both texts normalised")
     error_rates.add_force(parser)
     error_rates.add_slices(parser)
     parser.add_argument(
@@ -39,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="write what was heard as it was compared, with the normaliser's fingerprint (.jsonl)",
+        help="write the normalised hypotheses, with the normaliser's fingerprint (.jsonl)",
     )
     parser.set_defaults(run=run)
 
@@ -72,9 +72,9 @@ def run(args: argparse.Namespace) -> int:
         error_rates.print_alignment(row)
     found = confusions(rows, args.confusions)
     if found:
-        print("\ntimes   said → heard")
-    for said, heard, times in found:
-        print(f"{times:5}   {said or '(nothing)'} → {heard or '(nothing)'}")
+        print("\ncount   ref → hyp")
+    for ref, hyp, count in found:
+        print(f"{count:5}   {ref or '(nothing)'} → {hyp or '(nothing)'}")
     return 0
 
 
@@ -99,7 +99,7 @@ def _rows(
     from asrattn.metrics import NORMALIZERS, score_utterance
 
     pairs = zip(utterances, texts, strict=True)
-    return [score_utterance(u.id, u.text, heard, u.speaker, NORMALIZERS[normalizer]) for u, heard in pairs]
+    return [score_utterance(u.id, u.text, hyp, u.speaker, NORMALIZERS[normalizer]) for u, hyp in pairs]
 
 
 def _write(path: Path, rows: Sequence["ScoredUtterance"], normalizer: str) -> None:

@@ -1,6 +1,7 @@
-"""`asrattn search`: settings of a recipe, searched for the lowest WER on dev."""
+"""`asrattn sweep`: hyper-parameter sweep over the settings of a recipe for the lowest dev WER."""
 
 import argparse
+import logging
 
 from asrattn import files
 from asrattn.cli import options
@@ -8,22 +9,23 @@ from asrattn.config import override
 from asrattn.experiments import search_space
 from asrattn.training.recipe import Recipe
 
+_log = logging.getLogger(__name__)
 MAX_SHOWN_TRIALS = 10
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Train a recipe again and again with other settings, ending hopeless trials early; leaves the best "
-        "one as a recipe, OUT/best.py. The same command goes on with a search that was stopped, also with a larger "
-        "budget, and may run on several machines that share OUT. Needs pip install 'asrattn[search]'."
+        "Train a recipe with many settings, pruning hopeless trials; writes the best one as a recipe, "
+        "OUT/best.py. The same command resumes a stopped sweep, also with a larger budget, and may run on several "
+        "machines that share OUT. Needs pip install 'asrattn[sweep]'."
     )
-    options.add_training(parser, "the search is")
+    options.add_training(parser, "the sweep is")
     parser.add_argument(
         "--space",
         action="append",
         required=True,
         metavar="KEY=RANGE",
-        help="what may change: KEY=LOW..HIGH, KEY=LOW..HIGH:log or KEY=A,B,C; may be repeated",
+        help="search space of a setting: KEY=LOW..HIGH, KEY=LOW..HIGH:log or KEY=A,B,C; may be repeated",
     )
     parser.add_argument(
         "--budget", required=True, metavar="N|TIME", help="trials in all, or how long: 20, 90m, 2h"
@@ -44,12 +46,14 @@ def run(args: argparse.Namespace) -> int:
     data_folder.check(args.data)
     files.make_folder(args.out)
 
-    from asrattn.experiments import hpo_report
-    from asrattn.experiments.hpo import Sweep
+    from asrattn.experiments import hpo, hpo_report
 
-    what = Sweep(recipe, axes, args.data, args.out, budget, args.seed, args.accelerator)
-    ended = hpo_report.run_sweep(what, args.jobs, args.threads)
-    for trial in ended[:MAX_SHOWN_TRIALS]:
-        print(hpo_report.format_trial(what, trial))
+    sweep = hpo.Sweep(recipe, axes, args.data, args.out, budget, args.seed, args.accelerator)
+    finished = hpo.run_sweep(
+        sweep, args.jobs, args.threads, lambda trial: _log.info("%s", hpo_report.format_trial(sweep, trial))
+    )
+    hpo_report.write_report(sweep, finished)
+    for trial in finished[:MAX_SHOWN_TRIALS]:
+        print(hpo_report.format_trial(sweep, trial))
     print(args.out / hpo_report.BEST_RECIPE_FILE)
     return 0

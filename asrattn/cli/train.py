@@ -1,4 +1,4 @@
-"""`asrattn train`: a recipe and a prepared corpus to a model."""
+"""`asrattn train`: train the model of a recipe on a prepared corpus."""
 
 import argparse
 from pathlib import Path
@@ -21,17 +21,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--nodes", type=options.positive_int, default=1, metavar="N", help="machines")
     parser.add_argument(
-        "--sharing",
+        "--strategy",
         choices=["ddp", "fsdp"],
         default="ddp",
-        help="ddp (default): each process holds the whole model; fsdp: a part, for models too large for one device",
+        help="ddp (default): each process holds the whole model; fsdp: a shard, for models too large for one device",
     )
     parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], help="default: the recipe's")
+    parser.add_argument("--init", type=Path, metavar="MODEL", help="fine-tune a model file (see docs/guides)")
     parser.add_argument(
-        "--init", type=Path, metavar="MODEL", help="go on from a model file: fine-tuning (see docs/guides)"
-    )
-    parser.add_argument(
-        "--resume", action="store_true", help="continue the run in OUT where it was saved last"
+        "--resume", action="store_true", help="resume the run in OUT from its last checkpoint"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     parser.set_defaults(run=run)
@@ -61,13 +59,13 @@ def run(args: argparse.Namespace) -> int:
             resume=args.resume,
             seed=args.seed,
             accelerator=args.accelerator,
-            strategy=args.sharing,
+            strategy=args.strategy,
             init=args.init,
             command=args.typed,
         )
     except StoppedError:
         if not is_rank_zero():
-            return 0  # the first one answers for all
+            return 0  # rank 0 reports
         raise
     if is_rank_zero():
         print(model)

@@ -1,4 +1,4 @@
-"""`asrattn transcribe MODEL AUDIO…`: what is said in sound files."""
+"""`asrattn transcribe MODEL AUDIO…`: transcribe audio files."""
 
 import argparse
 import glob
@@ -27,14 +27,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     options.add_recognition(parser)
     transcript_output.add_format_option(parser, "txt")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="a file for each sound and format, instead of stdout"
+        "--out", type=Path, metavar="DIR", help="a file for each audio file and format, instead of stdout"
     )
     parser.add_argument(
         "--nbest",
         type=options.positive_int,
         default=1,
         metavar="N",
-        help="readings of each piece in the JSON (default: 1)",
+        help="hypotheses per segment in the JSON (default: 1)",
     )
     options.add_shard(parser, "every N-th file only, from the I-th on")
     parser.set_defaults(run=run)
@@ -44,15 +44,15 @@ def run(args: argparse.Namespace) -> int:
     options.check_recognition(args)
     paths, failed = _expand(args.audio)
     many = len(paths) > 1
-    # Of all files: parts must not write over each other's.
+    # Of all files: shards must not overwrite each other's.
     targets = transcript_output.output_paths(
         [(str(path), path.stem) for path in paths], args.out, args.format
     )
     paths = list(args.shard.select(paths))
-    there = [path for path in paths if _is_there(path)]
-    failed += len(paths) - len(there)
-    if there:
-        failed += _transcribe(there, targets, many, args)
+    readable = [path for path in paths if _is_readable(path)]
+    failed += len(paths) - len(readable)
+    if readable:
+        failed += _transcribe(readable, targets, many, args)
     if failed and len(paths) > 1:
         _log_error(f"{failed} of {len(paths)} could not be transcribed")
     return 1 if failed else 0
@@ -61,15 +61,15 @@ def run(args: argparse.Namespace) -> int:
 def _transcribe(
     paths: Sequence[Path], targets: "Mapping[str, dict[Format, Path]]", many: bool, args: argparse.Namespace
 ) -> int:
-    """Write or say what is heard in each; how many failed, each of which is told."""
+    """Write or print the transcript of each file; return the number of failures, each of which is reported."""
     from asrattn.inference.export import TIMED_FORMATS
     from asrattn.inference.transcript import Failure
 
-    recognizer, search = options.load_recognizer(args)
-    search = replace(search, nbest=args.nbest)
+    recognizer, decoding = options.load_recognizer(args)
+    decoding = replace(decoding, nbest=args.nbest)
     words, failed = not TIMED_FORMATS.isdisjoint(args.format), 0
     for outcome in options.progress_bar(
-        recognizer.transcribe(paths, search, words=words), len(paths), "file"
+        recognizer.transcribe(paths, decoding, words=words), len(paths), "file"
     ):
         if isinstance(outcome, Failure):
             _log_error(outcome.message)
@@ -89,7 +89,7 @@ def _transcribe(
 
 
 def _expand(arguments: Sequence[str]) -> tuple[list[Path], int]:
-    """The files which the arguments name, each once, and how many arguments name none."""
+    """The files that the arguments name, each once, and the number of arguments without any."""
     found: dict[Path, None] = {}
     failed = 0
     for argument in arguments:
@@ -110,7 +110,7 @@ def _files(argument: str) -> Iterator[Path]:
     elif path.is_dir():
         files = sorted(f for f in path.rglob("*") if f.suffix.lower() in EXTENSIONS and f.is_file())
         if not files:
-            raise AudioError(f"{path}: holds no sound file ({', '.join(sorted(EXTENSIONS))})")
+            raise AudioError(f"{path}: holds no audio file ({', '.join(sorted(EXTENSIONS))})")
         yield from files
     elif glob.has_magic(argument) and not path.exists():
         matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 (absolute patterns too)
@@ -122,8 +122,8 @@ def _files(argument: str) -> Iterator[Path]:
         yield path
 
 
-def _is_there(path: Path) -> bool:
-    """Whether a file can be opened; if not, that is told."""
+def _is_readable(path: Path) -> bool:
+    """Whether a file can be opened; if not, that is reported."""
     from asrattn import audio
 
     try:

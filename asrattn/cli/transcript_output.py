@@ -1,4 +1,4 @@
-"""Transcripts on stdout or in files, in the formats that were asked for."""
+"""Output of transcripts on stdout or in files, in the requested formats."""
 
 import argparse
 import sys
@@ -13,20 +13,13 @@ if TYPE_CHECKING:
     from asrattn.inference.export import Format
     from asrattn.inference.transcript import Transcript
 
-FORMATS = (
-    "txt",
-    "json",
-    "srt",
-    "vtt",
-    "ctm",
-    "textgrid",
-)  # as asrattn.inference.export has them, which needs torch
+FORMATS = ("txt", "json", "srt", "vtt", "ctm", "textgrid")  # as in inference.export, without importing it
 
 FLAG_MESSAGES = {
-    "silence": "nobody seems to speak; what the decoder made of it is left out",
-    "repeated": "a phrase that was written again and again is left once",
-    "skipped": "there seems to be more speech than text",
-    "doubtful": "the model is not sure of this text",
+    "silence": "no speech detected; hypothesis removed",
+    "repeated": "repetition loop removed",
+    "skipped": "possible deletion: more speech than text",
+    "doubtful": "low confidence",
 }
 
 
@@ -36,7 +29,7 @@ def add_format_option(parser: argparse.ArgumentParser, default: str) -> None:
         type=_formats,
         default=[default],
         metavar="F[,F…]",
-        help="txt: the text, after its name and a tab where there are many; json: one object a line, with the times of "
+        help="txt: the text, with several files after the name and a tab; json: one object a line, with the times of "
         f"the words; srt, vtt: subtitles; ctm, textgrid: words with times, for NIST and Praat (default: {default})",
     )
 
@@ -51,17 +44,19 @@ def _formats(text: str) -> list[str]:
 def output_paths(
     names: Sequence[tuple[str, str]], out: Path | None, formats: Sequence["Format"]
 ) -> dict[str, dict["Format", Path]]:
-    """Where what is heard goes, by id and format: names are pairs of id and file name. Empty without `out`.
+    """The output files by id and format; names are pairs of id and file name. Empty without `out`.
 
-    Raises ConfigError where two would go to one place, or what is a file of its own to stdout.
+    Raises ConfigError if two would have one path, or several files would go to stdout.
     """
     from asrattn.inference.export import SUFFIXES
 
     if out is None:
         if len(formats) > 1:
-            raise ConfigError("--format: several at once are files; say where, with --out DIR")
+            raise ConfigError("--format: several formats need files; name their folder with --out DIR")
         if len(names) > 1 and formats[0] in ("srt", "vtt", "textgrid"):
-            raise ConfigError(f"--format {formats[0]} makes a file for each; say where, with --out DIR")
+            raise ConfigError(
+                f"--format {formats[0]} makes a file for each; name their folder with --out DIR"
+            )
         return {}
     owners: dict[str, str] = {}
     for each, name in names:
@@ -86,7 +81,7 @@ def write_transcript(transcript: "Transcript", targets: dict["Format", Path]) ->
 
 
 def print_transcript(transcript: "Transcript", form: "Format", many: bool) -> None:
-    """On stdout; a bar, where there is one, stays below."""
+    """Print on stdout, above the progress bar if there is one."""
     from tqdm import tqdm
 
     from asrattn.inference import export

@@ -1,4 +1,4 @@
-"""`asrattn tune MODEL DEV`: the search's settings and the confidence of its words, chosen on dev, kept in the model."""
+"""`asrattn tune-decoding MODEL DEV`: tune the decoding settings on dev and calibrate the word confidence."""
 
 import argparse
 import logging
@@ -21,8 +21,8 @@ _log = logging.getLogger(__name__)
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Choose CTC weight, length bonus, normalisation, the weights of language models and the beam by "
-        "the WER on dev; calibrate the confidence of words on what is heard then. Both become the model's own."
+        "Choose CTC weight, length bonus, length normalisation, language-model weights and beam size by the WER on "
+        "dev; calibrate the word confidence on the hypotheses. Both are stored in the model file."
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="a run's model.safetensors")
     parser.add_argument(
@@ -33,7 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--rtf",
         type=options.positive_float,
         metavar="R",
-        help="most CPU-seconds for a second of audio (default: any)",
+        help="maximum CPU-seconds per second of audio (default: any)",
     )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="another model file to write (default: MODEL)"
@@ -49,26 +49,28 @@ def run(args: argparse.Namespace) -> int:
 
     from asrattn import checkpoint
     from asrattn.inference import tune_decoding
+    from asrattn.report.plots import BeamPoint, plot_beam_sizes
 
-    recognizer, search = options.load_recognizer(args)
-    recognizer.decoding = search
+    recognizer, decoding = options.load_recognizer(args)
+    recognizer.decoding = decoding
     bar = options.progress_bar(utterances, len(utterances), "utterance", "encoding")
     cache = tune_decoding.encode(recognizer, bar)
     if len(cache.utterances) < len(utterances):
-        _log.warning("%d long utterances were left out", len(utterances) - len(cache.utterances))
+        _log.warning("%d long utterances were skipped", len(utterances) - len(cache.utterances))
     names = [fusion.name for fusion in recognizer.scorers]
     chosen, beams = tune_decoding.tune(
         recognizer, cache, args.rtf, lambda trial: print(format_trial(trial, names), flush=True)
     )
     if args.rtf and chosen.rtf > args.rtf:
-        _log.warning("no beam keeps to --rtf %g; the cheapest is taken", args.rtf)
+        _log.warning("no beam size meets --rtf %g; the cheapest is used", args.rtf)
     print(f"chosen  {format_trial(chosen, names)}")
     card = recognizer.card | {"tuned": tuning_card(chosen, recognizer, args.dev)}
     card["doubts"] = tune_decoding.fit_thresholds(cache, chosen).to_plain()
     card |= calibrate_confidence(recognizer, cache, chosen)
-    search = replace(search, **{name: getattr(chosen.decoding, name) for name in TUNED_FIELDS})
-    checkpoint.save(target, recognizer.model, recognizer.tokenizer, card, search)
-    tune_decoding.plot_beam_sizes(beams, chosen, args.rtf, target.with_suffix(".beams.svg"))
+    decoding = replace(decoding, **{name: getattr(chosen.decoding, name) for name in TUNED_FIELDS})
+    checkpoint.save(target, recognizer.model, recognizer.tokenizer, card, decoding)
+    best, *points = [BeamPoint(t.decoding.beam_size, t.rtf, t.words.rate) for t in (chosen, *beams)]
+    plot_beam_sizes(target.with_suffix(".beams.svg"), points, best, args.rtf)
     print(target)
     return 0
 
@@ -87,7 +89,7 @@ def format_trial(trial: "Trial", names: Sequence[str]) -> str:
 
 
 def tuning_card(chosen: "Trial", recognizer: "Recognizer", dev: Path) -> dict[str, "JSONValue"]:
-    """For the card."""
+    """The entry `tuned` of the card."""
     found: dict[str, JSONValue] = {
         "on": dev.name,
         "dev_wer": round(100 * chosen.words.rate, 2),
@@ -101,21 +103,22 @@ def tuning_card(chosen: "Trial", recognizer: "Recognizer", dev: Path) -> dict[st
 def calibrate_confidence(
     recognizer: "Recognizer", cache: "EncodedSet", chosen: "Trial"
 ) -> dict[str, "JSONValue"]:
-    """The calibration, with what it is worth on words it has not seen; nothing where it cannot be learned."""
+    """The calibration, and its quality on held-out words, for the card; empty if it cannot be fitted."""
     from asrattn.errors import DataError
     from asrattn.inference import confidence, tune_decoding
+    from asrattn.metrics.calibration import evaluate_confidence
 
-    found = tune_decoding.label_confidence_features(recognizer, cache, chosen.hypotheses)
-    words = [word for group in found.values() for word in group]
+    labelled = tune_decoding.label_confidence_features(recognizer, cache, chosen.hypotheses)
+    words = [word for group in labelled.values() for word in group]
     try:
-        calibration, unseen = confidence.fit_calibration(words), confidence.cross_validate(found)
+        calibration, held_out = confidence.fit_calibration(words), confidence.cross_validate(labelled)
     except DataError as error:
         _log.warning("%s", error)
         return {}
-    before = confidence.evaluate_confidence(
-        [(confidence.uncalibrated_confidence(evidence), truth) for evidence, truth in words]
+    before = evaluate_confidence(
+        [(confidence.uncalibrated_confidence(features), correct) for features, correct in words]
     )
-    after = confidence.evaluate_confidence(unseen)
-    for quality, when in ((before, "as it was"), (after, "calibrated, on words that were held out")):
+    after = evaluate_confidence(held_out)
+    for quality, when in ((before, "uncalibrated"), (after, "calibrated, on held-out words")):
         print(f"confidence {when}: {quality.line()}")
     return {"confidence": calibration.to_plain(), "confidence_held_out": {**after.to_plain()}}

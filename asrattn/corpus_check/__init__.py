@@ -1,4 +1,4 @@
-"""The data doctor: what is wrong with a corpus, told before training. Each family of examinations has its file."""
+"""Checks of a corpus before training (the data doctor). Each family of checks has its file."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from asrattn.corpus_check.finding import CheckedUtterance, Finding
 
 
 def check_corpus(cases: Sequence[CheckedUtterance], has_recipe: bool = False) -> list[Finding]:
-    """What every family finds in sounds, texts and splits. planned: a recipe says itself what it drops."""
+    """Findings of every family on audio, texts and splits. has_recipe: the recipe reports itself what it drops."""
     return [
         *audio_quality.check_audio(cases),
         *texts.check_texts(cases),

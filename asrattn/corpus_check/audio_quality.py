@@ -1,4 +1,4 @@
-"""Is the sound well? One file after the other; what is judged was measured by `looks`."""
+"""Audio quality checks, file by file, on the statistics of `audio_stats`."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from asrattn.corpus_check.finding import (
     make_finding,
 )
 
-MISSING = FindingKind("missing audio", Severity.BREAKS, "copy the files, or mend the paths in the manifest")
+MISSING = FindingKind("missing audio", Severity.BREAKS, "copy the files, or fix the paths in the manifest")
 UNREADABLE = FindingKind(
     "unreadable audio", Severity.BREAKS, "copy or convert the files again, or leave them out"
 )
@@ -30,12 +30,12 @@ OFFSET = FindingKind(
     "DC offset", Severity.SUSPICIOUS, "subtract the mean; the microphone or its card is faulty"
 )
 LENGTH = FindingKind(
-    "wrong length", Severity.SUSPICIOUS, "prepare again: the manifest and the sound disagree"
+    "wrong length", Severity.SUSPICIOUS, "prepare again: the manifest and the audio disagree"
 )
 QUIET = FindingKind(
     "quiet", Severity.NOTE, "normal for far microphones; 16 bit leave little resolution there"
 )
-RATES = FindingKind("several rates", Severity.NOTE, "sound is resampled; where a rate is rare, is it right?")
+RATES = FindingKind("several rates", Severity.NOTE, "audio is resampled; if a rate is rare, is it right?")
 CHANNELS = FindingKind(
     "several channels", Severity.NOTE, "they are averaged; pick one first if they hold speakers"
 )
@@ -47,7 +47,7 @@ MIN_DYNAMIC_RANGE_DB = (
 MAX_PAUSE_SECONDS, MAX_PAUSE_FRACTION = (
     5.0,
     2 / 3,
-)  # seconds without sound, and which share of the whole they are
+)  # seconds of pauses, and which share of the whole they are
 MAX_CLIPPED_FRACTION = 0.002  # share of samples at the limit: in loud clean speech 0.0005
 MAX_DC_OFFSET = 0.02  # of full scale; in AN4 one recording in a thousand reaches 0.01
 LENGTH_TOLERANCE_SECONDS, LENGTH_TOLERANCE_FRACTION = (
@@ -58,7 +58,7 @@ QUIET_DB = -50.0  # dB
 
 
 def check_audio(cases: Sequence[CheckedUtterance]) -> Iterator[Finding]:
-    """Findings on each sound by itself, then on what kinds of files there are."""
+    """Findings on each audio file, then on the kinds of files."""
     for case in cases:
         if isinstance(case.audio_result, str):
             missing = not Path(case.utterance.audio).exists()
@@ -66,31 +66,35 @@ def check_audio(cases: Sequence[CheckedUtterance]) -> Iterator[Finding]:
         elif case.stats:
             yield from _check_utterance(case, case.stats)
     seen = [(case, case.stats) for case in cases if case.stats]
-    yield from _mixed_values(RATES, [(f"{look.rate} Hz", case) for case, look in seen])
-    if any(look.channels > 1 for _, look in seen):
-        yield from _mixed_values(CHANNELS, [(_plural(look.channels), case) for case, look in seen], fewest=1)
-
-
-def _check_utterance(case: CheckedUtterance, look: AudioStats) -> Iterator[Finding]:
-    if look.level < SILENCE_DB:
-        yield make_finding(SILENT, case, f"{look.level:.0f} dB: nothing is heard in {look.seconds:.1f} s")
-        return
-    if look.dynamic_range < MIN_DYNAMIC_RANGE_DB:
-        yield make_finding(NOISE, case, f"loud and quiet parts differ by {look.dynamic_range:.0f} dB")
-    pauses = look.seconds - look.speech_seconds
-    if pauses > max(MAX_PAUSE_SECONDS, MAX_PAUSE_FRACTION * look.seconds):
-        yield make_finding(PAUSES, case, f"{look.speech_seconds:.1f} s of sound in {look.seconds:.1f} s")
-    if look.clipped_fraction > MAX_CLIPPED_FRACTION:
-        yield make_finding(
-            CLIPPED, case, f"{100 * look.clipped_fraction:.1f} % of the samples are at the limit"
+    yield from _mixed_values(RATES, [(f"{stats.rate} Hz", case) for case, stats in seen])
+    if any(stats.channels > 1 for _, stats in seen):
+        yield from _mixed_values(
+            CHANNELS, [(_plural(stats.channels), case) for case, stats in seen], fewest=1
         )
-    if abs(look.dc_offset) > MAX_DC_OFFSET:
-        yield make_finding(OFFSET, case, f"the mean is {look.dc_offset:+.3f} of full scale")
-    if look.level < QUIET_DB:
-        yield make_finding(QUIET, case, f"{look.level:.0f} dB")
+
+
+def _check_utterance(case: CheckedUtterance, stats: AudioStats) -> Iterator[Finding]:
+    if stats.level < SILENCE_DB:
+        yield make_finding(SILENT, case, f"{stats.level:.0f} dB: no signal in {stats.seconds:.1f} s")
+        return
+    if stats.dynamic_range < MIN_DYNAMIC_RANGE_DB:
+        yield make_finding(NOISE, case, f"loud and quiet parts differ by {stats.dynamic_range:.0f} dB")
+    pauses = stats.seconds - stats.speech_seconds
+    if pauses > max(MAX_PAUSE_SECONDS, MAX_PAUSE_FRACTION * stats.seconds):
+        yield make_finding(PAUSES, case, f"{stats.speech_seconds:.1f} s of speech in {stats.seconds:.1f} s")
+    if stats.clipped_fraction > MAX_CLIPPED_FRACTION:
+        yield make_finding(
+            CLIPPED, case, f"{100 * stats.clipped_fraction:.1f} % of the samples are at the limit"
+        )
+    if abs(stats.dc_offset) > MAX_DC_OFFSET:
+        yield make_finding(OFFSET, case, f"the mean is {stats.dc_offset:+.3f} of full scale")
+    if stats.level < QUIET_DB:
+        yield make_finding(QUIET, case, f"{stats.level:.0f} dB")
     promised = case.utterance.seconds
-    if abs(promised - look.seconds) > max(LENGTH_TOLERANCE_SECONDS, LENGTH_TOLERANCE_FRACTION * look.seconds):
-        yield make_finding(LENGTH, case, f"{look.seconds:.2f} s, in the manifest {promised:.2f} s")
+    if abs(promised - stats.seconds) > max(
+        LENGTH_TOLERANCE_SECONDS, LENGTH_TOLERANCE_FRACTION * stats.seconds
+    ):
+        yield make_finding(LENGTH, case, f"{stats.seconds:.2f} s, in the manifest {promised:.2f} s")
 
 
 def _mixed_values(

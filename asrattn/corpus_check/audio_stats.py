@@ -1,4 +1,4 @@
-"""What each sound is like, in numbers: one pass over the audio, in processes."""
+"""Statistics of each utterance's audio: one pass, in several processes."""
 
 import hashlib
 import math
@@ -22,7 +22,7 @@ from asrattn.data.manifest import Utterance
 from asrattn.errors import AudioError, DataError
 
 MAX_ANALYZED_SECONDS = (
-    600.0  # seconds of an utterance that are looked at: hours in one file must not fill the memory
+    600.0  # seconds of an utterance that are measured: hours in one file must not fill the memory
 )
 FRAME_SECONDS = 0.02  # seconds whose level is taken at a time
 FLOOR_DB = -100.0  # dB: the level of digital silence
@@ -36,7 +36,7 @@ _CHUNK = 8  # utterances that a process takes at a time
 
 
 class AudioStats(NamedTuple):
-    """Of one utterance's sound, the mean of its channels; levels in dB of full scale.
+    """Of one utterance's audio, the mean of its channels; levels in dB of full scale.
 
     rate       Hz, as it is in the file
     seconds    that there are; the rest is of the first LISTENED of them
@@ -44,9 +44,9 @@ class AudioStats(NamedTuple):
     dynamic_range  dB between the loud frames (95th percentile) and the quiet ones (5th)
     dc_offset  mean of the samples
     clipped_fraction  share of samples at the limit
-    speech_seconds  seconds of the frames with sound, pauses left out
-    digest     of the samples: the same for the same sound, in whatever lossless format
-    envelope   (BANDS,) levels along the utterance, of mean 0 and norm 1; like sounds have like ones
+    speech_seconds  seconds of the frames with speech, without pauses
+    digest     of the samples: the same for the same audio, in whatever lossless format
+    envelope   (BANDS,) levels along the utterance, of mean 0 and norm 1; similar audio has similar ones
     """
 
     rate: int
@@ -61,11 +61,11 @@ class AudioStats(NamedTuple):
     envelope: NDArray[np.float16]
 
 
-StatsOrError = AudioStats | str  # a look, or why there is none
+StatsOrError = AudioStats | str  # statistics, or why there are none
 
 
 def measure_utterances(utterances: Sequence[Utterance], jobs: int = 1) -> Iterator[StatsOrError]:
-    """A look at each utterance, in their order, by so many processes. Raises DataError where one of them dies."""
+    """The statistics of each utterance, in their order, in `jobs` processes. Raises DataError if one dies."""
     if jobs == 1 or len(utterances) <= _CHUNK:
         yield from map(measure_utterance, utterances)
         return
@@ -92,7 +92,7 @@ def _exit_with_parent(first: BaseProcess) -> None:
 
 
 def measure_utterance(utterance: Utterance) -> StatsOrError:
-    """What an utterance's sound is like, or why it cannot be read."""
+    """The statistics of an utterance's audio, or why it cannot be read."""
     path, start = Path(utterance.audio), utterance.start
     try:
         rate, channels, seconds = audio.info(path)
@@ -111,7 +111,7 @@ def measure_utterance(utterance: Utterance) -> StatsOrError:
 
 
 def measure_wave(wave: Wave, rate: int, channels: int = 1) -> AudioStats:
-    """The look of a wave (S,), S > 0."""
+    """The statistics of a wave (S,), S > 0."""
     levels = frame_levels(wave, rate)
     loud, quiet = np.percentile(levels, [95, 5]).tolist()
     power = float(np.mean(np.square(wave, dtype=np.float64)))
@@ -131,7 +131,7 @@ def measure_wave(wave: Wave, rate: int, channels: int = 1) -> AudioStats:
 
 
 def frame_levels(wave: Wave, rate: int) -> NDArray[np.float64]:
-    """(n,) dB of every FRAME, its mean left out, so that an offset is no sound; a rest is left out too."""
+    """(n,) dB of every FRAME, its mean left out, so that an offset is not a signal; an incomplete frame is left out."""
     width = max(1, int(FRAME_SECONDS * rate))
     frames = wave[: len(wave) // width * width] if len(wave) >= width else wave
     frames = frames.reshape(-1, min(width, len(wave)))

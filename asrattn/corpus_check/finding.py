@@ -1,4 +1,4 @@
-"""What an examination is of, and what it says."""
+"""Findings: their kind, severity, place and remedy."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class FindingKind(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class CheckedUtterance:
-    """A line of a manifest under examination. split: the manifest's name; heard: None where nobody listened."""
+    """A manifest line to check. split: the manifest's name; audio_result: None if the audio was not read."""
 
     split: str
     line: int
@@ -40,12 +40,12 @@ class CheckedUtterance:
 
     @property
     def stats(self) -> AudioStats | None:
-        """None where the sound cannot be read too."""
+        """None also if the audio cannot be read."""
         return self.audio_result if isinstance(self.audio_result, AudioStats) else None
 
     @property
     def seconds(self) -> float:
-        """As the sound has them, if that is known."""
+        """Of the audio, if that is known."""
         return self.stats.seconds if self.stats else self.utterance.seconds
 
 
@@ -65,7 +65,7 @@ class Finding:
 
 
 def make_finding(kind: FindingKind, case: CheckedUtterance, detail: str) -> Finding:
-    """A fault of one utterance, mended by leaving it out."""
+    """A fault of one utterance, fixed by dropping it."""
     return Finding(kind, case.name, detail, ((case.split, case.line),))
 
 

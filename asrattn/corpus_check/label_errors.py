@@ -1,4 +1,4 @@
-"""Which texts does a model not believe? Likely wrong ones rank first."""
+"""Label errors, found by a model: utterances with an unlikely transcript, ranked by their loss."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -15,15 +15,15 @@ from asrattn.text import clean
 from asrattn.text.tokenizer import quote
 
 LIKELY_WRONG_TEXT = FindingKind(
-    "likely wrong text", Severity.SUSPICIOUS, "listen, the first ones first: they are ranked"
+    "likely wrong text", Severity.SUSPICIOUS, "listen to them in this order: they are ranked"
 )
 
 LOSS_DEVIATIONS = 3.0  # above the median loss; a deviation is 1.48 median absolute ones
-MIN_CER = 0.5  # errors for each character of the text: above it the model hears something else
+MIN_CER = 0.5  # errors for each character of the text: above it the model recognises something else
 
 
 class LabelScore(NamedTuple):
-    """loss: nats a token, of writing the text; errors: of what is heard, in characters for each one of the text."""
+    """loss: nats per token of the transcript; errors: of the hypothesis, per character of the transcript."""
 
     case: CheckedUtterance
     loss: float
@@ -40,9 +40,9 @@ def find_label_errors(
     decoding: DecodingConfig,
     progress: OutcomeProgress,
 ) -> list[Finding]:
-    """The utterances whose texts a model finds unlikely, and hears something else in, by their loss, highest first."""
-    ranked = sorted(score_labels(cases, recognizer, decoding, progress), key=lambda doubt: -doubt.loss)
-    losses = np.array([doubt.loss for doubt in ranked])
+    """Utterances whose transcript is unlikely and where the model recognises something else, highest loss first."""
+    ranked = sorted(score_labels(cases, recognizer, decoding, progress), key=lambda score: -score.loss)
+    losses = np.array([score.loss for score in ranked])
     if not len(losses):
         return []
     median = np.median(losses)
@@ -56,7 +56,7 @@ def score_labels(
     decoding: DecodingConfig,
     progress: OutcomeProgress,
 ) -> Iterator[LabelScore]:
-    """What a model thinks of each text, those of one length after the other; of sounds of up to LONGEST seconds."""
+    """The scores of each transcript, sorted by length; of audio of up to LONGEST seconds."""
     able = [
         c
         for c in cases
@@ -66,23 +66,21 @@ def score_labels(
     ]
     able.sort(key=lambda case: case.seconds)
     outcomes = progress(recognizer.transcribe((case.utterance for case in able), decoding), len(able))
-    judged = [(c, o.text) for c, o in zip(able, outcomes, strict=True) if isinstance(o, Transcript)]
-    while judged:
-        size = max(1, int(BATCH_SECONDS[recognizer.device.type] / max(judged[-1][0].seconds, 0.01)))
-        judged, batch = judged[:-size], judged[-size:]
+    decoded = [(c, o.text) for c, o in zip(able, outcomes, strict=True) if isinstance(o, Transcript)]
+    while decoded:
+        size = max(1, int(BATCH_SECONDS[recognizer.device.type] / max(decoded[-1][0].seconds, 0.01)))
+        decoded, batch = decoded[:-size], decoded[-size:]
         losses = _losses([case for case, _ in batch], recognizer)
-        for (case, heard), loss in zip(batch, losses, strict=True):
+        for (case, hyp), loss in zip(batch, losses, strict=True):
             text = clean(case.utterance.text)
-            yield LabelScore(case, loss, heard, count_char_errors(text, heard).errors / len(text))
+            yield LabelScore(case, loss, hyp, count_char_errors(text, hyp).errors / len(text))
 
 
 def _losses(cases: Sequence[CheckedUtterance], recognizer: Recognizer) -> list[float]:
-    sounds = [next(read_waves(case.utterance, recognizer.rate)) for case in cases]
-    return recognizer.losses(sounds, [recognizer.tokenizer.encode_lossy(c.utterance.text) for c in cases])
+    waves = [next(read_waves(case.utterance, recognizer.rate)) for case in cases]
+    return recognizer.losses(waves, [recognizer.tokenizer.encode_lossy(c.utterance.text) for c in cases])
 
 
-def _finding(doubt: LabelScore) -> Finding:
-    said, heard = quote(clean(doubt.case.utterance.text)), quote(doubt.hypothesis)
-    return make_finding(
-        LIKELY_WRONG_TEXT, doubt.case, f"{doubt.loss:.2f} nats a token: {said}, heard: {heard}"
-    )
+def _finding(score: LabelScore) -> Finding:
+    text, hyp = quote(clean(score.case.utterance.text)), quote(score.hypothesis)
+    return make_finding(LIKELY_WRONG_TEXT, score.case, f"{score.loss:.2f} nats a token: {text}, hyp: {hyp}")

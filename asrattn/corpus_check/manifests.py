@@ -1,4 +1,4 @@
-"""Manifests with all that is wrong in them, where training would stop at the first bad line."""
+"""Manifests read with all their errors; training would stop at the first bad line."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,9 +12,9 @@ from asrattn.data.manifest import Utterance
 from asrattn.errors import ManifestError
 
 CLEAN_SUFFIX = ".clean.jsonl"
-_SCAN_PREFIX = "opened-"  # what the parts of a preparation leave beside the manifests
+_SCAN_PREFIX = "opened-"  # written by the job shards of a preparation next to the manifests
 
-BAD_LINE = FindingKind("bad line", Severity.BREAKS, "mend the line, or prepare the manifest again")
+BAD_LINE = FindingKind("bad line", Severity.BREAKS, "fix the line, or prepare the manifest again")
 DUPLICATE_ID = FindingKind("id twice", Severity.BREAKS, "give every utterance of a manifest an id of its own")
 
 
@@ -85,18 +85,20 @@ def _fault(kind: FindingKind, path: Path, number: int, what: str) -> Finding:
     return Finding(kind, f"{path.stem}:{number}", what, ((path.stem, number),))
 
 
-StatsProgress = Callable[[Iterator[StatsOrError], int], Iterable[StatsOrError]]  # watches so many looks pass
+StatsProgress = Callable[
+    [Iterator[StatsOrError], int], Iterable[StatsOrError]
+]  # shows the progress of so many
 
 
 def add_audio_stats(
     cases: Sequence[CheckedUtterance], jobs: int, progress: StatsProgress
 ) -> list[CheckedUtterance]:
-    """The cases with a look at the sound of each; what several of them share is looked at once."""
+    """The utterances with the statistics of their audio; shared audio is measured once."""
     once: dict[tuple[object, ...], Utterance] = {}
     for case in cases:
         once.setdefault(_audio_key(case.utterance), case.utterance)
-    heard = dict(zip(once, progress(measure_utterances(list(once.values()), jobs), len(once)), strict=True))
-    return [replace(case, audio_result=heard[_audio_key(case.utterance)]) for case in cases]
+    results = dict(zip(once, progress(measure_utterances(list(once.values()), jobs), len(once)), strict=True))
+    return [replace(case, audio_result=results[_audio_key(case.utterance)]) for case in cases]
 
 
 def _audio_key(utterance: Utterance) -> tuple[object, ...]:
@@ -105,7 +107,7 @@ def _audio_key(utterance: Utterance) -> tuple[object, ...]:
 
 
 def write_clean_manifests(lines: Mapping[Path, set[int]]) -> dict[Path, set[int]]:
-    """Write NAME.clean.jsonl beside each manifest, without the lines of these numbers, whole or not at all.
+    """Write NAME.clean.jsonl next to each manifest, without the lines of these numbers; atomic.
 
     Gives the numbers by what was written. Raises ManifestError as `refuse` does, and where nothing would be left of
     one; then none is written.
@@ -115,7 +117,7 @@ def write_clean_manifests(lines: Mapping[Path, set[int]]) -> dict[Path, set[int]
         refuse_overwrite(path)
         kept[path] = [line.rstrip(b"\r\n") + b"\n" for number, line in _lines(path) if number not in out]
         if not kept[path]:
-            raise ManifestError(f"{path}: nothing would be left of it; mend what is told above")
+            raise ManifestError(f"{path}: no utterance would be left; fix what is reported above")
     for path, rest in kept.items():
         _write(clean_path(path), rest)
     return {clean_path(path): out for path, out in lines.items()}

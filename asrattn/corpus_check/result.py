@@ -1,4 +1,4 @@
-"""What was found, as lines for a terminal and as plain values for json."""
+"""The result of a check: lines for a terminal, plain values for JSON."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

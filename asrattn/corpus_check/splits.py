@@ -1,4 +1,4 @@
-"""The same thing twice: within a split it distorts, between train and another split it flatters the error rate."""
+"""Duplicates: audio, speakers, ids and texts that occur twice, within a split or between train and another split."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ TRAIN_AUDIO = FindingKind(
     "audio of train", Severity.SUSPICIOUS, "take it out of train: a test must be of what was not seen"
 )
 SIMILAR_AUDIO = FindingKind(
-    "like audio", Severity.SUSPICIOUS, "listen: the same recording, in another coding or level?"
+    "like audio", Severity.SUSPICIOUS, "listen: the same recording, with another encoding or level?"
 )
 TRAIN_SPEAKERS = FindingKind(
     "speakers of train", Severity.SUSPICIOUS, "split by speakers, as data_prep does by itself"
@@ -49,10 +49,10 @@ _BLOCK = 1024  # outlines compared at a time
 
 
 def check_splits(cases: Sequence[CheckedUtterance]) -> Iterator[Finding]:
-    """Findings on sounds, speakers, ids and texts that occur more than once."""
-    heard = [case for case in cases if case.stats and case.stats.level >= SILENCE_DB]
-    yield from _identical(heard)
-    yield from _similar(heard)
+    """Findings on audio, speakers, ids and texts that occur more than once."""
+    audible = [case for case in cases if case.stats and case.stats.level >= SILENCE_DB]
+    yield from _identical(audible)
+    yield from _similar(audible)
     train, others = partition_train(cases)
     for split in dict.fromkeys(case.split for case in others):
         yield from _between(train, [case for case in others if case.split == split], split)
@@ -73,16 +73,16 @@ def _pair(
     first: CheckedUtterance, second: CheckedUtterance, what: str, kind: FindingKind = IDENTICAL_AUDIO
 ) -> Finding:
     """Two of a kind; of a pair in train and elsewhere the one in train is to go, else the second one."""
-    said = [clean(case.utterance.text) for case in (first, second)]
+    texts = [clean(case.utterance.text) for case in (first, second)]
     leave = [second]
     if is_train_split(first.split) != is_train_split(second.split):
         kind = TRAIN_AUDIO if kind is IDENTICAL_AUDIO else kind
         leave = [first if is_train_split(first.split) else second]
-    elif said[0] != said[1]:
+    elif texts[0] != texts[1]:
         kind = CONFLICTING_TEXTS if kind is IDENTICAL_AUDIO else kind
         leave = [first, second]
-    texts = "" if said[0] == said[1] else f"; the texts are {said[0]!r:.60} and {said[1]!r:.60}"
-    return Finding(kind, second.name, f"{what} {first.name}{texts}", tuple((c.split, c.line) for c in leave))
+    note = "" if texts[0] == texts[1] else f"; the texts are {texts[0]!r:.60} and {texts[1]!r:.60}"
+    return Finding(kind, second.name, f"{what} {first.name}{note}", tuple((c.split, c.line) for c in leave))
 
 
 def _similar(cases: Sequence[CheckedUtterance]) -> Iterator[Finding]:
@@ -91,11 +91,11 @@ def _similar(cases: Sequence[CheckedUtterance]) -> Iterator[Finding]:
     found.sort(key=lambda each: each[1].seconds)
     if not found:
         return
-    seconds = np.array([look.seconds for _, look in found])
+    seconds = np.array([stats.seconds for _, stats in found])
     reach = np.searchsorted(
         seconds, seconds + np.maximum(LENGTH_TOLERANCE_SECONDS, LENGTH_TOLERANCE_FRACTION * seconds), "right"
     )
-    outlines = np.stack([look.envelope for _, look in found]).astype(np.float32)
+    outlines = np.stack([stats.envelope for _, stats in found]).astype(np.float32)
     for at in range(0, len(found), _BLOCK):
         stop = int(reach[min(at + _BLOCK, len(found)) - 1])
         product = outlines[at : at + _BLOCK] @ outlines[at:stop].T

@@ -1,4 +1,4 @@
-"""Are the texts well? Character by character, and against what the other texts look like."""
+"""Transcript checks: character by character, and against the other transcripts."""
 
 import re
 import unicodedata
@@ -18,12 +18,12 @@ from asrattn.corpus_check.finding import (
 from asrattn.text import clean
 from asrattn.text.tokenizer import describe_characters, quote
 
-EMPTY_TEXT = FindingKind("empty text", Severity.BREAKS, "write what is said, or leave the utterance out")
+EMPTY_TEXT = FindingKind("empty text", Severity.BREAKS, "transcribe it, or drop the utterance")
 CONTROL_CHARACTERS = FindingKind(
     "control characters", Severity.BREAKS, "remove them; no tokenizer learns from such texts"
 )
 INVISIBLE_CHARACTERS = FindingKind(
-    "invisible characters", Severity.SUSPICIOUS, "remove them: nobody says them"
+    "invisible characters", Severity.SUSPICIOUS, "remove them: they are not spoken"
 )
 MOJIBAKE = FindingKind(
     "wrong encoding", Severity.SUSPICIOUS, "read the texts as UTF-8 and prepare them again"
@@ -33,10 +33,10 @@ MIXED_SCRIPTS = FindingKind(
     "mixed scripts", Severity.SUSPICIOUS, "letters that look alike: write the word in one script"
 )
 FOREIGN_SCRIPT = FindingKind(
-    "foreign script", Severity.SUSPICIOUS, "is it said like that? else transcribe, or leave out"
+    "foreign script", Severity.SUSPICIOUS, "is it spoken like that? else transcribe, or drop it"
 )
 UNLIKE_OTHERS = FindingKind(
-    "unlike the others", Severity.SUSPICIOUS, "write all texts in one way, as words are said"
+    "unlike the others", Severity.SUSPICIOUS, "write all texts in one way, as the words are spoken"
 )
 REPEATED_TEXT = FindingKind(
     "repeated text", Severity.SUSPICIOUS, "a placeholder, or a shifted table? listen to some"
@@ -52,7 +52,7 @@ UNSEEN_CHARACTERS = FindingKind(
 )
 
 MINORITY_FRACTION = 0.02  # of the texts: what fewer have is unlike the others
-MIN_TEXTS = 50  # texts, to say what is usual
+MIN_TEXTS = 50  # texts, for the usual kinds of characters
 MAX_RARE_UTTERANCES = 2  # utterances with a character from which nothing is learnt
 MAX_REPEATED_FRACTION = (
     0.1  # of a split: no text is so frequent; in AN4, where all spell the same name, one has 0.05

@@ -1,4 +1,4 @@
-"""What a recipe will make of a corpus: what it drops, how much is padding, how much memory a step takes."""
+"""Checks of a corpus with a recipe: dropped utterances, padding, memory of the largest step."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,9 +25,9 @@ from asrattn.training.data.dataset import partition_dropped as sorted_out
 from asrattn.training.recipe import Recipe
 
 DROPPED = FindingKind(
-    "dropped by the recipe", Severity.BREAKS, "mend the utterances, or change the recipe's bounds"
+    "dropped by the recipe", Severity.BREAKS, "fix the utterances, or change the recipe's bounds"
 )
-NO_TOKENIZER = FindingKind("no tokenizer", Severity.BREAKS, "mend the texts, or ask for fewer tokens")
+NO_TOKENIZER = FindingKind("no tokenizer", Severity.BREAKS, "fix the texts, or set fewer tokens")
 TOO_SHORT = FindingKind("too short for the model", Severity.BREAKS, "take it out; training stops over it")
 UPSAMPLED = FindingKind(
     "rate below the model's", Severity.SUSPICIOUS, "lower model.frontend.rate: the top is empty"
@@ -41,7 +41,7 @@ def check_with_recipe(cases: Sequence[CheckedUtterance], recipe: Recipe) -> tupl
     usable = (
         case for case in cases if case.utterance.text.strip() and not isinstance(case.audio_result, str)
     )
-    train, others = partition_train(usable)  # what else is wrong is told already
+    train, others = partition_train(usable)  # other errors are reported already
     by_id = {case.utterance.id: case for case in train}
     items, dropped = sorted_out(_bounded(case, recipe) for case in train)
     try:
@@ -69,7 +69,7 @@ def _bounded(case: CheckedUtterance, recipe: Recipe) -> LoadResult:
 def _upsampled(cases: Sequence[CheckedUtterance], rate: int) -> list[Finding]:
     low = [case for case in cases if case.stats and case.stats.rate < rate]
     rates = ", ".join(f"{found} Hz" for found in sorted({case.stats.rate for case in low if case.stats}))
-    what = f"{len(low)} of {len(cases)} sounds have {rates}, the model {rate} Hz; the first: "
+    what = f"{len(low)} of {len(cases)} audio files have {rates}, the model {rate} Hz; the first: "
     return [Finding(UPSAMPLED, "all", what + low[0].name)] if low else []
 
 
@@ -86,7 +86,7 @@ def _too_short(cases: Sequence[CheckedUtterance], model: SpeechModel) -> list[Fi
 
 
 def _facts(corpus: Corpus, recipe: Recipe, model: SpeechModel) -> dict[str, str]:
-    data = replace(recipe.data, concat_prob=0.0)  # joining needs the sound, and changes little here
+    data = replace(recipe.data, concat_prob=0.0)  # concatenation needs the audio, and changes little here
     served = SpeechDataModule(corpus, data, recipe.model.frontend.rate, recipe.augment.stretch, 0)
     longest = float(corpus.train.seconds.max())
     audio = max(1, int(served.max_device_seconds / longest)) * longest

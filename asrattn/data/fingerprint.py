@@ -1,4 +1,4 @@
-"""Whether a set is the one a result was made with: a hash that is cheap to take of ten million utterances."""
+"""Fingerprint of a data set: a hash that is cheap to compute for ten million utterances."""
 
 import hashlib
 import json
@@ -16,8 +16,8 @@ from asrattn.data.manifest import Utterance
 from asrattn.data.shards import Shards
 from asrattn.errors import ManifestError
 
-MAX_SAMPLED_UTTERANCES = 10_000  # utterances of which more than the length is looked at
-_END = 4096  # bytes at either end of a sound file
+MAX_SAMPLED_UTTERANCES = 10_000  # utterances of which more than the length is hashed
+_END = 4096  # bytes at either end of an audio file
 _DIGITS = 16
 _THREADS = 8  # disks and networks answer several questions at once
 
@@ -26,7 +26,7 @@ def fingerprint_dataset(utterances: Sequence[Utterance] | Shards) -> dict[str, J
     """Number of utterances, hours, and the fingerprint.
 
     Covered are, in this order: the number and the length of all utterances; of at most SAMPLE of them, evenly spread,
-    the id, the text and the start; and of the sound files of these the size and the first and last 4 KiB (in
+    the id, the text and the start; and of the audio files of these the size and the first and last 4 KiB (in
     shards: those of the archive). Where the files lie plays no part. A missing file and a bad line count as such.
     """
     seconds = _seconds(utterances)
@@ -60,7 +60,7 @@ def _sample(utterances: Sequence[Utterance] | Shards, numbers: Sequence[int]) ->
     for number in numbers:
         try:
             yield utterances[number]
-        except ManifestError:  # told when it is its turn in training
+        except ManifestError:  # reported when training reads it
             yield None
 
 

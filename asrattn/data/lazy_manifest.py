@@ -1,7 +1,7 @@
-"""A manifest too large for memory: where its lines begin and how long they last is known, the rest is read on access.
+"""Lazy manifest, for manifests larger than memory: an index of offsets and durations; lines are parsed on access.
 
-One pass over the bytes finds both. For a large manifest they are kept in an index beside it, `train.jsonl.index`, which
-is mapped and not read: opening it again takes no time, and processes share its pages.
+One pass over the bytes finds both. For a large manifest they are kept in an index next to it, `train.jsonl.index`,
+which is mapped and not read: opening it again takes no time, and processes share its pages.
 """
 
 import codecs
@@ -39,10 +39,10 @@ IndexHeader: TypeAlias = tuple[bytes, int, int]  # what an index begins with
 
 
 class LazyManifest(Sequence[Utterance]):
-    """The utterances of a manifest, each parsed when it is asked for; audio paths made absolute.
+    """The utterances of a manifest, each parsed on access; audio paths made absolute.
 
     Raises ManifestError on opening for a file that cannot be read or holds nothing, for duplicate ids, and for a line
-    without an id or a length; for whatever else is wrong with a line (see `manifest.read`) when that line is asked for.
+    without an id or a length; for whatever else is wrong with a line (see `manifest.read`) when that line is read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -186,7 +186,7 @@ def _scan_line(line: bytes, path: Path, at: int) -> tuple[int, float] | None:
 
 
 def _check_ids(ids: NDArray[np.int64], file: IO[bytes], index: ManifestIndex, path: Path) -> None:
-    """Raise ManifestError for an id that stands twice."""
+    """Raise ManifestError for a duplicate id."""
     for twin in _duplicates(ids):
         seen: dict[str, int] = {}
         for i in np.flatnonzero(ids == twin).tolist():

@@ -1,4 +1,4 @@
-"""Utterances on disk: JSON lines, one utterance a line, audio paths relative to the manifest."""
+"""Manifests: JSON lines, one utterance per line, audio paths relative to the manifest."""
 
 import json
 import math
@@ -16,7 +16,7 @@ class Utterance:
     """One stretch of speech. Raises ManifestError for an empty id or audio, and for times that cannot be.
 
     id        unique within a manifest
-    audio     path of the sound file; relative ones are relative to the manifest's folder
+    audio     path of the audio file; relative ones are relative to the manifest's folder
     text      the transcript as published
     seconds   length of this stretch
     speaker   "" where it is not known
@@ -55,7 +55,7 @@ _REQUIRED = ("id", "audio", "text", "seconds")
 
 
 def read(path: Path) -> list[Utterance]:
-    """All utterances of a manifest, audio paths made absolute. The sound files need not be there.
+    """All utterances of a manifest, audio paths made absolute. The audio files need not exist.
 
     Raises ManifestError for a file that cannot be read or holds nothing; and, naming the line, for: no JSON,
     a field missing, unknown, of the wrong type or out of range, a duplicate id.

@@ -1,6 +1,6 @@
-"""Sound in shards, for disks and networks that like large files read from front to back.
+"""Shards: audio in tar archives, for disks and networks that prefer large files read from front to back.
 
-A folder of shards holds `shard-00000.tar` with sound files beside `shard-00000.jsonl`, a manifest whose audio paths
+A folder of shards holds `shard-00000.tar` with audio files, next to `shard-00000.jsonl`, a manifest whose audio paths
 name archive and member: `shard-00000.tar/000017.flac`. Nothing is unpacked to disk. `shards.json` says how many shards
 there are to be.
 """
@@ -63,7 +63,7 @@ def is_shard_folder(folder: Path) -> bool:
 
 @lru_cache(maxsize=64)
 def _lines(path: Path) -> LazyManifest:
-    """Those of a window, which are asked for by turns."""
+    """The shards of a window, read in turns."""
     return LazyManifest(path)
 
 
@@ -77,10 +77,10 @@ def check(folder: Path) -> tuple[Path, ...]:
 
 
 class ShardReader:
-    """The sound files of utterances in shards. An archive is read once, from front to back; what passes by and is
-    wanted later is kept in memory. So those asked for one after the other should come from few shards.
+    """The audio files of utterances in shards. An archive is read once, from front to back; what passes by and is
+    wanted later is kept in memory. So consecutive utterances should come from few shards.
 
-    wanted   (n,) which utterances will be asked for, each of them once
+    wanted   (n,) which utterances will be read, each of them once
     kept     utterances and the bytes of their files, by number
     """
 
@@ -92,7 +92,7 @@ class ShardReader:
         self._open: dict[int, Iterator[None]] = {}
 
     def read(self, number: int) -> tuple[Utterance, bytes]:
-        """An utterance and the bytes of its sound file.
+        """An utterance and the bytes of its audio file.
 
         Raises ManifestError for a bad line, AudioError for a file that is missing from the archive or damaged in it.
         """
@@ -136,7 +136,7 @@ class ShardReader:
 
 
 def containing_file(audio: str) -> Path:
-    """The file on disk that a sound is in: its archive, where there is one."""
+    """The file on disk that holds the audio: its archive, if there is one."""
     archive, found, _ = audio.partition(_ARCHIVE)
     return Path(archive + found.rstrip("/"))
 

@@ -1,4 +1,4 @@
-"""Decoders: frames and the tokens so far -> the next token. One file for each kind, one interface for all.
+"""Decoders: encoder output and previous tokens -> next token. One file for each kind, one interface for all.
 
 The configuration is here and loads no torch; `interface` has the protocol and `build`.
 """

@@ -13,8 +13,8 @@ class RecurrentDecoderConfig:
     """`layers` of `dim` cells.
 
     kind                 lstm (Hochreiter & Schmidhuber 1997), gru (Cho et al. 2014) or rnn, with tanh (Elman 1990)
-    scheduled_sampling   how often, in training, the decoder is fed its own last guess instead of the truth
-                         (Bengio et al. 2015)
+    scheduled_sampling   scheduled sampling (Bengio et al. 2015): probability that the decoder's input in training is
+                         sampled from its last prediction instead of the reference
     """
 
     kind: Literal["lstm", "gru", "rnn"] = "lstm"

@@ -1,4 +1,4 @@
-"""What a decoder gives in the teacher-forced pass."""
+"""Output of a decoder in the teacher-forced pass."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class DecoderOutput(NamedTuple):
-    """logits (B, U, V) of the next tokens; weights of each layer (B, H, U, T): where its heads looked for each."""
+    """logits (B, U, V) of the next tokens; attention weights of each layer and head (B, H, U, T)."""
 
     logits: Tensor
     weights: tuple[Tensor, ...]

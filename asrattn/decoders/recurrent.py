@@ -1,4 +1,4 @@
-"""Recurrent decoder with attention: listen, attend and spell."""
+"""Recurrent decoder with attention (Listen, Attend and Spell)."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -23,7 +23,7 @@ CELLS = {"lstm": nn.LSTMCell, "gru": nn.GRUCell, "rnn": nn.RNNCell}
 
 
 class RecurrentState(NamedTuple):
-    """layers: of each, hidden and in an LSTM cell (N, dim); context (N, D) of the last look; looks: the attention's."""
+    """layers: of each, hidden and in an LSTM cell (N, dim); context (N, D); looks: the attention's state."""
 
     layers: tuple[tuple[Tensor, ...], ...]
     context: Tensor
@@ -86,7 +86,7 @@ class RecurrentDecoder(nn.Module):
     def _advance(
         self, embedded: Tensor, state: RecurrentState, memory: Memory, cells: Iterable[Cell]
     ) -> tuple[Tensor, Tensor, RecurrentState]:
-        """embedded (N, E) -> the features [s; c] (N, dim + D) of the next token, the looks (N, H, T), the state."""
+        """embedded (N, E) -> the features [s; c] (N, dim + D) of the next token, weights (N, H, T), state."""
         x = torch.cat((embedded, state.context.to(embedded.dtype)), dim=-1)
         layers = []
         for cell, layer in zip(cells, state.layers, strict=True):
@@ -97,7 +97,7 @@ class RecurrentDecoder(nn.Module):
         return torch.cat((x, context.to(x.dtype)), dim=-1), weights, state
 
     def _sample(self, truth: Tensor, features: Tensor) -> Tensor:
-        """In a random part of the batch, the embedding of a token drawn from the last prediction."""
+        """Scheduled sampling: in a random part of the batch, the embedding of a token drawn from the prediction."""
         with torch.no_grad():
             drawn = self.out(features).float().softmax(-1).multinomial(1)[:, 0]
             swap = torch.rand(len(drawn), 1, device=drawn.device) < self.config.scheduled_sampling

@@ -1,4 +1,4 @@
-"""Transformer decoder with cached keys."""
+"""Transformer decoder with a key/value cache."""
 
 from typing import NamedTuple
 
@@ -69,7 +69,7 @@ class TransformerDecoder(nn.Module):
 
 
 class TransformerDecoderLayer(nn.Module):
-    """x (B, U, D) over memory -> x, and where each head looked (B, H, U, T)."""
+    """x (B, U, D) over memory -> x, and the attention weights (B, H, U, T)."""
 
     def __init__(self, config: TransformerDecoderConfig, values: int):
         super().__init__()

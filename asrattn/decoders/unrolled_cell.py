@@ -1,4 +1,4 @@
-"""A recurrent cell for the teacher-forced pass, in which the number of steps is known beforehand."""
+"""Recurrent cell unrolled over the teacher-forced pass, with one weight gradient for all steps."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Search: what the model scores -> the best token sequences. Functions over protocols; they never touch the model.
+"""Decoding: greedy and beam search over the scores of decoder, CTC and language models. Independent of the model.
 
 The configuration is here and loads no torch.
 """

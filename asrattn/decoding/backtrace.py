@@ -1,4 +1,4 @@
-"""What a beam search leaves behind: who came from whom. Kept in tensors, read once at the end."""
+"""Back-pointers of a beam search, kept in tensors, and the backtrace at its end."""
 
 import heapq
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from asrattn.decoding.hypothesis import Hypothesis
 class BeamStep(NamedTuple):
     """The hypotheses of one length: b utterances, K of each.
 
-    members   which utterances these are
-    parents   (b, K): the slot of the hypothesis that each of them made longer
-    tokens    (b, K): by this token
-    ends      (b, K): what each would be ranked by if it ended here, -inf where it must not
-    parts     (b, P, K): the log-probabilities of its parts if it ended here
+    utterances        the indices of the utterances
+    parents           (b, K): the slot of the hypothesis that each one extends
+    tokens            (b, K): the token it is extended by
+    end_scores        (b, K): the score of each if it ends here, -inf if it must not
+    component_scores  (b, P, K): the log-probabilities by each scorer if it ends here
     """
 
     utterances: Sequence[int]
@@ -28,7 +28,7 @@ class BeamStep(NamedTuple):
 
 
 def backtrace(steps: Sequence[BeamStep], names: Sequence[str], nbest: int) -> list[list[Hypothesis]]:
-    """The best of each utterance; one that is empty and scores -inf where no end was possible."""
+    """The n-best hypotheses of each utterance; an empty one with score -inf if no end was possible."""
     ends = _fetch([step.end_scores for step in steps])
     parents = _fetch([step.parents for step in steps])
     tokens = _fetch([step.tokens for step in steps])

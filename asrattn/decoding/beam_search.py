@@ -1,7 +1,7 @@
-"""Batched beam search over any decoder, jointly with CTC prefix scores and other scorers.
+"""Batched beam search over any decoder, jointly with CTC prefix scores and shallow fusion of other scorers.
 
-All hypotheses of all utterances are one batch, and nothing loops over them. Every hypothesis offers its own end at
-every length and the beam goes to those that continue, so that a wide enough beam is an exhaustive search.
+All hypotheses of all utterances are one batch, without loops over them. Every hypothesis may end at
+every length, and only continuing ones occupy the beam, so that a wide enough beam is an exhaustive search.
 """
 
 from collections.abc import Sequence
@@ -18,15 +18,15 @@ from asrattn.decoding.joint_scorer import JointScorer
 from asrattn.decoding.scorers import StepwiseDecoder, WeightedScorer, select_rows
 from asrattn.text import BLANK, EOS
 
-# Decided utterances leave the batch when what goes on is at most this share of it: moving the memory has its price too.
+# Finished utterances leave the batch if at most this fraction of it still runs: moving the memory has a cost too.
 MAX_ACTIVE_FRACTION = 7 / 8
 
 
 class Beam(NamedTuple):
-    """The hypotheses that run, K for each utterance, in falling order.
+    """The running hypotheses (the beam), K for each utterance, best first.
 
-    parents, tokens (B, K): which hypothesis was made longer, and by which token; totals (B, K): weighted sum of the
-    parts (B, P, K), with the length bonus; ended (B, nbest): the best ranks among those that have ended.
+    parents, tokens (B, K): the extended hypothesis and the new token; totals (B, K): weighted sum of component_scores
+    (B, P, K), with the length bonus; finished_scores (B, nbest): the best scores of finished hypotheses.
     """
 
     parents: Tensor
@@ -46,7 +46,10 @@ class Beam(NamedTuple):
     def expand_and_prune(
         self, scores: Tensor, parts: Sequence[Tensor], ends: Tensor, config: DecodingConfig
     ) -> Self:
-        """scores (B, K, V) of every continuation, which it overwrites, P parts (B, K, V), ends (B, K) -> the next."""
+        """One step of beam pruning: expand all hypotheses by all tokens, keep the `beam_size` best of each utterance.
+
+        scores (B, K, V) of every continuation, which are overwritten, P parts (B, K, V), ends (B, K) -> the next beam.
+        """
         V = scores.shape[2]
         ended = torch.cat((self.finished_scores, ends), 1).topk(self.finished_scores.shape[1]).values
         scores[..., : max(BLANK, EOS) + 1] = -torch.inf
@@ -69,20 +72,20 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """enc (B, T, D), lens (B,), CTC log-probabilities (B, T, V) or None -> `config.nbest` of each, best first.
 
-    Without CTC log-probabilities the decoder alone decides; with ctc = 1 it is not asked and may be None. An utterance
-    of no frames is heard as nothing, with score 0. The result does not depend on the other utterances of the batch.
-    Raises ConfigError if nothing is left to search with.
+    Without CTC log-probabilities the decoder is used alone; with ctc = 1 it is not used and may be None. An utterance
+    without frames yields the empty hypothesis with score 0. The result does not depend on the rest of the batch.
+    Raises ConfigError if there is neither a decoder nor CTC.
     """
     joint = JointScorer(decoder, config, ctc_log_probs is not None, scorers)
     counts = lens.tolist()
-    heard = [b for b, count in enumerate(counts) if count > 0]
-    if len(heard) < len(counts):
-        rows = torch.tensor(heard, dtype=torch.int64, device=lens.device)
+    nonempty = [b for b, count in enumerate(counts) if count > 0]
+    if len(nonempty) < len(counts):
+        rows = torch.tensor(nonempty, dtype=torch.int64, device=lens.device)
         enc, lens, ctc_log_probs = select_rows((enc, lens, ctc_log_probs), rows)
     found = [[Hypothesis((), 0.0, dict.fromkeys(joint.names, 0.0))] for _ in counts]
-    if heard:
+    if nonempty:
         steps = _search(joint, enc, lens, ctc_log_probs, config)
-        for b, hypotheses in zip(heard, backtrace(steps, joint.names, config.nbest), strict=True):
+        for b, hypotheses in zip(nonempty, backtrace(steps, joint.names, config.nbest), strict=True):
             found[b] = hypotheses
     return found
 
@@ -90,48 +93,47 @@ def beam_search(
 def _search(
     joint: JointScorer, enc: Tensor, lens: Tensor, ctc_log_probs: Tensor | None, config: DecodingConfig
 ) -> list[BeamStep]:
-    """enc (B, T, D), every utterance of at least one frame -> the hypotheses of every length."""
+    """enc (B, T, D), every utterance with at least one frame -> the hypotheses of every length."""
     B = len(enc)
-    members = list(range(B))
+    active = list(range(B))
     limits = [max(int(count * config.max_length), config.min_length, 1) for count in lens.tolist()]
     longest = max(limits)
     bound = ScoreUpperBound(joint, config, limits, lens, ctc_log_probs)
     memory = joint.prepare(enc, lens, ctc_log_probs)
     state = joint.start(memory, B)
-    front = Beam.empty(B, len(joint.names), config.nbest, enc.device)
+    beam = Beam.empty(B, len(joint.names), config.nbest, enc.device)
     places = torch.arange(B, device=enc.device)
     steps: list[BeamStep] = []
     for length in range(longest + 1):
-        scores, parts, state = joint.score(front.tokens.flatten(), front.totals, state, memory)
+        scores, parts, state = joint.score(beam.tokens.flatten(), beam.totals, state, memory)
         K = scores.shape[1]
         ends = _ends(scores, length, config)
         steps.append(
-            BeamStep(members, front.parents, front.tokens, ends, front.component_scores + _pick(parts, EOS))
+            BeamStep(active, beam.parents, beam.tokens, ends, beam.component_scores + _pick(parts, EOS))
         )
         if length == longest:
             break
-        front = front.expand_and_prune(scores, parts, ends, config)
-        over = (
-            bound.upper_bound(front.totals, front.component_scores, length + 1)
-            <= front.finished_scores[:, -1]
+        beam = beam.expand_and_prune(scores, parts, ends, config)
+        finished = (
+            bound.upper_bound(beam.totals, beam.component_scores, length + 1) <= beam.finished_scores[:, -1]
         ).tolist()
-        running = [row for row, b in enumerate(members) if not over[row] and length < limits[b]]
+        running = [row for row, b in enumerate(active) if not finished[row] and length < limits[b]]
         if not running:
             break
-        rows = places[: len(members)]
-        if len(running) <= MAX_ACTIVE_FRACTION * len(members):
-            members = [members[row] for row in running]
+        rows = places[: len(active)]
+        if len(running) <= MAX_ACTIVE_FRACTION * len(active):
+            active = [active[row] for row in running]
             rows = torch.tensor(running, device=enc.device)
-            front, memory = select_rows((front, memory), rows)
+            beam, memory = select_rows((beam, memory), rows)
             bound.select_utterances(rows)
-        elif len(running) < len(members):
-            front.totals[[row for row in range(len(members)) if row not in running]] = -torch.inf
-        state = select_rows(state, torch.add(front.parents, rows[:, None], alpha=K))
+        elif len(running) < len(active):
+            beam.totals[[row for row in range(len(active)) if row not in running]] = -torch.inf
+        state = select_rows(state, torch.add(beam.parents, rows[:, None], alpha=K))
     return steps
 
 
 def _ends(scores: Tensor, length: int, config: DecodingConfig) -> Tensor:
-    """scores (B, K, V) of hypotheses of `length` tokens -> what they are ranked by if they end here (B, K)."""
+    """scores (B, K, V) of hypotheses of `length` tokens -> their scores if they end here (B, K)."""
     if length < config.min_length:
         return torch.full_like(scores[..., EOS], -torch.inf)
     ends: Tensor = scores[..., EOS] * (length + 1) ** -config.length_norm
@@ -139,5 +141,5 @@ def _ends(scores: Tensor, length: int, config: DecodingConfig) -> Tensor:
 
 
 def _pick(parts: Sequence[Tensor], token: int) -> Tensor:
-    """P parts of (B, K, V) -> their log-probabilities of one token (B, P, K)."""
+    """P parts (B, K, V) -> their log-probabilities of one token (B, P, K)."""
     return torch.stack([part[..., token] for part in parts], 1)

@@ -1,4 +1,4 @@
-"""Configuration of a search."""
+"""Configuration of decoding: beam size, n-best, CTC weight, length bonus and normalisation."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ from asrattn.config import check
 
 @dataclass(frozen=True)
 class DecodingConfig:
-    """score = ((1 - ctc)·attention + ctc·CTC + Σ weight·scorer + length_bonus·U) / (U + 1)^normalize, U tokens.
+    """score = ((1 - ctc)·attention + ctc·CTC + Σ weight·scorer + length_bonus·U) / (U + 1)^length_norm, U tokens.
 
-    beam_size      hypotheses kept at each length
+    beam_size      beam size: hypotheses kept at each length
     nbest          how many are returned, best first
-    ctc            weight of the CTC prefix score; at 1 the decoder is not asked at all
+    ctc            weight of the CTC prefix score; at 1 the decoder is not used
     length_bonus   added for each token
     length_norm    0 ranks by the sum, 1 by the mean over the tokens and EOS; between them, partly
-    max_length     in tokens for each encoder frame; at least one token is always allowed
+    max_length     in tokens per encoder frame; at least one token is always allowed
     min_length     in tokens
-    ctc_pre_beam   how many tokens of an utterance, the best by attention, go on to the CTC; 0 is all of them.
-                   It pays from a vocabulary of about a thousand.
+    ctc_pre_beam   pre-beam: tokens of an utterance, the best by attention, that CTC scores; 0 is all of them.
+                   Faster from a vocabulary of about a thousand on.
     """
 
     beam_size: int = 10

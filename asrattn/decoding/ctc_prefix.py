@@ -1,11 +1,12 @@
-"""CTC prefix scores of all next tokens at once, without a loop over the frames.
+"""CTC prefix scores of all next tokens at once, without a loop over frames.
 
 ψ(g) is the log-probability that CTC's labelling begins with g (Graves 2008; Watanabe et al. 2017). Let φ(t) be the
-log-probability that frames 1..t say exactly g, p_t(c) the label's and b_t the blank's, P and B the sums of their logs:
+log-probability that frames 1..t are labelled exactly g, p_t(c) the label's and b_t the blank's, P and B the sums of
+their logs:
 
     ψ(g·c)   = log Σ_t exp φ(t-1) · p_t(c)                    one matrix product for every hypothesis and token
-    label(t) = P(t) + log Σ_{s≤t} exp(φ(s-1) - P(s-1))        g·c, the last frame says c
-    φ'(t)    = B(t) + log Σ_{s≤t} exp(label(s) - B(s))        g·c, with or without blanks behind it
+    label(t) = P(t) + log Σ_{s≤t} exp(φ(s-1) - P(s-1))        g·c, the last frame is c
+    φ'(t)    = B(t) + log Σ_{s≤t} exp(label(s) - B(s))        g·c, with or without blanks after it
 
 the last two only for the tokens that were chosen. Where c repeats the last token of g, φ(t-1) is replaced by the part
 that ends in a blank, φ(t-2) + log b_{t-1}. Sums over frames reach thousands and are subtracted again, hence float64.
@@ -21,14 +22,14 @@ from asrattn.lengths import mask
 from asrattn.text import BLANK, EOS
 
 LOG_ZERO = -torch.inf
-# A log-probability that stands for impossible: exp of it is 0 in float64, sums of it keep their precision.
+# The log-probability of the impossible: its exp is 0 in float64, and its sums keep their precision.
 MIN_LOG_PROB = -1000.0
-# Stands in for -inf where it would be subtracted from itself.
+# In place of -inf, which must not be subtracted from itself.
 FINITE_LOG_ZERO = -1e300
 
 
 class CTCState(NamedTuple):
-    """paths (N, T + 3): φ at t = -2..T; last (N,): the token that ended it; scores (N, V): ψ of every continuation."""
+    """forward_log_probs (N, T + 3): φ at t = -2..T; last (N,): last token; scores (N, V): ψ of the continuations."""
 
     forward_log_probs: Tensor
     last: Tensor
@@ -36,9 +37,9 @@ class CTCState(NamedTuple):
 
 
 class CTCPrefixScorer(NamedTuple):
-    """The utterances' memory and the scorer in one; every field is float64, utterances first.
+    """The CTC scorer with the memory of its utterances; every field is float64, utterances first.
 
-    A frame 0 is put in front, in which EOS alone is said: the empty hypothesis is then a token like any other.
+    A frame 0 is prepended whose only label is EOS: so EOS starts the empty hypothesis like any other token.
 
     probs        p_t(c), t = 0..T     (B, V, T + 1)
     sums         P(t), t = -1..T      (B, V, T + 2)
@@ -70,7 +71,7 @@ class CTCPrefixScorer(NamedTuple):
         return cls(probs, pad(table.cumsum(2), (1, 0)), pad(blanks[..., :-1], (1, 0)), blanks.cumsum(2))
 
     def start(self, n: int) -> CTCState:
-        """Before frame 0: nothing is said, φ(-1) = 0."""
+        """The state before frame 0: no labels, φ(-1) = 0."""
         paths = self.sums.new_full((n, self.sums.shape[2] + 1), LOG_ZERO)
         paths[:, 1] = 0.0
         last = torch.full((n,), BLANK, device=paths.device)
@@ -81,7 +82,7 @@ class CTCPrefixScorer(NamedTuple):
     ) -> tuple[Tensor, CTCState]:
         """tokens (N,) -> ψ(g·c) - ψ(g) (N, V), for EOS the complete labelling's; state.
 
-        among (B, C) restricts it to these tokens of each utterance, EOS and the last token; others are -inf.
+        candidates (B, C) restricts it to these tokens of each utterance, EOS and the last token; others are -inf.
         """
         N, B = len(tokens), len(self.sums)
         rows = tokens.view(B, N // B, 1)
@@ -89,32 +90,32 @@ class CTCPrefixScorer(NamedTuple):
         before = paths[..., 1:-1]
         peak = before.amax(2, keepdim=True).clamp_(min=FINITE_LOG_ZERO)
         scores = self._continue((before - peak).exp_(), candidates) + peak
-        # Repeating the last token takes a blank between.
+        # Repeating the last token needs a blank in between.
         probs = self.probs.gather(1, rows.expand(-1, -1, before.shape[2]))
         repeat = (paths[..., :-2] + self.blanks - peak).exp_().mul_(probs).sum(2, keepdim=True).log_() + peak
         scores.scatter_(2, rows, repeat)
         scores[..., EOS] = paths[..., -1]
-        # No continuation is likelier than its prefix; after an impossible one this also removes what FLOOR let through.
+        # No continuation is likelier than its prefix, also where MIN_LOG_PROB lets something through.
         prefix = state.scores.gather(1, tokens[:, None])
         scores = torch.minimum(scores.view(N, -1), prefix)
         return scores - prefix.clamp_(min=FINITE_LOG_ZERO), CTCState(paths.view(N, -1), tokens, scores)
 
     def _advance(self, state: CTCState, rows: Tensor) -> Tensor:
-        """φ of the hypotheses made longer by their tokens, rows (B, K, 1) -> (B, K, T + 3)."""
+        """φ of the hypotheses extended by their tokens, rows (B, K, 1) -> (B, K, T + 3)."""
         B, K, _ = rows.shape
         paths = state.forward_log_probs.view(B, K, -1)
         again = rows == state.last.view(B, K, 1)
         before = torch.where(again, paths[..., :-2] + self.blanks, paths[..., 1:-1])
         sums = self.sums.gather(1, rows.expand(-1, -1, self.sums.shape[2]))
         label = (before - sums[..., :-1]).logcumsumexp(2).add_(sums[..., 1:])
-        said = label.sub_(self.blank_sums).logcumsumexp(2).add_(self.blank_sums)
-        return torch.cat((said.new_full((B, K, 2), LOG_ZERO), said), 2)
+        extended = label.sub_(self.blank_sums).logcumsumexp(2).add_(self.blank_sums)
+        return torch.cat((extended.new_full((B, K, 2), LOG_ZERO), extended), 2)
 
-    def _continue(self, weights: Tensor, among: Tensor | None) -> Tensor:
+    def _continue(self, weights: Tensor, candidates: Tensor | None) -> Tensor:
         """log Σ_t weights (B, K, T + 1) · p_t(c) -> (B, K, V)."""
-        if among is None:
+        if candidates is None:
             return (weights @ self.probs.transpose(1, 2)).log_()
-        probs = self.probs.gather(1, among[..., None].expand(-1, -1, self.probs.shape[2]))
+        probs = self.probs.gather(1, candidates[..., None].expand(-1, -1, self.probs.shape[2]))
         found = (weights @ probs.transpose(1, 2)).log_()
         scores = found.new_full((*found.shape[:2], self.probs.shape[1]), LOG_ZERO)
-        return scores.scatter_(2, among[:, None].expand_as(found), found)
+        return scores.scatter_(2, candidates[:, None].expand_as(found), found)

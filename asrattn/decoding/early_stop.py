@@ -1,4 +1,4 @@
-"""When is an utterance decided? As soon as nothing that still runs can come out better than what has ended."""
+"""Early stopping of beam search: exact, by an upper bound on the score of every running hypothesis."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,12 @@ from asrattn.text import BLANK
 
 
 class ScoreUpperBound:
-    """The highest rank that what still runs can reach.
+    """An upper bound on the final score of all running hypotheses.
 
-    Log-probabilities never rise, so a sum never does. With a length bonus, rewarding scorers or normalisation a longer
-    hypothesis may: then the bound is the best over all lengths still allowed, where the CTC part of U tokens is at most
-    the probability that at least U frames are no blank. That tail is bounded in turn by Chernoff's inequality,
+    Log-probabilities are never positive, so their sums never rise. With a length bonus, rewarding scorers or length
+    normalisation the score of a longer hypothesis may: then the bound is the maximum over all lengths still allowed,
+    where the CTC part of U tokens is at most the probability that at least U frames are not blank. That tail is bounded
+    by Chernoff's inequality,
     log P(X ≥ U) ≤ Σ_t log(b_t + a_t e^λ) - λU for any λ ≥ 0, with a_t the probability of all labels in frame t.
     """
 
@@ -39,14 +40,14 @@ class ScoreUpperBound:
         lengths = torch.arange(max(limits) + 1, dtype=torch.float64, device=lens.device)
         self.growth = self.gain * lengths + self.ceiling
         self.scale = (lengths + 1) ** -config.length_norm
-        # (B, lengths): the CTC part at most, weighted; -inf beyond the longest that is allowed.
+        # (B, lengths): the maximum CTC part, weighted; -inf beyond the longest allowed length.
         self.max_ctc_score = lengths.new_zeros(len(limits), len(lengths))
         if self.ctc is not None and ctc is not None:
             self.max_ctc_score = self.weight * _tail(ctc.double(), lens, lengths)
         self.max_ctc_score[lengths > torch.tensor(limits, device=lens.device)[:, None]] = -torch.inf
 
     def upper_bound(self, totals: Tensor, parts: Tensor, length: int) -> Tensor:
-        """totals (B, K) in falling order, parts (B, P, K), of hypotheses of `length` tokens -> (B,)."""
+        """totals (B, K), best first, parts (B, P, K), of hypotheses of `length` tokens -> (B,)."""
         best = totals[:, :1]
         if self.non_increasing:
             return best[:, 0] + self.ceiling
@@ -59,13 +60,13 @@ class ScoreUpperBound:
         return ((reach + self.growth[: room.shape[1]]) * self.scale[length:]).amax(1)
 
     def select_utterances(self, rows: Tensor) -> None:
-        """Go on with these utterances only."""
+        """Keep these utterances only."""
         if not self.non_increasing:
             self.max_ctc_score = self.max_ctc_score[rows]
 
 
 def _tail(log_probs: Tensor, lens: Tensor, lengths: Tensor) -> Tensor:
-    """log_probs (B, T, V) -> a bound of log P(at least U frames are no blank) (B, U)."""
+    """log_probs (B, T, V) -> an upper bound of log P(at least U frames are not blank) (B, U)."""
     tilts = torch.linspace(0.0, 12.0, 25, dtype=torch.float64, device=lens.device)
     labels = torch.cat((log_probs[..., :BLANK], log_probs[..., BLANK + 1 :]), 2).logsumexp(2)
     frames = torch.logaddexp(log_probs[..., BLANK, None], labels[..., None] + tilts)

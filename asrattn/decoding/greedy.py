@@ -1,4 +1,4 @@
-"""Search without a beam: the best token at every step."""
+"""Greedy search: the best token at every step, by the decoder or by CTC."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from asrattn.text import BLANK, EOS
 def greedy_search(decoder: StepwiseDecoder[Any, Any], enc: Tensor, lens: Tensor) -> list[Hypothesis]:
     """enc (B, T, D), lens (B,) -> one hypothesis for each utterance, of at most as many tokens as it has frames.
 
-    One that reaches this limit is cut there, and its score has no EOS in it. No frames are heard as nothing, score 0.
+    At this limit a hypothesis is cut, and its score has no EOS. No frames yield the empty hypothesis with score 0.
     """
     counts = lens.tolist()
     memory = decoder.prepare(enc, lens)
@@ -29,7 +29,7 @@ def greedy_search(decoder: StepwiseDecoder[Any, Any], enc: Tensor, lens: Tensor)
         log_probs = logits.float().log_softmax(-1)
         log_probs[:, BLANK] = -torch.inf
         gain, token = log_probs.max(-1)
-        # What does not go on says EOS for free.
+        # Ended hypotheses are padded with EOS at no cost.
         cut = ended | (lens <= length) & (token != EOS)
         token = token.masked_fill(cut, EOS)
         tokens.append(token)
@@ -37,11 +37,11 @@ def greedy_search(decoder: StepwiseDecoder[Any, Any], enc: Tensor, lens: Tensor)
         ended = token == EOS
         if bool(ended.all()):
             break
-    said = torch.stack(tokens, 1).tolist()
+    paths = torch.stack(tokens, 1).tolist()
     scores = torch.stack(gains, 1).sum(1).tolist()
     return [
         Hypothesis(tuple(path[: path.index(EOS)]), score, {"attention": score})
-        for path, score in zip(said, scores, strict=True)
+        for path, score in zip(paths, scores, strict=True)
     ]
 
 
@@ -55,9 +55,9 @@ def ctc_greedy_search(log_probs: Tensor, lens: Tensor) -> list[Hypothesis]:
     scores = best.double().masked_fill(~real, 0.0).sum(1).tolist()
     changed = torch.ones_like(real)
     changed[:, 1:] = labels[:, 1:] != labels[:, :-1]
-    said = (labels != BLANK) & changed & real
+    is_token = (labels != BLANK) & changed & real
     paths = [
         [token for token, keep in zip(*pair, strict=True) if keep]
-        for pair in zip(labels.tolist(), said.tolist(), strict=True)
+        for pair in zip(labels.tolist(), is_token.tolist(), strict=True)
     ]
     return [Hypothesis(tuple(path), score, {"ctc": score}) for path, score in zip(paths, scores, strict=True)]

@@ -1,13 +1,13 @@
-"""What a search is told and what it answers."""
+"""Hypothesis: the result of decoding an utterance."""
 
 from typing import NamedTuple
 
 
 class Hypothesis(NamedTuple):
-    """One reading of an utterance.
+    """One hypothesis of an utterance.
 
-    tokens   without EOS
-    score    what it was ranked by; -inf where nothing the search was allowed to say is possible
+    tokens            without EOS
+    score             what it is ranked by; -inf if no allowed hypothesis is possible
     component_scores  unweighted log-probabilities, EOS included: "attention", "ctc" and the names of the fused scorers
     """
 

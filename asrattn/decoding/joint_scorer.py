@@ -1,4 +1,4 @@
-"""Everything that scores in a beam search, put together: decoder, CTC prefix and fused scorers."""
+"""Joint scoring of a beam search: decoder, CTC prefix score and shallow fusion of other scorers."""
 
 import math
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from asrattn.text import BLANK, EOS
 
 
 class JointMemory(NamedTuple):
-    """What belongs to the utterances, B first: the decoder's memory and the CTC; None where not used."""
+    """Memory of the utterances, B first: that of the decoder and the CTC scorer; None if not used."""
 
     decoder: Any
     ctc: CTCPrefixScorer | None
 
 
 class JointState(NamedTuple):
-    """What belongs to the hypotheses, N first."""
+    """State of the hypotheses, N first."""
 
     decoder: Any
     ctc: CTCState | None
@@ -30,7 +30,7 @@ class JointState(NamedTuple):
 
 
 class JointScorer:
-    """The scorers in use. `names` and `weights` of the parts stand in one order: attention, ctc, the fused ones."""
+    """The scorers in use. `names` and `weights` have one order: attention, ctc, the fused ones."""
 
     def __init__(
         self,
@@ -40,15 +40,18 @@ class JointScorer:
         scorers: Sequence[WeightedScorer],
     ):
         share = config.ctc if ctc else 0.0
-        alone = "beam search: without a decoder give CTC log-probabilities and set ctc to 1"
-        check(share == 1 or decoder is not None, alone)
+        message = "beam search: without a decoder give CTC log-probabilities and set ctc to 1"
+        check(share == 1 or decoder is not None, message)
         for fusion in scorers:
             check(
                 math.isfinite(fusion.reward),
-                f"beam search: {fusion.name} has no bound on what a token can bring",
+                f"beam search: {fusion.name} has no finite upper bound on a token's score",
             )
         names = ["attention", "ctc", *(fusion.name for fusion in scorers)]
-        check(len(set(names)) == len(names), f"beam search: two parts have one name among {', '.join(names)}")
+        check(
+            len(set(names)) == len(names),
+            f"beam search: two scorers have one name candidates {', '.join(names)}",
+        )
         scorers = [fusion for fusion in scorers if fusion.weight != 0]
         self.decoder = decoder if share < 1 else None
         self.ctc = share > 0
@@ -83,7 +86,7 @@ class JointScorer:
         """tokens (N,), totals (B, K) -> the totals of every continuation (B, K, V), its parts' increments, state."""
         parts: list[Tensor] = []
         states: list[Any] = []
-        decoder = ctc = among = None
+        decoder = ctc = candidates = None
         scores = totals[..., None]
         shape = (*totals.shape, -1)
         weights = iter(self.weights)
@@ -94,9 +97,9 @@ class JointScorer:
                 logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1).view(shape)
             )
             scores = torch.add(scores, parts[-1], alpha=next(weights))
-            among = self._preselect(scores)
+            candidates = self._preselect(scores)
         if memory.ctc is not None and state.ctc is not None:
-            increments, ctc = memory.ctc.score(state.ctc, tokens, among)
+            increments, ctc = memory.ctc.score(state.ctc, tokens, candidates)
             parts.append(increments.view(shape))
             scores = torch.add(scores, parts[-1], alpha=next(weights))
         for scorer, floor, old, weight in zip(self.fused, self.floors, state.fused, weights, strict=True):

@@ -1,4 +1,4 @@
-"""A second pass: the hypotheses of a search, ranked again with one more score each."""
+"""N-best rescoring: rerank the hypotheses of a beam search with one more score each."""
 
 from collections.abc import Sequence
 
@@ -13,9 +13,9 @@ def rescore(
     weight: float,
     config: DecodingConfig,
 ) -> list[Hypothesis]:
-    """The hypotheses of one utterance and what a model says of each (its end included) -> best first.
+    """The hypotheses of one utterance, and their log-probabilities by a model (EOS included) -> best first.
 
-    config is that of the search; the score comes out as if the model had been fused with this weight.
+    config: that of the beam search; the score equals that of shallow fusion with this weight.
     """
     found = [
         Hypothesis(

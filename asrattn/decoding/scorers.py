@@ -1,4 +1,4 @@
-"""The protocols that a search knows, and how their states follow the hypotheses."""
+"""Scorers of a beam search for shallow fusion: protocols, weights, and reordering of their states."""
 
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -9,7 +9,7 @@ S = TypeVar("S")
 
 
 class StepwiseDecoder(Protocol[M, S]):
-    """The side of a decoder that a search sees; see asrattn.decoders.interface.Decoder."""
+    """The interface of a decoder that decoding uses; see asrattn.decoders.interface.Decoder."""
 
     def prepare(self, enc: Tensor, lens: Tensor) -> M: ...
 
@@ -21,7 +21,7 @@ class StepwiseDecoder(Protocol[M, S]):
 class Scorer(Protocol[S]):
     """Anything that scores the next token from the tokens so far: an n-gram, a neural language model, hot words.
 
-    Its state is a (nested) tuple of tensors, hypotheses N first, so that a search re-orders any state in one way.
+    Its state is a (nested) tuple of tensors, hypotheses N first, so that beam search reorders any state in one way.
     """
 
     def start(self, n: int) -> S:
@@ -34,13 +34,13 @@ class Scorer(Protocol[S]):
 
 
 class WeightedScorer(NamedTuple):
-    """A scorer in a beam search, its name in `Hypothesis.parts`, and its weight.
+    """A scorer in shallow fusion, its name in `Hypothesis.component_scores`, and its weight.
 
-    A weight below 0 takes a model away, such as one of the recogniser's own transcripts (density ratio: McDermott et
-    al. 2019). The search must know when to stop, hence two bounds of the increments:
+    A negative weight subtracts a model, such as one of the training transcripts (density ratio: McDermott et al. 2019).
+    Early stopping needs two bounds of the increments:
 
-    ceiling   none is higher: 0 is right for log-probabilities; a scorer that rewards tokens names its largest reward
-    floor     with a weight below 0 what is lower counts as this, or what the model finds impossible would decide alone
+    ceiling   upper bound: 0 for log-probabilities, the largest reward for a scorer that rewards tokens
+    floor     lower clamp with a negative weight: else tokens that the model finds impossible would always win
     """
 
     name: str
@@ -51,20 +51,20 @@ class WeightedScorer(NamedTuple):
 
     @property
     def reward(self) -> float:
-        """The most that a token can bring to the total, not below 0."""
+        """The largest increment of the total by a token, at least 0."""
         return max(self.weight * (self.ceiling if self.weight > 0 else self.floor), 0.0)
 
 
 @runtime_checkable
 class ReorderableState(Protocol):
-    """A state whose tensors do not have the hypotheses first; see asrattn.layers.kv_cache.Cache."""
+    """A state that reorders itself, since its tensors do not have the hypotheses first; see layers.kv_cache."""
 
     def reorder(self, rows: Tensor) -> Any: ...
 
 
 def select_rows(tree: S, rows: Tensor) -> S:
-    """Rows of every tensor in a nested tuple of tensors: (n,), or (B, K) with those of an utterance in a line, the
-    utterances in their order. None stays None; a state that hypotheses share follows them in its own way."""
+    """Rows of every tensor in a nested tuple of tensors: (n,), or (B, K) with those of one utterance in a row, the
+    utterances in order. None stays None; a ReorderableState reorders itself."""
     return _select(tree, rows)  # type: ignore[no-any-return]
 
 

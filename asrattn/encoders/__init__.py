@@ -1,4 +1,4 @@
-"""Encoders: features -> frames that an attention can look at. One file for each kind, one interface for all.
+"""Encoders: features (B, F, M) -> encoder output (B, T, D). One file for each kind, one interface for all.
 
 The configuration is here and loads no torch; `interface` has the protocol and `build`.
 """

@@ -121,11 +121,13 @@ class SelfAttentionEncoderConfig:
         check(min(sizes) > 0, "dim, layers, heads, ffn_dim and channels must be positive")
         check(self.dim % self.heads == 0, f"dim {self.dim} is no multiple of heads {self.heads}")
         check(self.factor in (2, 4, 8), f"factor is {self.factor}; it must be 2, 4 or 8")
-        told = ", ".join(map(str, self.downsampling))
-        check(min(self.downsampling, default=0) > 0, f"downsampling is {told or 'none'}; it must be positive")
+        listed = ", ".join(map(str, self.downsampling))
+        check(
+            min(self.downsampling, default=0) > 0, f"downsampling is {listed or 'none'}; it must be positive"
+        )
         check(
             len(self.downsampling) <= self.layers,
-            f"downsampling {told}: factors need a layer each; there are {self.layers}",
+            f"downsampling {listed}: factors need a layer each; there are {self.layers}",
         )
 
 

@@ -1,4 +1,4 @@
-"""Encoder of convolutions over time: a time-delay neural network."""
+"""CNN encoder: convolutions over time (a time-delay neural network)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn

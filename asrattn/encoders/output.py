@@ -1,4 +1,4 @@
-"""What an encoder gives."""
+"""Output of an encoder."""
 
 from typing import NamedTuple
 

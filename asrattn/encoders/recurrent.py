@@ -1,4 +1,4 @@
-"""Recurrent encoders: plain, GRU and LSTM, in one direction or both, behind a front or as a pyramid."""
+"""Recurrent encoders: RNN, GRU and LSTM, uni- or bidirectional, with subsampling or as a pyramid."""
 
 from collections.abc import Callable
 

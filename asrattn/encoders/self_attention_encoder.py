@@ -1,4 +1,4 @@
-"""What encoders of self-attention have in common: a front, positions, a stack of layers, a U of frame rates."""
+"""Self-attention encoders: subsampling, positions, a stack of layers, temporal downsampling."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ class SelfAttentionEncoder(nn.Module):
         super().__init__()
         D = self.dim = config.dim
         self.front = build_subsampling(config.subsampling, features, D, config.channels, config.factor)
-        # As embeddings in Vaswani et al. 2017: drawn as usual, frames are faint beside what positions and layers add.
+        # As embeddings in Vaswani et al. 2017: drawn as usual, frames are small against what positions and layers add.
         self.front.out.weight.data.mul_(math.sqrt(D))
         self.positions = AddedPositions(config.positions, D)
         self.dropout = Dropout(config.dropout)

@@ -1,4 +1,4 @@
-"""Fewer frames a second before the costly layers."""
+"""Subsampling: fewer frames per second before the costly layers."""
 
 from itertools import pairwise
 
@@ -61,7 +61,7 @@ class VGGSubsampling(nn.Module):
 
     Simonyan & Zisserman 2015 (VGG); before recurrent encoders Hori et al. 2017. Each block halves time and features and
     has twice the channels of the one before; factor 4 is the usual two blocks. T counts whole windows. The convolutions
-    look one frame beyond the end; what stands there is made zero before each, as it is in an utterance alone.
+    see one frame beyond the end; it is made zero before each, as it is in an utterance alone.
     """
 
     def __init__(self, features: int, dim: int, channels: int, factor: int):

@@ -1,1 +1,1 @@
-"""Experiments over many trainings: ablation and hyper-parameter sweep."""
+"""Experiments over many training runs: ablation and hyper-parameter sweep."""

@@ -1,12 +1,15 @@
-"""Variants of a recipe under one budget: each trained with several seeds, judged on one manifest, and looked into."""
+"""Ablation: variants of a recipe under one budget, each trained with several seeds and evaluated on one manifest."""
 
 import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tqdm import tqdm
 
 from asrattn import files
 from asrattn.attention_metrics import AttentionMetrics
@@ -14,8 +17,8 @@ from asrattn.config import override
 from asrattn.data import manifest
 from asrattn.data.manifest import Utterance
 from asrattn.errors import ConfigError
-from asrattn.experiments.variants import Ablation, Variant
-from asrattn.experiments.workers import StopWhenOrphaned, try_lock_folder
+from asrattn.experiments.variants import Ablation, Variant, prepare_out_dir
+from asrattn.experiments.workers import StopWhenOrphaned, run_workers, try_lock_folder
 from asrattn.inference.recognizer import Recognizer
 from asrattn.inference.segmentation import read_waves
 from asrattn.inference.transcript import Outcome, Transcript
@@ -29,13 +32,11 @@ from asrattn.training.run_folder import LAST_CHECKPOINT
 
 log = logging.getLogger(__name__)
 
-HYPOTHESES_FILE, ATTENTION_ONLY_FILE, RESULT_FILE, ATTENTION_IMAGE_FILE = (
-    "hypotheses.jsonl",
-    "alone.jsonl",
-    "result.json",
-    "attention.png",
-)
-MAX_ATTENTION_UTTERANCES = 24  # utterances in which attention is measured
+HYPOTHESES_FILE = "hypotheses.jsonl"
+ATTENTION_ONLY_FILE = "alone.jsonl"
+RESULT_FILE = "result.json"
+ATTENTION_IMAGE_FILE = "attention.png"
+MAX_ATTENTION_UTTERANCES = 24  # whose attention metrics are computed
 
 
 class AblationRun(NamedTuple):
@@ -47,23 +48,40 @@ class AblationRun(NamedTuple):
 
 
 def runs(spec: Ablation) -> Iterator[AblationRun]:
-    """All of them, the first seed of every variant before the second."""
+    """All runs, the first seed of every variant before the second."""
     for seed in range(spec.seeds):
         for variant in spec.variants:
             yield AblationRun(variant, seed, spec.out / _slug(variant.name) / f"seed-{seed}")
 
 
+def ablate(spec: Ablation, jobs: int, threads: int | None) -> None:
+    """Train and evaluate all variants in `jobs` processes, see `run_workers`; finished runs are kept.
+
+    In `spec.out` there is afterwards a folder for each run; `ablation_report.write_report` reads them.
+
+    Raises ConfigError for a variant that cannot be built, DataError if a process failed, StoppedError on Ctrl-C.
+    """
+    prepare_out_dir(spec)
+    with tqdm(total=len(list(runs(spec))), unit=" runs", disable=None, leave=False) as bar:
+
+        def update_bar() -> None:
+            bar.n = sum(len(done) for done in load_results(spec).values())
+            bar.refresh()
+
+        run_workers(partial(run_pending, spec), jobs, threads, spec.out, update_bar)
+
+
 def run_pending(spec: Ablation, worker: int = 0) -> None:
-    """Train and judge what nobody has begun yet. Raises StoppedError when it is told to stop."""
+    """Train and evaluate every run that no other process has started. Raises StoppedError on a stop signal."""
     for run in runs(spec):
-        held = try_lock_folder(run.folder)
-        if held is None:
-            continue  # somebody else is at it
+        lock = try_lock_folder(run.folder)
+        if lock is None:
+            continue  # another process runs it
         try:
             if not (run.folder / RESULT_FILE).is_file():
                 _train_and_evaluate(spec, run)
         finally:
-            os.close(held)
+            os.close(lock)
 
 
 def _train_and_evaluate(spec: Ablation, run: AblationRun) -> None:
@@ -86,31 +104,26 @@ def _train_and_evaluate(spec: Ablation, run: AblationRun) -> None:
 
 
 def _evaluate(recognizer: Recognizer, utterances: list[Utterance], recipe: Recipe, folder: Path) -> None:
-    """Hypotheses, what attention does, a picture of it; the result last, since it says that all is there.
+    """Write hypotheses, attention plot and attention metrics; result.json last: it marks a finished run.
 
-    Where the search has CTC beside it, there are hypotheses of attention alone too: with its help a decoder can be
-    nearly deaf and nobody notices.
+    If decoding uses CTC, there are hypotheses of attention alone too: CTC can hide a decoder that has learnt little.
     """
-    heard = recognizer.evaluate(utterances)
-    _write(folder / HYPOTHESES_FILE, heard.outcomes)
+    evaluation = recognizer.evaluate(utterances)
+    _write(folder / HYPOTHESES_FILE, evaluation.outcomes)
     if recognizer.decoding.ctc:
-        alone = replace(recognizer.decoding, beam_size=1, ctc=0.0)
-        _write(folder / ATTENTION_ONLY_FILE, recognizer.transcribe(utterances, alone))
-    looks = measure_attention(
+        attention_only = replace(recognizer.decoding, beam_size=1, ctc=0.0)
+        _write(folder / ATTENTION_ONLY_FILE, recognizer.transcribe(utterances, attention_only))
+    measured = measure_attention(
         recognizer, utterances[:: max(1, len(utterances) // MAX_ATTENTION_UTTERANCES)], recipe.loss.ctc > 0
     )
-    drawn = plot_attention(recognizer, median_utterance(utterances))
-    if drawn:
-        (folder / ATTENTION_IMAGE_FILE).write_bytes(drawn)
-    card = recognizer.card
+    png = plot_attention(recognizer, median_utterance(utterances))
+    if png:
+        (folder / ATTENTION_IMAGE_FILE).write_bytes(png)
     names = ("parameters", "epochs", "wall_seconds", "cpu_seconds", "commit", "hardware", "dev_wer")
-    told = {name: card.get(name) for name in names}
-    plain: dict[str, Any] = {
-        **told,
-        "decoding_cpu_seconds": heard.cpu_seconds,
-        "audio_seconds": heard.audio_seconds,
-    }
-    plain["looks"] = looks.to_dict()
+    plain: dict[str, Any] = {name: recognizer.card.get(name) for name in names}
+    plain["decoding_cpu_seconds"] = evaluation.cpu_seconds
+    plain["audio_seconds"] = evaluation.audio_seconds
+    plain["looks"] = measured.to_dict()
     files.write_text(folder / RESULT_FILE, json.dumps(plain, indent=2) + "\n")
 
 
@@ -121,10 +134,10 @@ def _write(path: Path, outcomes: Iterable[Outcome]) -> None:
 def measure_attention(
     recognizer: Recognizer, utterances: Sequence[Utterance], aligned: bool
 ) -> AttentionMetrics:
-    """What attention does while it reads these utterances with their own texts."""
-    heard = [next(read_waves(u, recognizer.rate)) for u in utterances]
+    """Attention metrics of these utterances with their references as decoder input (teacher forcing)."""
+    waves = [next(read_waves(u, recognizer.rate)) for u in utterances]
     return recognizer.measure_attention(
-        heard, [recognizer.tokenizer.encode_lossy(u.text) for u in utterances], aligned
+        waves, [recognizer.tokenizer.encode_lossy(u.text) for u in utterances], aligned
     )
 
 
@@ -137,20 +150,20 @@ def plot_attention(recognizer: Recognizer, utterance: Utterance) -> bytes | None
 
 
 def median_utterance(utterances: Sequence[Utterance]) -> Utterance:
-    """The one of middle length."""
+    """The utterance of median length."""
     return sorted(utterances, key=lambda u: (u.seconds, u.id))[len(utterances) // 2]
 
 
 def load_results(spec: Ablation) -> dict[Variant, list[tuple[AblationRun, dict[str, Any]]]]:
-    """The runs that are done, by variant, in the order of the seeds."""
-    found: dict[Variant, list[tuple[AblationRun, dict[str, Any]]]] = {
+    """The finished runs, by variant, in the order of the seeds."""
+    results: dict[Variant, list[tuple[AblationRun, dict[str, Any]]]] = {
         variant: [] for variant in spec.variants
     }
     for run in runs(spec):
         path = run.folder / RESULT_FILE
         if path.is_file():
-            found[run.variant].append((run, json.loads(path.read_text(encoding="utf-8"))))
-    return found
+            results[run.variant].append((run, json.loads(path.read_text(encoding="utf-8"))))
+    return results
 
 
 def _slug(name: str) -> str:

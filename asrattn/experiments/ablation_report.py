@@ -1,12 +1,9 @@
-"""What an ablation found: a table, and a page with the attention of all variants side by side."""
+"""Report of an ablation: a table, and a page with the attention plots of all variants side by side."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Any
-
-from tqdm import tqdm
 
 from asrattn.config import JSONValue
 from asrattn.data import manifest
@@ -18,8 +15,7 @@ from asrattn.experiments.ablation import (
     HYPOTHESES_FILE,
     AblationRun,
 )
-from asrattn.experiments.variants import Ablation, prepare_out_dir
-from asrattn.experiments.workers import run_workers
+from asrattn.experiments.variants import Ablation
 from asrattn.metrics import hypothesis_file, score_utterance
 from asrattn.metrics.significance import System
 from asrattn.report import variants
@@ -31,28 +27,8 @@ REPORTED_ATTENTION_METRICS = ("focus", "diagonality", "agreement")
 FinishedRun = tuple[AblationRun, dict[str, Any]]
 
 
-def ablate(spec: Ablation, jobs: int, threads: int | None) -> list[list[str]]:
-    """Train and judge all variants with so many processes beside each other, see `crew`; the table, heading first.
-
-    In `what.out` there are afterwards variants.tsv, variants.html, and a folder for each run. What is done already is
-    not done again.
-
-    Raises ConfigError for a variant that cannot be built, DataError where a process failed, StoppedError on Ctrl-C.
-    """
-    prepare_out_dir(spec)
-    all_runs = list(ablation.runs(spec))
-    with tqdm(total=len(all_runs), unit=" runs", disable=None, leave=False) as bar:
-
-        def look() -> None:
-            bar.n = sum(len(done) for done in ablation.load_results(spec).values())
-            bar.refresh()
-
-        run_workers(partial(ablation.run_pending, spec), jobs, threads, spec.out, look)
-    return write_report(spec)
-
-
 def write_report(spec: Ablation) -> list[list[str]]:
-    """Write the table and the page of all runs that are done."""
+    """Write variants.tsv and variants.html of all finished runs into `spec.out`; the table, heading first."""
     utterances = manifest.read(spec.eval_manifest)
     found = ablation.load_results(spec)
     entries = [_entry(variant.name, utterances, done, spec.seeds) for variant, done in found.items() if done]
@@ -63,9 +39,9 @@ def write_report(spec: Ablation) -> list[list[str]]:
     seeds = f"seeds 0 to {spec.seeds - 1}" if spec.seeds > 1 else "seed 0"
     about = (
         f"{spec.recipe.name}, {spec.recipe.train.epochs} epochs, {seeds}; {spec.eval_manifest.name}, "
-        f"{len(utterances)} utterances. Each against {entries[0].system.name}; better or worse where the paired tests "
-        "say so. By attention alone: greedy, without CTC. Focus, diagonality and agreement with CTC lie between 0 and "
-        "1. Pictures: the first seed reads the true text of one utterance."
+        f"{len(utterances)} utterances. Each against {entries[0].system.name}; better or worse if the paired tests "
+        "say so. Attention only: greedy, without CTC. Focus, diagonality and agreement with CTC lie between 0 and "
+        "1. Plots: the first seed, with the reference of one utterance as decoder input."
     )
     variants.write_variants_page(spec.out / PAGE_FILE, f"Variants of {spec.recipe.name}", about, lines)
     return table
@@ -75,26 +51,28 @@ def _entry(
     name: str, utterances: Sequence[Utterance], done: Sequence[FinishedRun], seeds: int
 ) -> VariantEntry:
     folders = [run.folder for run, _ in done]
-    heard = tuple(_rows(utterances, folder / HYPOTHESES_FILE) for folder in folders)
-    alone = tuple(
+    decoded = tuple(_rows(utterances, folder / HYPOTHESES_FILE) for folder in folders)
+    attention_only = tuple(
         _rows(utterances, folder / ATTENTION_ONLY_FILE)
         for folder in folders
         if (folder / ATTENTION_ONLY_FILE).is_file()
     )
-    facts = {"by attention alone": variants.format_wer(System(name, alone)) if alone else "–"}
+    facts = {
+        "by attention alone": variants.format_wer(System(name, attention_only)) if attention_only else "–"
+    }
     facts |= _facts([result for _, result in done], seeds)
-    picture = folders[0] / ATTENTION_IMAGE_FILE
-    return VariantEntry(System(name, heard), facts, picture.read_bytes() if picture.is_file() else None)
+    image = folders[0] / ATTENTION_IMAGE_FILE
+    return VariantEntry(System(name, decoded), facts, image.read_bytes() if image.is_file() else None)
 
 
 def _rows(utterances: Sequence[Utterance], path: Path) -> tuple[Any, ...]:
-    """What failed counts as deleted."""
-    heard = {line.id: line.text for line in hypothesis_file.read(path)}
-    return tuple(score_utterance(u.id, u.text, heard.get(u.id, ""), u.speaker) for u in utterances)
+    """Scored utterances; one that failed counts as deleted."""
+    texts = {line.id: line.text for line in hypothesis_file.read(path)}
+    return tuple(score_utterance(u.id, u.text, texts.get(u.id, ""), u.speaker) for u in utterances)
 
 
 def _facts(results: Sequence[Mapping[str, Any]], seeds: int) -> dict[str, str]:
-    """Means over the runs; how many there are where there may be several."""
+    """Means over the runs; their number if there may be several."""
     first = results[0]
     facts = {"runs": str(len(results))} if seeds > 1 else {}
     facts |= {

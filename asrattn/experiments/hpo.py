@@ -1,6 +1,6 @@
-"""Hyper-parameter search: trials of a recipe in parallel processes, the hopeless ones ended early; resumable.
+"""Hyper-parameter optimisation (sweep) with Optuna: TPE trials of a recipe in parallel processes, pruned, resumable.
 
-What was tried is kept in a journal (Optuna's) that any number of processes may write to.
+The trials are kept in a journal (Optuna's) that any number of processes may write to.
 """
 
 import json
@@ -9,19 +9,22 @@ import math
 import os
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
+from tqdm import tqdm
 
 from asrattn import files
 from asrattn.config import override, to_plain, upgrade
-from asrattn.errors import AsrattnError, ConfigError, StoppedError
+from asrattn.errors import AsrattnError, ConfigError, DataError, StoppedError
 from asrattn.experiments import search_space
 from asrattn.experiments.search_space import Axis, Budget, Range
-from asrattn.experiments.workers import StopWhenOrphaned, file_lock, try_lock_folder
+from asrattn.experiments.workers import StopWhenOrphaned, file_lock, run_workers, try_lock_folder
 from asrattn.training import checkpointing
 from asrattn.training.fit import fit
 from asrattn.training.module import SpeechLightningModule
@@ -34,13 +37,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 JOURNAL_FILE = "trials.journal"
-STARTUP_TRIALS = 4  # trials that are never ended early: with what they reached the others are compared
-WARMUP_SHARE = 1 / 3  # share of the epochs before which none is: the CTC loss sits on a plateau at first
+STARTUP_TRIALS = 4  # trials that are never pruned: the others are compared with them
+WARMUP_SHARE = (
+    1 / 3
+)  # fraction of the epochs before which none is pruned: the CTC loss stays on a plateau at first
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A search: the recipe, what of it may change, where it is written, how much it may cost."""
+    """A sweep: the recipe, the search space over its settings, where it is written, its budget."""
 
     recipe: Recipe
     axes: tuple[Axis, ...]
@@ -51,77 +56,110 @@ class Sweep:
     accelerator: str = "auto"
 
 
-def finished_trials(found: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
-    """Trials that came to an end: whole, ended early, or failed; the one with the lowest WER first.
+def run_sweep(
+    sweep: Sweep, jobs: int, threads: int | None, on_trial: Callable[["optuna.trial.FrozenTrial"], None]
+) -> list["optuna.trial.FrozenTrial"]:
+    """Run the trials in `jobs` processes, see `run_workers`; the finished trials, the best first.
 
-    One that was left unfinished, and went on as another, has no reason noted, and is none of them.
+    In `sweep.out` there are afterwards a folder for each trial, as `fit` leaves it, without its resume checkpoints; and
+    the log of each process. on_trial is called with each trial that finishes.
+
+    Raises StoppedError on Ctrl-C: the same call resumes, also the unfinished trials. DataError if a process failed, or
+    no trial was completed. ConfigError as `open_study`.
     """
-    ended = [t for t in found.trials if t.state.name in ("COMPLETE", "PRUNED") or "failed" in t.user_attrs]
-    return sorted(ended, key=lambda t: (t.state.name != "COMPLETE", best_wer(t)))
+    study = open_study(sweep)
+    deadline = None if sweep.budget.seconds is None else time.time() + sweep.budget.seconds
+    reported = {t.number for t in finished_trials(study)}
+    total = sweep.budget.trials
+    with tqdm(total=total, initial=len(reported), unit=" trials", disable=None, leave=False) as bar:
+
+        def report_new_trials() -> None:
+            for trial in sorted(finished_trials(study), key=lambda t: t.number):
+                if trial.number not in reported:
+                    reported.add(trial.number)
+                    bar.clear()
+                    on_trial(trial)
+                    bar.update()
+
+        run_workers(partial(run_trials, sweep, deadline), jobs, threads, sweep.out, report_new_trials)
+    finished = finished_trials(study)
+    if not finished or finished[0].state.name != "COMPLETE":
+        reason = next((f" ({t.user_attrs['failed']})" for t in finished if "failed" in t.user_attrs), "")
+        raise DataError(f"{sweep.out}: no trial was completed{reason}; raise --budget, or see worker-0.log")
+    return finished
+
+
+def finished_trials(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
+    """The completed, pruned and failed trials; the one with the lowest WER first.
+
+    A trial that was left unfinished and requeued as another one has no reason of failure, and does not count.
+    """
+    finished = [t for t in study.trials if t.state.name in ("COMPLETE", "PRUNED") or "failed" in t.user_attrs]
+    return sorted(finished, key=lambda t: (t.state.name != "COMPLETE", best_wer(t)))
 
 
 def best_wer(trial: "optuna.trial.FrozenTrial") -> float:
-    """The lowest WER of its validations, a share; infinite where there was none."""
+    """The lowest WER of its validations, a fraction; infinite without one."""
     return min(trial.intermediate_values.values(), default=math.inf)
 
 
 def open_study(sweep: Sweep, worker: int = 0) -> "optuna.Study":
-    """The journal of a search, begun or gone on with.
+    """The Optuna study of a sweep, a new one or the one in its folder.
 
-    Raises ConfigError where Optuna is not installed, or the folder holds the sweep of another recipe or space.
+    Raises ConfigError if Optuna is not installed, or the folder holds the sweep of another recipe or space.
     """
     try:
         import optuna
         from optuna.storages.journal import JournalFileBackend
     except ImportError:
-        raise ConfigError("asrattn search needs Optuna: pip install 'asrattn[search]'") from None
+        raise ConfigError("asrattn sweep needs Optuna: pip install 'asrattn[sweep]'") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     files.make_folder(sweep.out)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         storage = optuna.storages.JournalStorage(JournalFileBackend(str(sweep.out / JOURNAL_FILE)))
-        # All settings are drawn together, and away from what runs at the moment (Bergstra et al. 2011).
+        # All settings are drawn together, and away from the running trials (TPE, Bergstra et al. 2011).
         sampler = optuna.samplers.TPESampler(multivariate=True, constant_liar=True, seed=sweep.seed + worker)
-    # Ended early: whose best so far is worse than the median of the others at the same epoch.
+    # Optuna pruner: ends trials whose best WER so far is worse than the median of the others at the same epoch.
     pruner = optuna.pruners.MedianPruner(STARTUP_TRIALS, round(WARMUP_SHARE * sweep.recipe.train.epochs))
-    found = optuna.create_study(
+    study = optuna.create_study(
         storage=storage, sampler=sampler, pruner=pruner, study_name="asrattn", load_if_exists=True
     )
     plain = {"recipe": to_plain(sweep.recipe), "space": [to_plain(axis) for axis in sweep.axes]}
-    stored = json.loads(found.user_attrs.get("what", json.dumps(plain)))
+    stored = json.loads(study.user_attrs.get("what", json.dumps(plain)))
     if stored | {"recipe": upgrade(Recipe, stored["recipe"])} != plain:
         raise ConfigError(
             f"{sweep.out}: holds the sweep of another recipe or --space; name another folder for this one"
         )
-    found.set_user_attr("what", json.dumps(plain))
-    return found
+    study.set_user_attr("what", json.dumps(plain))
+    return study
 
 
 def run_trials(sweep: Sweep, deadline: float | None = None, worker: int = 0) -> None:
-    """Trial after trial, until the budget is used up. Raises StoppedError when it is told to stop."""
-    found = open_study(sweep, worker)
+    """Run one trial after the other until the budget is used up. Raises StoppedError on a stop signal."""
+    study = open_study(sweep, worker)
     while deadline is None or time.time() < deadline:
         with file_lock(sweep.out / "search.lock"):
-            _requeue_abandoned(sweep, found)
-            if sweep.budget.trials is not None and _count_started(found) >= sweep.budget.trials:
+            _requeue_abandoned(sweep, study)
+            if sweep.budget.trials is not None and _count_started(study) >= sweep.budget.trials:
                 return
-            trial = found.ask()
+            trial = study.ask()
             folder = sweep.out / str(trial.user_attrs.get("folder", f"trial-{trial.number:03}"))
-            held = try_lock_folder(folder)
-        assert held is not None
+            lock = try_lock_folder(folder)
+        assert lock is not None
         try:
-            _run(sweep, found, trial, folder, deadline)
+            _run(sweep, study, trial, folder, deadline)
         finally:
-            os.close(held)
+            os.close(lock)
 
 
 def _run(
-    sweep: Sweep, found: "optuna.Study", trial: "optuna.Trial", folder: Path, deadline: float | None
+    sweep: Sweep, study: "optuna.Study", trial: "optuna.Trial", folder: Path, deadline: float | None
 ) -> None:
     import optuna
 
     settings = [search_space.format_setting(axis, _suggest(axis, trial)) for axis in sweep.axes]
-    watch = OptunaPruningCallback(trial, deadline)
+    pruning = OptunaPruningCallback(trial, deadline)
     log.info("trial %d: %s", trial.number, " ".join(settings))
     try:
         fit(
@@ -131,22 +169,22 @@ def _run(
             resume=(folder / LAST_CHECKPOINT).is_file(),
             seed=sweep.seed,
             accelerator=sweep.accelerator,
-            callbacks=(watch, StopWhenOrphaned()),
+            callbacks=(pruning, StopWhenOrphaned()),
         )
     except optuna.TrialPruned:
-        found.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     except StoppedError:
-        raise  # the trial goes on when the search does
+        raise  # the trial is resumed with the sweep
     except AsrattnError as error:
         trial.set_user_attr("failed", str(error))
-        found.tell(trial, state=optuna.trial.TrialState.FAIL)
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
     else:
-        found.tell(trial, watch.best_wer)
+        study.tell(trial, pruning.best_wer)
     checkpointing.delete_checkpoints(folder)
 
 
 class OptunaPruningCallback(Callback):
-    """Reports each validation to the search, which may end the trial; ends the run when its time is over."""
+    """Optuna pruner callback: reports each validation, ends a trial that is pruned, and the run at its deadline."""
 
     def __init__(self, trial: "optuna.Trial", deadline: float | None) -> None:
         self.trial = trial
@@ -165,7 +203,7 @@ class OptunaPruningCallback(Callback):
             if epochs < trainer.max_epochs and self.trial.should_prune():  # type: ignore[operator]
                 raise optuna.TrialPruned
         if self.deadline is not None and time.time() > self.deadline:
-            raise StoppedError(f"stopped after epoch {epochs}; it goes on with the search")
+            raise StoppedError(f"stopped after epoch {epochs}; resumed with the sweep")
 
 
 def _suggest(axis: Axis, trial: "optuna.Trial") -> float | str:
@@ -177,20 +215,22 @@ def _suggest(axis: Axis, trial: "optuna.Trial") -> float | str:
     return trial.suggest_float(axis.name, axis.low, axis.high, log=axis.log)
 
 
-def _count_started(found: "optuna.Study") -> int:
-    """Trials that are done or under way."""
-    return len(finished_trials(found)) + sum(t.state.name == "RUNNING" for t in found.trials)
+def _count_started(study: "optuna.Study") -> int:
+    """The number of finished and running trials."""
+    return len(finished_trials(study)) + sum(t.state.name == "RUNNING" for t in study.trials)
 
 
-def _requeue_abandoned(sweep: Sweep, found: "optuna.Study") -> None:
-    """What a process left unfinished is put in line again, to go on in its folder with the same settings."""
+def _requeue_abandoned(sweep: Sweep, study: "optuna.Study") -> None:
+    """Enqueue the trials that a dead process left unfinished: they resume in their folders with the same settings."""
     import optuna
 
-    for trial in found.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
         name = str(trial.user_attrs.get("folder", f"trial-{trial.number:03}"))
-        held = try_lock_folder(sweep.out / name)
-        if held is None:
-            continue  # by a process that lives
-        os.close(held)
-        found.enqueue_trial(trial.params, user_attrs={**trial.user_attrs, "folder": name})
-        found.tell(trial.number, state=optuna.trial.TrialState.FAIL)  # without a reason, see `done`
+        lock = try_lock_folder(sweep.out / name)
+        if lock is None:
+            continue  # a live process runs it
+        os.close(lock)
+        study.enqueue_trial(trial.params, user_attrs={**trial.user_attrs, "folder": name})
+        study.tell(
+            trial.number, state=optuna.trial.TrialState.FAIL
+        )  # without a reason, see `finished_trials`

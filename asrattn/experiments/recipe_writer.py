@@ -1,4 +1,4 @@
-"""A recipe as the Python file that says it."""
+"""Recipe writer: a recipe as the source code of a Python file."""
 
 import dataclasses
 import json
@@ -12,7 +12,7 @@ _MAX_LINE_LENGTH = 100
 
 
 def format_recipe(recipe: Recipe, title: str) -> str:
-    """A file whose RECIPE is equal to this one; what has its default is left out."""
+    """The source of a file whose RECIPE equals this one; settings with default values are left out."""
     classes: set[type] = set()
     body = _format_value(recipe, 0, classes)
     homes: dict[str, list[str]] = defaultdict(list)
@@ -43,6 +43,6 @@ def _default(field: "dataclasses.Field[Any]") -> object:
 
 
 def _import_path(kind: type) -> str:
-    """The package that offers a class, where its own module is a file within one."""
+    """The package that exports a class, else the module of the class."""
     package = kind.__module__.rpartition(".")[0]
     return package if getattr(sys.modules.get(package), kind.__name__, None) is kind else kind.__module__

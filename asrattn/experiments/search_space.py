@@ -1,4 +1,4 @@
-"""What a hyper-parameter search may change, and how much it may cost, as they are written on the command line."""
+"""Search space and budget of a hyper-parameter sweep, as written on the command line."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from low to high, both among them; `whole` ones only, or evenly spread over their logarithms."""
+    """Numbers from low to high, inclusive; integers only (`whole`), or uniform in their logarithms (`log`)."""
 
     name: str
     low: float
@@ -23,7 +23,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several values, as --set takes them."""
+    """One of several values, in the syntax of --set."""
 
     name: str
     values: tuple[str, ...]
@@ -34,7 +34,7 @@ Axis = Range | Choice
 
 @dataclass(frozen=True)
 class Budget:
-    """So many trials in all, or so many seconds from now."""
+    """A number of trials in all, or of seconds from now."""
 
     trials: int | None = None
     seconds: float | None = None
@@ -54,7 +54,7 @@ class Budget:
 def parse_axis(text: str, recipe: Recipe) -> Axis:
     """`NAME=LOW..HIGH`, `NAME=LOW..HIGH:log` or `NAME=A,B,C`, where NAME is a setting of the recipe as in --set.
 
-    Numbers are whole where the setting's are. Raises ConfigError for what the recipe does not take.
+    A range is of integers if the setting is one. Raises ConfigError for values that the recipe does not accept.
     """
     name, equals, values = (part.strip() for part in text.partition("="))
     if not (name and equals and values):
@@ -76,7 +76,7 @@ def parse_axis(text: str, recipe: Recipe) -> Axis:
 
 
 def format_setting(axis: Axis, value: float | str) -> str:
-    """As --set takes it; four digits are enough."""
+    """The setting in the syntax of --set; numbers with four digits."""
     if isinstance(axis, Choice):
         return f"{axis.name}={value}"
     return f"{axis.name}={round(float(value))}" if axis.whole else f"{axis.name}={float(value):.4g}"
@@ -92,13 +92,13 @@ def _choice(name: str, values: str, text: str, recipe: Recipe) -> Choice:
 
 
 def _is_integer(name: str, value: float, recipe: Recipe) -> bool:
-    """Whether the setting takes no fractions."""
+    """Whether the setting accepts integers only."""
     if value != int(value):
         return False
     try:
         override(recipe, [f"{name}={int(value)}"])
     except ConfigError:
-        return False  # it is told with the ends
+        return False  # `parse_axis` reports it
     try:
         override(recipe, [f"{name}={value + 1e-9!r}"])
     except ConfigError:

@@ -1,4 +1,4 @@
-"""What an ablation compares: variants of a recipe, as they are written on the command line. Needs no torch."""
+"""Variants of an ablation: settings of a recipe, as written on the command line. Needs no torch."""
 
 import itertools
 import json
@@ -16,7 +16,7 @@ from asrattn.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Variant:
-    """What is changed, as --set takes it, and how it was asked for."""
+    """The changed settings, in the syntax of --set, and the name from the command line."""
 
     name: str
     settings: tuple[str, ...]
@@ -24,7 +24,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Ablation:
-    """All variants of a recipe, each with seeds 0 … seeds - 1; `eval_manifest` is the manifest they are decoded on."""
+    """Variants of a recipe, each with seeds 0 … seeds - 1; they are evaluated on `eval_manifest`."""
 
     recipe: Recipe
     variants: tuple[Variant, ...]
@@ -36,11 +36,11 @@ class Ablation:
 
 
 def parse_variants(texts: Sequence[str], recipe: Recipe) -> tuple[Variant, ...]:
-    """`decoder.attention=dot,location+heads=4`: one setting's values, a kind where it is a set of settings, to which +
-    adds others below it, lists in brackets: encoder=lstm,conformer+downsampling=[1,2,1]. Of several
-    texts, every combination.
+    """Parse `decoder.attention=dot,location+heads=4`: the values of one setting. If it is a group of settings, the
+    values are its kinds, and + adds settings of the group; lists are in brackets: encoder=lstm,conformer+downsampling=
+    [1,2,1]. Several texts give every combination.
 
-    Raises ConfigError for what the recipe does not take.
+    Raises ConfigError for values that the recipe does not accept.
     """
     each = [_parse_axis(text, recipe) for text in texts]
     found = []
@@ -48,7 +48,7 @@ def parse_variants(texts: Sequence[str], recipe: Recipe) -> tuple[Variant, ...]:
         name = " ".join(variant.name for variant in combination)
         found.append(Variant(name, tuple(s for variant in combination for s in variant.settings)))
     check(len(found) > 1, "--vary: give at least two variants, as in decoder.attention=dot,additive")
-    check(len({v.name for v in found}) == len(found), "--vary: the same variant is there twice")
+    check(len({v.name for v in found}) == len(found), "--vary: the same variant is given twice")
     for variant in found:
         override(recipe, variant.settings)
     return tuple(found)
@@ -67,7 +67,7 @@ def _parse_axis(text: str, recipe: Recipe) -> list[Variant]:
 
 
 def _find(path: str, plain: Any) -> tuple[str, Any]:
-    """The setting's whole name and its value: `decoder.attention` may be written for model.decoder.attention."""
+    """The full name of a setting and its value: `decoder.attention` is short for model.decoder.attention."""
     for whole in (path, f"model.{path}"):
         value = plain
         for name in whole.split("."):
@@ -80,7 +80,7 @@ def _find(path: str, plain: Any) -> tuple[str, Any]:
 
 
 def prepare_out_dir(spec: Ablation) -> None:
-    """Make the folder, or go on in it. Raises ConfigError where it holds the ablation of another recipe."""
+    """Make the folder, or resume in it. Raises ConfigError if it holds the ablation of another recipe."""
     path = spec.out / "ablation.json"
     plain = {"recipe": to_plain(spec.recipe), "judged": str(spec.eval_manifest), "data": str(spec.data)}
     stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else plain

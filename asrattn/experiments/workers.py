@@ -1,4 +1,4 @@
-"""Processes that do the same work beside each other, each taking what no other has begun."""
+"""Worker processes of an experiment: each takes the runs that no other has started."""
 
 import contextlib
 import fcntl
@@ -22,20 +22,20 @@ from asrattn.errors import AsrattnError, DataError, StoppedError
 
 log = logging.getLogger(__name__)
 
-_POLL_SECONDS = 0.5  # seconds between two looks at what the processes have done
+_POLL_SECONDS = 0.5  # interval between two calls of on_poll
 
-WorkerTask = Callable[[int], None]  # of the process with this number; it is sent to the process
+WorkerTask = Callable[[int], None]  # takes the number of the process; must be picklable
 
 
 def run_workers(
     work: WorkerTask, jobs: int, threads: int | None, out: Path, on_poll: Callable[[], None]
 ) -> None:
-    """Run so many processes until each has returned, and `on_poll` at what they do twice a second, and at the end.
+    """Run `jobs` processes until each has returned; call `on_poll` twice a second and at the end.
 
-    What they log goes to out/worker-0.log and so on. With several GPUs each has one of its own. threads: of the CPU,
-    for each; None: the processor's, shared out.
+    They log to out/worker-0.log and so on. With several GPUs each gets one of its own. threads: CPU threads of each
+    process; None divides the cores.
 
-    Raises StoppedError on Ctrl-C and SIGTERM, after each process has saved what it was at; DataError where one failed.
+    Raises StoppedError on Ctrl-C and SIGTERM, after each process has saved its state; DataError if one failed.
     """
     files.make_folder(out)
     cores = threads or max(1, (os.cpu_count() or 1) // jobs)
@@ -47,7 +47,7 @@ def run_workers(
     for process in processes:
         process.start()
     before: Any = None
-    if threading.current_thread() is threading.main_thread():  # Python lets no other handle signals
+    if threading.current_thread() is threading.main_thread():  # Python allows handlers in no other
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while any(p.is_alive() for p in processes):
@@ -55,9 +55,9 @@ def run_workers(
             time.sleep(_POLL_SECONDS)
         on_poll()
     except KeyboardInterrupt:
-        raise StoppedError(f"stopped; the same command goes on in {out}") from None
+        raise StoppedError(f"stopped; the same command resumes in {out}") from None
     finally:
-        _stop(processes)  # those that are done do not mind
+        _stop(processes)  # no effect on finished ones
         if before is not None:
             signal.signal(signal.SIGTERM, before)
     failed = next((p for p in processes if p.exitcode), None)
@@ -66,18 +66,18 @@ def run_workers(
 
 
 class StopWhenOrphaned(Callback):
-    """Ends a run after its epoch, saved, when the process that started this one is gone."""
+    """Ends a run after its epoch, when it is saved, if the parent process is gone."""
 
     def __init__(self) -> None:
         self._parent = os.getppid()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if os.getppid() != self._parent:
-            raise StoppedError("the process that had started this one is gone")
+            raise StoppedError("the parent process is gone")
 
 
 def try_lock_folder(folder: Path) -> int | None:
-    """A folder, made and held by this process until it closes the number, or ends; None where another holds it."""
+    """Make and lock a folder, until this process closes the returned descriptor or ends; None if another holds it."""
     files.make_folder(folder)
     number = os.open(folder / "held.lock", os.O_RDWR | os.O_CREAT)
     try:
@@ -90,14 +90,14 @@ def try_lock_folder(folder: Path) -> int | None:
 
 @contextlib.contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """Nobody else is within at the same time."""
+    """Exclusive lock between processes."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _worker_main(work: WorkerTask, number: int, threads: int, out: Path) -> None:
-    """In a session of its own: Ctrl-C reaches it through its parent alone."""
+    """Runs in a session of its own: Ctrl-C reaches only the parent, which stops its workers."""
     import torch
 
     os.setsid()
@@ -108,7 +108,7 @@ def _worker_main(work: WorkerTask, number: int, threads: int, out: Path) -> None
     sys.stderr = (out / f"worker-{number}.log").open("a", buffering=1)
     logging.getLogger("asrattn").addHandler(logging.StreamHandler(sys.stderr))
     logging.getLogger("asrattn").setLevel(logging.INFO)
-    signal.signal(signal.SIGTERM, _raise_stopped)  # while it trains, training has its own way
+    signal.signal(signal.SIGTERM, _raise_stopped)  # during training StopSignalHandler replaces it
     try:
         work(number)
     except StoppedError as stopped:

@@ -1,4 +1,4 @@
-"""Waves to features.
+"""Features: log-mel, MFCC, spectrogram, and their normalisation (CMVN).
 
 The configuration is here and loads no torch; `extraction` has the module.
 """

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from asrattn.config import check
 
-FeatureKind = Literal["log-mel", "mfcc", "spectrogram"]
+FeatureKind = Literal["log-mel", "mfcc", "spectrogram"]  # feature types, computed in extraction.py
 FeatureNormalization = Literal["global", "utterance", "both", "none"]
 
 

@@ -1,4 +1,4 @@
-"""Waves to features, batched and on the device: the same code for training, transcription and export."""
+"""Feature extraction (log-mel, MFCC, spectrogram, CMVN), batched and on the device, for training and inference."""
 
 import warnings
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ class FeatureExtractor(nn.Module):
 
     Frame f covers the samples f·hop … f·hop + window, nothing is centred: padding and batching change no
     frame. Feats are 0 on padding. A wave shorter than `minimum_samples` has no frame: its length is 0, and
-    whether that is an error is for the caller to say. Everything is computed in float32, under autocast too.
+    whether that is an error is up to the caller. Everything is computed in float32, under autocast too.
     """
 
     window: Tensor
@@ -88,7 +88,7 @@ class FeatureExtractor(nn.Module):
         mean, square = sums / count
         std = (square - mean.square()).clamp(min=0).sqrt()
         self.mean.copy_(mean)
-        # A feature that never changes tells nothing, and must not blow up when it changes one day.
+        # A constant feature holds no information, and must not blow up when it changes one day.
         self.std.copy_(torch.where(std > 1e-3, std, 1.0))
 
     def _frames(self, wave: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ def _filterbank(config: FeatureConfig) -> Tensor:
     from torchaudio.functional import melscale_fbanks
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # about empty filters: told below, with what to do
+        warnings.simplefilter("ignore", UserWarning)  # about empty filters: reported below, with what to do
         bank: Tensor = melscale_fbanks(config.fft // 2 + 1, config.low, config.top, config.mels, config.rate)
     empty = int((bank.amax(0) == 0).sum())
     if empty:

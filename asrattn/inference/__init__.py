@@ -1,1 +1,1 @@
-"""Using a trained model: transcription, streaming, word times, confidence, hallucination filter, export."""
+"""Inference: transcription, streaming, forced-alignment word times, confidence, hallucination filter, export."""

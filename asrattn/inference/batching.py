@@ -1,4 +1,4 @@
-"""Batches for inference: padded waves and texts, segments queued and decoded, the device they go to."""
+"""Batching for inference: padded waves and texts, queued and decoded segments, their device."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -14,11 +14,11 @@ from asrattn.errors import ConfigError
 from asrattn.inference.segmentation import AudioRegion, AudioSegment
 from asrattn.inference.transcript import Word
 
-_MAX_QUEUED_SEGMENTS = 1000  # at most, so that a long row of broken files is told soon
+_MAX_QUEUED_SEGMENTS = 1000  # at most, so that many broken files are reported soon
 
 
 class DecodedSegment(NamedTuple):
-    """What was heard in a piece, what the search found there, and the words where they are asked for."""
+    """Filtered tokens and flags of a segment, its n-best hypotheses, and its words if requested."""
 
     tokens: tuple[int, ...]
     flags: tuple[str, ...]
@@ -27,7 +27,7 @@ class DecodedSegment(NamedTuple):
 
 
 class TimedSegment(NamedTuple):
-    """And where in the stretch, in seconds."""
+    """A decoded segment with its start and end in the region, in seconds."""
 
     start: float
     end: float
@@ -35,7 +35,7 @@ class TimedSegment(NamedTuple):
 
 
 class QueuedSegment(NamedTuple):
-    """A piece of a stretch. Without one it is the stretch's end, a bad one where there is a message."""
+    """A segment of a region; None marks the end of the region, with a message if it could not be read."""
 
     region: AudioRegion
     segment: AudioSegment | None
@@ -61,7 +61,7 @@ def pad_texts(texts: Sequence[Sequence[int]], device: torch.device) -> tuple[Ten
 
 
 def next_window(parts: Iterator[QueuedSegment], samples: int) -> list[QueuedSegment]:
-    """The next pieces, until they hold so many samples."""
+    """The next segments, until they hold so many samples."""
     window: list[QueuedSegment] = []
     for part in itertools.islice(parts, _MAX_QUEUED_SEGMENTS):
         window.append(part)
@@ -72,7 +72,7 @@ def next_window(parts: Iterator[QueuedSegment], samples: int) -> list[QueuedSegm
 
 
 def select_device(name: str) -> torch.device:
-    """auto, cpu, cuda or cuda:N as a device. Raises ConfigError for one that is unknown or not there."""
+    """auto, cpu, cuda or cuda:N as a device. Raises ConfigError for one that is unknown or does not exist."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -83,6 +83,6 @@ def select_device(name: str) -> torch.device:
         raise ConfigError(f"device {name!r} is not supported; use auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(
-            f"device {name!r} is not there ({torch.cuda.device_count()} found); use --device cpu"
+            f"device {name!r} does not exist ({torch.cuda.device_count()} found); use --device cpu"
         )
     return device

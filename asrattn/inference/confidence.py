@@ -1,4 +1,4 @@
-"""How likely a word is right: a small logistic model on what decoder and CTC say of its tokens, fitted on dev."""
+"""Word confidence: logistic regression on decoder and CTC log-probabilities of the tokens, fitted on dev."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from asrattn.config import JSONValue
 from asrattn.errors import CheckpointError, DataError
 
-PRIOR_WEIGHT = 1e-2  # of the squared weights: what few words say is not taken at its word
+PRIOR_WEIGHT = 1e-2  # L2 penalty per word on the weights
 MAX_NEWTON_STEPS = 50
-NUM_BINS = 10  # of the expected calibration error
 
 
 class ConfidenceFeatures(NamedTuple):
-    """Of a word: mean and least log-probability of its tokens, by the decoder and by CTC on their frames."""
+    """Features of a word: mean and minimum log-probability of its tokens, by the decoder and by CTC on their frames."""
 
     decoder: float
     decoder_min: float
@@ -31,7 +30,7 @@ class ConfidenceFeatures(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibration:
-    """P(right) = σ(weights · evidence + bias)."""
+    """P(correct) = σ(weights · features + bias)."""
 
     weights: tuple[float, ...]
     bias: float
@@ -45,7 +44,7 @@ class Calibration:
 
     @classmethod
     def from_plain(cls, plain: JSONValue) -> "Calibration":
-        """Raises CheckpointError for anything but what `to_plain` gives."""
+        """The inverse of `to_plain`. Raises CheckpointError for anything else."""
         match plain:
             case {"weights": [*weights], "bias": float(bias)} if len(weights) == len(
                 ConfidenceFeatures._fields
@@ -53,96 +52,50 @@ class Calibration:
                 if all(isinstance(w, float) and math.isfinite(w) for w in weights):
                     return cls(tuple(float(w) for w in weights), bias)  # type: ignore[arg-type]
         raise CheckpointError(
-            f"the calibration of the confidences is damaged: {plain!r:.80}; tune the model again"
+            f"the confidence calibration is damaged: {plain!r:.80}; run asrattn tune-decoding again"
         )
 
 
 def uncalibrated_confidence(features: ConfidenceFeatures) -> float:
-    """Without a calibration: the geometric mean of what both say. Most models are surer than they should be."""
+    """Confidence without calibration: the geometric mean of decoder and CTC. Most models are overconfident."""
     return math.exp(max(-50.0, (features.decoder + features.ctc) / 2))
 
 
-def fit_calibration(found: Sequence[tuple[ConfidenceFeatures, bool]]) -> Calibration:
-    """The likeliest weights, by Newton's method, with a weak prior towards none (Platt 1999; for words Evermann &
-    Woodland 2000). Raises DataError where all words are right, or all are wrong."""
-    right = np.array([truth for _, truth in found], dtype=np.float64)
-    if len(found) < 2 or right.min() == right.max():
+def fit_calibration(words: Sequence[tuple[ConfidenceFeatures, bool]]) -> Calibration:
+    """The maximum a posteriori weights, by Newton's method, with a weak L2 prior (Platt 1999; for words Evermann &
+    Woodland 2000). Raises DataError if all words are correct, or all are wrong."""
+    correct = np.array([label for _, label in words], dtype=np.float64)
+    if len(words) < 2 or correct.min() == correct.max():
         raise DataError(
-            "confidence cannot be learned: of the words heard all are right, or all wrong; use a larger dev set"
+            "confidence cannot be calibrated: all words of dev are correct, or all wrong; use a larger dev set"
         )
-    x = np.array([evidence for evidence, _ in found])
-    middle, spread = x.mean(0), x.std(0) + 1e-6
-    design = np.column_stack([(x - middle) / spread, np.ones(len(x))])
+    x = np.array([features for features, _ in words])
+    mean, deviation = x.mean(0), x.std(0) + 1e-6
+    design = np.column_stack([(x - mean) / deviation, np.ones(len(x))])
     prior = PRIOR_WEIGHT * len(x) * np.diag([1.0] * x.shape[1] + [0.0])
     theta: NDArray[np.float64] = np.zeros(design.shape[1])
     for _ in range(MAX_NEWTON_STEPS):
         p = 1 / (1 + np.exp(-np.clip(design @ theta, -50, 50)))
-        slope = design.T @ (right - p) - prior @ theta
-        bend = (design.T * (p * (1 - p))) @ design + prior + 1e-9 * np.eye(len(theta))
-        step = np.linalg.solve(bend, slope)
+        gradient = design.T @ (correct - p) - prior @ theta
+        hessian = (design.T * (p * (1 - p))) @ design + prior + 1e-9 * np.eye(len(theta))
+        step = np.linalg.solve(hessian, gradient)
         theta = theta + step
         if np.abs(step).max() < 1e-8:
             break
-    weights = theta[:-1] / spread
-    return Calibration(tuple(map(float, weights)), float(theta[-1] - weights @ middle))
-
-
-def expected_calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
-    """ECE (Naeini et al. 2015): how far mean confidence and share of right words are apart, in bins of like size."""
-    order = np.argsort(confidences)
-    p, truth = np.asarray(confidences, float)[order], np.asarray(right, float)[order]
-    parts = [
-        part
-        for part in zip(np.array_split(p, NUM_BINS), np.array_split(truth, NUM_BINS), strict=True)
-        if len(part[0])
-    ]
-    return float(sum(len(a) * abs(a.mean() - b.mean()) for a, b in parts) / max(len(p), 1))
-
-
-def normalized_cross_entropy(confidences: Sequence[float], right: Sequence[bool]) -> float:
-    """NCE (Siu et al. 1997): 1 knows all, 0 knows no more than how many words are right; not a number where all are."""
-    p = np.clip(np.asarray(confidences, float), 1e-7, 1 - 1e-7)
-    truth = np.asarray(right, bool)
-    share = truth.mean() if len(truth) else 0.0
-    if share in (0.0, 1.0):
-        return math.nan
-    most = -len(truth) * (share * math.log(share) + (1 - share) * math.log(1 - share))
-    told = -float(np.log(np.where(truth, p, 1 - p)).sum())
-    return float((most - told) / most)
-
-
-class ConfidenceQuality(NamedTuple):
-    """What confidences are worth, on so many words."""
-
-    words: int
-    calibration_error: float
-    normalized_cross_entropy: float
-
-    def line(self) -> str:
-        error, entropy = 100 * self.calibration_error, self.normalized_cross_entropy
-        return f"calibration error {error:.1f} %, normalised cross-entropy {entropy:.3f}, {self.words} words"
-
-    def to_plain(self) -> dict[str, JSONValue]:
-        """For JSON, which has no NaN."""
-        return {n: round(v, 4) for n, v in self._asdict().items() if math.isfinite(v)}
-
-
-def evaluate_confidence(word_confidences: Sequence[tuple[float, bool]]) -> ConfidenceQuality:
-    sure, right = [p for p, _ in word_confidences], [truth for _, truth in word_confidences]
-    return ConfidenceQuality(
-        len(word_confidences), expected_calibration_error(sure, right), normalized_cross_entropy(sure, right)
-    )
+    weights = theta[:-1] / deviation
+    return Calibration(tuple(map(float, weights)), float(theta[-1] - weights @ mean))
 
 
 def cross_validate(
-    found: Mapping[str, Sequence[tuple[ConfidenceFeatures, bool]]], folds: int = 5
+    words_by_group: Mapping[str, Sequence[tuple[ConfidenceFeatures, bool]]], folds: int = 5
 ) -> list[tuple[float, bool]]:
-    """Confidence and truth of each word by a calibration that has not seen its group (a speaker, say, or utterance)."""
-    names = sorted(found)
-    told: list[tuple[float, bool]] = []
+    """Confidence of each word, and whether it is correct, by a calibration that was fitted without its group (a
+    speaker, or an utterance)."""
+    names = sorted(words_by_group)
+    result: list[tuple[float, bool]] = []
     for k in range(folds):
-        others = [word for n, name in enumerate(names) if n % folds != k for word in found[name]]
+        others = [word for n, name in enumerate(names) if n % folds != k for word in words_by_group[name]]
         calibration = fit_calibration(others)
-        own = [word for n, name in enumerate(names) if n % folds == k for word in found[name]]
-        told += [(calibration(evidence), truth) for evidence, truth in own]
-    return told
+        own = [word for n, name in enumerate(names) if n % folds == k for word in words_by_group[name]]
+        result += [(calibration(features), correct) for features, correct in own]
+    return result

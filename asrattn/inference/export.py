@@ -1,4 +1,4 @@
-"""Transcripts as others read them: text, JSON, subtitles, CTM, Praat's TextGrid."""
+"""Export of transcripts: text, JSON, subtitles (SRT, VTT), CTM, Praat's TextGrid."""
 
 import json
 import math
@@ -12,13 +12,12 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 SUFFIXES: dict[Format, str] = {f: f for f in FORMATS} | {"textgrid": "TextGrid"}  # as Praat writes it
 TIMED_FORMATS = frozenset(FORMATS) - {"txt"}  # these need words with times
 
-# A subtitle that can be read while it is there: two lines of 42 characters, no longer than seven seconds, and a new one
-# where the speaker pauses.
+# Readable subtitles: two lines of 42 characters, at most seven seconds, a new one at each pause of the speaker.
 MAX_LINE_CHARS, MAX_SUBTITLE_LINES, MAX_SUBTITLE_SECONDS, MIN_PAUSE_SECONDS = 42, 2, 7.0, 1.0
 
 
 def format_transcript(transcript: Transcript, form: Format) -> str:
-    """The whole file of one transcript, a line break at its end."""
+    """The content of the file of one transcript, with a final line break."""
     match form:
         case "txt":
             return transcript.text + "\n"
@@ -40,7 +39,7 @@ def format_transcript(transcript: Transcript, form: Format) -> str:
 
 
 def to_plain(transcript: Transcript) -> dict[str, object]:
-    """What JSON can hold. Times in seconds."""
+    """Plain values for JSON. Times in seconds."""
     found: dict[str, object] = {
         "id": _name(transcript),
         "path": str(transcript.path),
@@ -73,12 +72,12 @@ def _number(value: float) -> float | None:
 
 
 def _name(transcript: Transcript) -> str:
-    """A file goes by its name alone, an utterance by its id."""
+    """The stem of a file's path, or the id of an utterance."""
     return transcript.path.stem if transcript.id == str(transcript.path) else transcript.id
 
 
 def split_subtitles(words: Sequence[Word]) -> Iterator[list[Word]]:
-    """The words in groups that fit on a screen and into the time of a glance."""
+    """Groups of words that fit into one subtitle, in length and time."""
     cue: list[Word] = []
     for word in words:
         if cue and (
@@ -94,7 +93,7 @@ def split_subtitles(words: Sequence[Word]) -> Iterator[list[Word]]:
 
 
 def _lines(cue: Sequence[Word]) -> list[str]:
-    """Broken where the next word does not fit; a word too long for a line has one of its own."""
+    """Line wrapping; a word longer than a line gets its own."""
     lines = [cue[0].text]
     for word in cue[1:]:
         if len(lines[-1]) + 1 + len(word.text) <= MAX_LINE_CHARS:
@@ -122,14 +121,14 @@ def _timestamp(seconds: float, point: str) -> str:
 
 
 def _ctm_line(transcript: Transcript, word: Word) -> str:
-    """NIST's: recording, channel, begin, duration, word, confidence."""
+    """NIST's CTM: recording, channel, start, duration, word, confidence."""
     confidence = "" if word.confidence is None else f" {word.confidence:.4f}"
-    name = "_".join(_name(transcript).split())  # the fields are parted by spaces
+    name = "_".join(_name(transcript).split())  # the fields are separated by spaces
     return f"{name} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text}{confidence}\n"
 
 
 def _textgrid(transcript: Transcript) -> str:
-    """Praat's long text format: one tier, what is between the words is empty."""
+    """Praat's long text format: one tier, with empty intervals between the words."""
     end = max(transcript.seconds, transcript.words[-1].end if transcript.words else 0.0)
     intervals = list(_intervals(transcript.words, end))
     lines = [
@@ -160,7 +159,7 @@ def _textgrid(transcript: Transcript) -> str:
 
 
 def _intervals(words: Sequence[Word], end: float) -> Iterator[tuple[float, float, str]]:
-    """Without gaps from 0 to the end; Praat takes none that are empty."""
+    """Intervals without gaps from 0 to the end; Praat accepts no zero-length ones."""
     at = 0.0
     for word in words:
         if word.start > at:

@@ -1,7 +1,7 @@
-"""Is it true? What was heard, held against the sound and the CTC head: silence, loops, skipped speech, doubt.
+"""Hallucination filter: check a hypothesis against audio and CTC for silence, loops, deletions, low confidence.
 
-Attention decoders can write fluent text that nobody said, say a phrase again and again, or stop before the end. CTC
-reads every frame once and does none of this, so where the two disagree, CTC is the one to ask.
+Attention decoders can write fluent text without speech, repeat a phrase endlessly, or stop before the end. CTC
+reads every frame once and does none of this: if the two disagree, CTC decides.
 """
 
 import math
@@ -21,14 +21,15 @@ from asrattn.decoding.hypothesis import Hypothesis
 from asrattn.errors import CheckpointError
 from asrattn.text import BLANK
 
-MIN_LOOP_REPEATS = 4  # so often must a phrase be there, one after the other, to be a loop
-MAX_LOOP_TOKENS = 40  # tokens of it at most
-FLAGGED_DEV_SHARE = 0.01  # share of dev whose doubts are not yet worth a word
+MIN_LOOP_REPEATS = 4  # consecutive repetitions of a phrase that make a loop
+MAX_LOOP_TOKENS = 40  # maximum length of the phrase
+FLAGGED_DEV_SHARE = 0.01  # fraction of dev above the thresholds before they are scaled
 
 
 @dataclass(frozen=True)
 class ConfidenceThresholds:
-    """Where doubt begins: nats a token by which the decoder is unsure, and by which CTC's best path beats the text."""
+    """Thresholds in nats per token: the decoder's negative log-probability, and the margin of CTC's best path over
+    the text."""
 
     decoder: float = 0.7
     ctc: float = 2.0
@@ -41,11 +42,13 @@ class ConfidenceThresholds:
         match plain:
             case {"decoder": float(decoder), "ctc": float(ctc), **rest} if not rest:
                 return cls(decoder, ctc)
-        raise CheckpointError(f"the limits of doubt are damaged: {plain!r:.80}; tune the model again")
+        raise CheckpointError(
+            f"the confidence thresholds are damaged: {plain!r:.80}; run asrattn tune-decoding again"
+        )
 
     @classmethod
     def from_scores(cls, scores: Sequence["ConfidenceThresholds"]) -> "ConfidenceThresholds":
-        """What all but a RARE share of these lie below, and half as much again, since dev is small."""
+        """1.5 times the (1 - FLAGGED_DEV_SHARE) quantiles of the scores; the factor since dev is small."""
         columns = np.array([(d.decoder, d.ctc) for d in scores]).T
         decoder, ctc = (
             1.5 * max(float(np.quantile(column, 1 - FLAGGED_DEV_SHARE)), 0.1) for column in columns
@@ -54,7 +57,7 @@ class ConfidenceThresholds:
 
 
 class FilterResult(NamedTuple):
-    """The tokens that stand, and what is to be said of them: silence, repeated, skipped, doubtful."""
+    """The remaining tokens, and flags: silence, repeated, skipped, doubtful."""
 
     tokens: tuple[int, ...]
     flags: tuple[str, ...]
@@ -63,7 +66,8 @@ class FilterResult(NamedTuple):
 def filter_hypothesis(
     hypothesis: Hypothesis, log_probs: Tensor | None, wave: Wave, rate: int, thresholds: ConfidenceThresholds
 ) -> FilterResult:
-    """log_probs (T, V) of CTC for the (S,) wave; None where the search does not ask it: it may not be trained."""
+    """Filter a hypothesis. log_probs (T, V) of CTC for the (S,) wave; None if decoding does not use CTC: it may be
+    untrained."""
     tokens = hypothesis.tokens
     looped = False
     if log_probs is not None and len(whole := remove_repetitions(tokens)) < len(tokens):
@@ -75,17 +79,17 @@ def filter_hypothesis(
         log_probs is not None and ctc_log_prob(log_probs, ()) > ctc_log_prob(log_probs, tokens)
     ):
         return FilterResult((), ("silence",))
-    found = measure_uncertainty(hypothesis._replace(tokens=tokens), log_probs)
+    uncertainty = measure_uncertainty(hypothesis._replace(tokens=tokens), log_probs)
     flags = {
         "repeated": looped,
-        "skipped": found.ctc > thresholds.ctc,
-        "doubtful": found.decoder > thresholds.decoder,
+        "skipped": uncertainty.ctc > thresholds.ctc,
+        "doubtful": uncertainty.decoder > thresholds.decoder,
     }
     return FilterResult(tokens, tuple(name for name, there in flags.items() if there))
 
 
 def measure_uncertainty(hypothesis: Hypothesis, log_probs: Tensor | None) -> ConfidenceThresholds:
-    """How much there is to doubt in a text; 0 from whom the search did not ask."""
+    """Uncertainty of a text in nats per token, by decoder and CTC; 0 for one that decoding does not use."""
     count = len(hypothesis.tokens)
     decoder = -hypothesis.component_scores.get("attention", 0.0) / (count + 1)
     if log_probs is None:
@@ -97,7 +101,7 @@ def measure_uncertainty(hypothesis: Hypothesis, log_probs: Tensor | None) -> Con
 
 
 def ctc_log_prob(log_probs: Tensor, tokens: Sequence[int]) -> float:
-    """The log-probability (T, V) of the tokens by CTC; -inf where they do not fit."""
+    """The CTC log-probability of the tokens under log_probs (T, V); -inf if they do not fit."""
     targets = torch.tensor([tokens], dtype=torch.int64, device=log_probs.device)
     frames, count = torch.tensor([len(log_probs)]), torch.tensor([len(tokens)])
     loss = F.ctc_loss(log_probs[:, None].float(), targets, frames, count, blank=BLANK, reduction="sum")
@@ -105,7 +109,7 @@ def ctc_log_prob(log_probs: Tensor, tokens: Sequence[int]) -> float:
 
 
 def remove_repetitions(tokens: tuple[int, ...]) -> tuple[int, ...]:
-    """A phrase that is there TIMES or more, one after the other, is there once."""
+    """The tokens with each loop (MIN_LOOP_REPEATS repetitions or more) reduced to one phrase."""
     row = np.array(tokens)
     for size in range(1, min(MAX_LOOP_TOKENS, len(row) // MIN_LOOP_REPEATS) + 1):
         same = np.concatenate(([0], (row[size:] == row[:-size]).astype(np.int8), [0]))

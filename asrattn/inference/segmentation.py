@@ -1,4 +1,4 @@
-"""Reading a stretch of sound in pieces short enough to recognise, cut where nobody speaks."""
+"""Segmentation of long audio: split at pauses found by voice activity detection; long silences are separate."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -13,13 +13,13 @@ from asrattn.audio.vad import SpeechDetector, SpeechSegment, energy_vad
 from asrattn.data.manifest import Utterance
 
 MAX_SEGMENT_SECONDS = 30.0
-MIN_PAUSE_SECONDS = 0.2  # seconds: what is quietest on the whole
-MIN_SILENCE_SECONDS = 2.0  # seconds without speech that nobody needs to listen to
-SPEECH_PAD_SECONDS = 0.3  # seconds of quiet that are kept at either side of speech
+MIN_PAUSE_SECONDS = 0.2  # also the window of the quietest place
+MIN_SILENCE_SECONDS = 2.0  # longer silences are not decoded
+SPEECH_PAD_SECONDS = 0.3  # of silence kept on both sides of speech
 
 
 class AudioRegion(NamedTuple):
-    """What to recognise: a whole file, or `seconds` of it from `start`."""
+    """A region to recognise: a whole file, or `seconds` of it from `start`."""
 
     id: str
     path: Path
@@ -28,7 +28,7 @@ class AudioRegion(NamedTuple):
 
     @classmethod
     def from_source(cls, source: Path | Utterance) -> Self:
-        """An utterance without a start is its whole file."""
+        """The region of an utterance; without a start it is the whole file."""
         if isinstance(source, Utterance):
             seconds = None if source.start is None else source.seconds
             return cls(source.id, Path(source.audio), source.start, seconds)
@@ -36,7 +36,7 @@ class AudioRegion(NamedTuple):
 
 
 class AudioSegment(NamedTuple):
-    """A part of a stretch (S,), and whether somebody may speak in it."""
+    """A segment of a region (S,), and whether it may contain speech."""
 
     wave: Wave
     has_speech: bool = True
@@ -45,11 +45,11 @@ class AudioSegment(NamedTuple):
 def read_segments(
     region: AudioRegion, rate: int, max_seconds: float = MAX_SEGMENT_SECONDS, vad: SpeechDetector = energy_vad
 ) -> Iterator[AudioSegment]:
-    """Pieces at the rate which joined are the stretch; none is longer than `longest` seconds.
+    """Consecutive segments of a region at the rate, none longer than `max_seconds`.
 
-    What is longer is cut where nobody speaks: around SILENCE and more, which are pieces of their own, and else in the
-    longest pause of what may still be read, such that no piece is shorter than a quarter of `longest`; where there is
-    none, amid the quietest PAUSE. One piece is in memory at a time. Raises AudioError.
+    Longer audio is split at silences of MIN_SILENCE_SECONDS and more, which become segments of their own, else in the
+    longest pause within reach, such that no segment is shorter than a quarter of `max_seconds`; without a pause at the
+    quietest place. One segment is in memory at a time. Raises AudioError.
     """
     begin = region.start or 0.0
     left = region.seconds if region.seconds is not None else audio.info(region.path).seconds - begin
@@ -58,10 +58,10 @@ def read_segments(
         return
     while True:
         last = left <= max_seconds
-        # Without an end the last one is read to the very end of the file.
+        # Without an end, the last segment is read to the end of the file.
         wave = audio.read(region.path, rate, begin, (region.seconds and left) if last else max_seconds)
-        cut, spoken = _cut(wave, rate, vad(wave, rate), last, left, max_seconds)
-        yield AudioSegment(wave[:cut], spoken)
+        cut, has_speech = _cut(wave, rate, vad(wave, rate), last, left, max_seconds)
+        yield AudioSegment(wave[:cut], has_speech)
         if last and cut == len(wave):
             return
         begin += cut / rate
@@ -69,14 +69,14 @@ def read_segments(
 
 
 def read_waves(source: Path | Utterance, rate: int) -> Iterator[Wave]:
-    """What a file or utterance holds, in the pieces in which it is recognised. Raises AudioError."""
-    return (piece.wave for piece in read_segments(AudioRegion.from_source(source), rate))
+    """The waves of a file or utterance, in the segments that are recognised. Raises AudioError."""
+    return (segment.wave for segment in read_segments(AudioRegion.from_source(source), rate))
 
 
 def _cut(
     wave: Wave, rate: int, spans: Sequence[SpeechSegment], last: bool, left: float, longest: float
 ) -> tuple[int, bool]:
-    """Where the first piece of a window ends, and whether somebody speaks in it."""
+    """Where the first segment of a window ends, and whether it contains speech."""
     seconds = len(wave) / rate
     if not spans:
         return (len(wave) if last else round((seconds - SPEECH_PAD_SECONDS) * rate)), False
@@ -97,7 +97,7 @@ def _cut(
 
 
 def find_quietest(wave: Wave, rate: int, low: float, high: float) -> int:
-    """The sample amid the PAUSE of least energy between two times."""
+    """The centre sample of the MIN_PAUSE_SECONDS with the least energy between two times."""
     first, width = int(low * rate), int(MIN_PAUSE_SECONDS * rate)
     energy = np.square(wave[first : int(high * rate)], dtype=np.float64).cumsum()
     return first + int((energy[width:] - energy[:-width]).argmin()) + width // 2

@@ -1,8 +1,8 @@
-"""Speech while it comes in: chunks of sound -> what is heard so far, and what will not change any more.
+"""Streaming recognition: chunks of audio -> partial hypotheses, with a stable prefix (local agreement).
 
-An utterance ends at a pause; then it is decoded as a file would be. Until then what there is of it is read every few
-tenths of a second, from its beginning and with a small beam: so any encoder serves, a bidirectional one too. Words are
-stable once two readings in a row agree on them (Liu et al. 2020: local agreement).
+An utterance ends at a pause; then it is decoded as a file is. Until then its audio so far is decoded every few tenths
+of a second, from its start and with a small beam: so any encoder works, also a bidirectional one. Words are stable once
+two consecutive partial hypotheses agree on them (local agreement, Liu et al. 2020).
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,21 +16,21 @@ from asrattn.audio.vad import HOP_SECONDS, is_silent, levels_db, speech_threshol
 from asrattn.inference.segmentation import find_quietest
 from asrattn.inference.transcript import Word
 
-STEP_SECONDS = 0.32  # seconds of new sound between two readings
-HOLDBACK_SECONDS = 0.08  # seconds at the end that are not read yet: the word in them may just be beginning
-PARTIAL_BEAM_SIZE = 4  # of readings; greedy CTC costs half, and a word in four does not stay
-MIN_TRAILING_SILENCE_SECONDS = 0.6  # seconds of quiet that end an utterance
-LEADING_SILENCE_SECONDS = 0.3  # seconds of quiet that are kept before the next one
-MIN_SPEECH_SECONDS = 0.1  # seconds of sound that make an utterance
+STEP_SECONDS = 0.32  # of new audio between two partial hypotheses
+HOLDBACK_SECONDS = 0.08  # at the end that are not decoded yet: a word may just begin there
+PARTIAL_BEAM_SIZE = 4  # greedy CTC costs half as much, and one in four of its words changes
+MIN_TRAILING_SILENCE_SECONDS = 0.6  # that end an utterance
+LEADING_SILENCE_SECONDS = 0.3  # kept before the next utterance
+MIN_SPEECH_SECONDS = 0.1  # that make an utterance
 
 
 @dataclass(frozen=True)
 class DecodedChunk:
-    """What is known of the utterance that began at `start` seconds of the stream.
+    """The hypothesis of the utterance that began at `start` seconds of the stream.
 
     stable      words that will not change until it ends
-    tentative   those behind them, by the last reading
-    final       whether it has ended: then stable is the text as a file's would be, and words has its times
+    tentative   the words after them, by the last partial hypothesis
+    final       whether it has ended: then `stable` is the final text, and `words` has its times
     """
 
     start: float
@@ -41,10 +41,10 @@ class DecodedChunk:
 
 
 class WaveDecoder(Protocol):
-    """The side of a recognizer that a stream sees."""
+    """The interface of a recognizer that streaming uses."""
 
     rate: int
-    max_segment_seconds: float  # seconds that are read at once
+    max_segment_seconds: float
 
     def decode_partial(self, wave: Wave, beam_size: int) -> str: ...
 
@@ -54,13 +54,13 @@ class WaveDecoder(Protocol):
 
 
 class _LocalAgreement(NamedTuple):
-    """The words of the last reading; so many of them are stable."""
+    """The words of the last partial hypothesis, and the number of stable ones."""
 
     words: Sequence[str] = ()
     stable: int = 0
 
     def update(self, now: Sequence[str]) -> "_LocalAgreement":
-        """Stable is what was, and what both agree on behind it; not the last word, which may be growing."""
+        """Stable: the stable words so far, and those after them that both agree on, except the last, incomplete one."""
         now = [*self.words[: self.stable], *now[self.stable :]]
         agreed = self.stable
         while agreed < min(len(now), len(self.words)) - 1 and now[agreed] == self.words[agreed]:
@@ -72,19 +72,19 @@ class _LocalAgreement(NamedTuple):
 
 
 class StreamingRecognizer:
-    """One source of sound; `feed` it, and `finish` at its end. Memory stays flat however long it runs."""
+    """Streaming recognition of one source: `feed` it, and `finish` at its end. Memory is bounded."""
 
     def __init__(self, recognizer: WaveDecoder) -> None:
         self._recognizer = recognizer
         self._rate = recognizer.rate
         self._step = round(STEP_SECONDS * recognizer.rate)
-        self._start = 0  # sample of the stream that the buffer begins with
+        self._start = 0  # first sample of the buffer in the stream
         self._buffer: Wave = np.zeros(0, np.float32)
         self._pending: Wave = self._buffer  # less than a step, so that the chunks' sizes do not matter
         self._agreement = _LocalAgreement()
 
     def feed(self, chunk: Wave) -> Iterator[DecodedChunk]:
-        """(S,) samples at the model's rate, any number -> what has changed, if anything."""
+        """(S,) samples at the model's rate, any number -> the changed hypotheses."""
         self._pending = np.concatenate([self._pending, chunk.astype(np.float32)])
         while len(self._pending) >= self._step:
             self._buffer = np.concatenate([self._buffer, self._pending[: self._step]])
@@ -92,17 +92,17 @@ class StreamingRecognizer:
             yield from self._process_buffer()
 
     def finish(self) -> Iterator[DecodedChunk]:
-        """What is left, as if a pause followed."""
+        """The last utterance, as if a pause followed."""
         self._buffer = np.concatenate([self._buffer, self._pending])
         self._pending = self._pending[:0]
         yield from self._end_utterance(len(self._buffer))
 
     def _process_buffer(self) -> Iterator[DecodedChunk]:
-        heard = levels_db(self._buffer, self._rate)
-        loud = np.flatnonzero(heard >= speech_threshold(heard))
-        if len(loud) * HOP_SECONDS < MIN_SPEECH_SECONDS or is_silent(heard):
+        levels = levels_db(self._buffer, self._rate)
+        loud = np.flatnonzero(levels >= speech_threshold(levels))
+        if len(loud) * HOP_SECONDS < MIN_SPEECH_SECONDS or is_silent(levels):
             self._discard(len(self._buffer) - round(LEADING_SILENCE_SECONDS * self._rate))
-        elif (len(heard) - 1 - loud[-1]) * HOP_SECONDS >= MIN_TRAILING_SILENCE_SECONDS:
+        elif (len(levels) - 1 - loud[-1]) * HOP_SECONDS >= MIN_TRAILING_SILENCE_SECONDS:
             yield from self._end_utterance(len(self._buffer))
         elif len(self._buffer) >= (longest := self._recognizer.max_segment_seconds) * self._rate:
             yield from self._end_utterance(find_quietest(self._buffer, self._rate, longest / 2, longest))

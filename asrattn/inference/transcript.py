@@ -1,4 +1,4 @@
-"""What comes out of a recognizer."""
+"""Results of a recognizer: transcripts, words, n-best lists, failures, attention maps."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Word:
-    """start and end in seconds from where the utterance begins; confidence between 0 and 1, where it is known."""
+    """start and end in seconds from the start of the utterance; confidence in [0, 1], or None."""
 
     text: str
     start: float
@@ -22,7 +22,7 @@ class Word:
 
 
 class NBestEntry(NamedTuple):
-    """One way to hear a piece: its text, the search's score, and the log-probabilities that each part of it gives."""
+    """A hypothesis of a segment: text, score, and the log-probability by each scorer."""
 
     text: str
     score: float
@@ -30,7 +30,7 @@ class NBestEntry(NamedTuple):
 
 
 class TranscriptSegment(NamedTuple):
-    """What the search found between two times, in seconds: its readings, best first, before `guard` doubts them."""
+    """The n-best list of a segment, best first, before the hallucination filter; start and end in seconds."""
 
     start: float
     end: float
@@ -39,14 +39,14 @@ class TranscriptSegment(NamedTuple):
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said in one file or utterance.
+    """The transcript of one file or utterance.
 
     id        of the utterance; for a file its path
-    score     the search's score of the text, summed over the pieces of a long file
+    score     the decoding score of the text, summed over the segments of a long file
     seconds   length of the audio
-    words     of the text, with their times, where they were asked for
-    flags     what is to be said of it: silence, repeated, skipped, doubtful; see `guard`
-    segments  into which it was cut; one, unless it is longer than 30 s
+    words     of the text with their times, if requested
+    flags     of the hallucination filter: silence, repeated, skipped, doubtful
+    segments  one, unless the audio is longer than 30 s
     """
 
     id: str
@@ -61,7 +61,7 @@ class Transcript:
 
 @dataclass(frozen=True)
 class Failure:
-    """A file or utterance which could not be transcribed, and one line that says which and why."""
+    """A file or utterance that could not be transcribed, with one line of reason."""
 
     id: str
     path: Path
@@ -72,7 +72,7 @@ Outcome = Transcript | Failure
 
 
 class Evaluation(NamedTuple):
-    """The outcomes of a manifest in its order, and what they cost; joules where the platform tells them."""
+    """The outcomes of a manifest in its order, and their cost; joules if the platform reports them."""
 
     outcomes: list[Outcome]
     audio_seconds: float
@@ -82,8 +82,8 @@ class Evaluation(NamedTuple):
 
 
 class AttentionMaps(NamedTuple):
-    """What the decoder looked at: features (F, M) before normalisation, attention (U, T), what each row writes; and of
-    each layer the attention of its heads (H, U, T)."""
+    """Features (F, M) before normalisation, attention weights (U, T), the token of each row, and the weights
+    (H, U, T) of the heads of each layer."""
 
     features: NDArray[np.float32]
     weights: NDArray[np.float32]

@@ -1,10 +1,9 @@
-"""The search of a model, chosen on dev: its weights first, with a small beam, and then the beam that pays."""
+"""Tuning of the decoding settings on dev: weights first, with a small beam, then the beam size."""
 
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -24,7 +23,7 @@ from asrattn.inference.recognizer import Recognizer
 from asrattn.inference.segmentation import read_waves
 from asrattn.metrics import ErrorCounts, count_char_errors, count_word_errors, sum_counts
 
-PROBE_BEAM_SIZE = 4  # the beam that weights are compared with
+PROBE_BEAM_SIZE = 4  # while the weights are tuned
 BEAM_SIZES = (1, 2, 3, 4, 6, 8, 10, 16, 24)
 CTC_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0)
 LENGTH_BONUSES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
@@ -34,7 +33,7 @@ BATCH_SECONDS = 60.0
 
 
 class EncodedBatch(NamedTuple):
-    """Utterances that are decoded at once: their numbers, frames, and what CTC says of them (B, T, V)."""
+    """A batch of utterances: their indices, encoder output, and CTC log-probabilities (B, T, V)."""
 
     indices: list[int]
     enc: EncoderOutput
@@ -42,7 +41,7 @@ class EncodedBatch(NamedTuple):
 
 
 class EncodedSet(NamedTuple):
-    """A set, encoded once. cpu: seconds that took, reading included."""
+    """A set, encoded once. cpu_seconds: the cost of that, reading included."""
 
     utterances: list[Utterance]
     waves: list[Wave]
@@ -56,7 +55,7 @@ class EncodedSet(NamedTuple):
 
 @dataclass(frozen=True)
 class Trial:
-    """Settings and what came of them; weights are those of the fused scorers, rtf CPU-seconds a second of audio."""
+    """Settings and their result; weights of the fused scorers, rtf in CPU-seconds per second of audio."""
 
     decoding: DecodingConfig
     weights: tuple[float, ...]
@@ -67,54 +66,56 @@ class Trial:
 
     @property
     def errors(self) -> tuple[int, int]:
-        """Fewer is better: of words, then of characters."""
+        """Errors of words, then of characters; fewer are better."""
         return self.words.errors, self.characters.errors
 
 
 @torch.inference_mode()
 def encode(recognizer: Recognizer, utterances: Iterable[Utterance]) -> EncodedSet:
-    """Raises AudioError for what cannot be read; utterances that are cut in pieces when used are not taken."""
+    """Encode a set; utterances longer than one segment are skipped. Raises AudioError for unreadable audio."""
     started = time.process_time()
-    own, heard = [], []
+    own, waves = [], []
     for utterance in utterances:
         wave, *more = read_waves(utterance, recognizer.rate)
         if not more:
             own.append(utterance)
-            heard.append(wave)
-    check(bool(own), "tune: no utterance is short enough to be decoded in one piece")
-    order = sorted(range(len(heard)), key=lambda i: -len(heard[i]))
+            waves.append(wave)
+    check(bool(own), "tune-decoding: no utterance is short enough to be decoded in one segment")
+    order = sorted(range(len(waves)), key=lambda i: -len(waves[i]))
     batches = []
     while order:
-        size = max(1, int(BATCH_SECONDS * recognizer.rate / len(heard[order[0]])))
-        numbers, order = order[:size], order[size:]
-        enc, ctc = recognizer.encode([heard[i] for i in numbers])
-        batches.append(EncodedBatch(numbers, enc._replace(middle=None), ctc))
-    return EncodedSet(own, heard, batches, time.process_time() - started)
+        size = max(1, int(BATCH_SECONDS * recognizer.rate / len(waves[order[0]])))
+        indices, order = order[:size], order[size:]
+        enc, ctc = recognizer.encode([waves[i] for i in indices])
+        batches.append(EncodedBatch(indices, enc._replace(middle=None), ctc))
+    return EncodedSet(own, waves, batches, time.process_time() - started)
 
 
 def tune(
     recognizer: Recognizer, cache: EncodedSet, max_rtf: float | None, on_trial: Callable[[Trial], None]
 ) -> tuple[Trial, list[Trial]]:
-    """The best trial within the budget, and those of all beams, the smallest first. Every trial is told when it ends.
+    """The best trial within the budget, and those of all beam sizes, in ascending order. on_trial is called with each.
 
-    One setting after the other, each at the best of those before; one that changes no error stays as it is. Then the
-    smallest beam with the fewest errors: below PROBE only where nothing else is affordable, since what costs nothing on
-    a small dev may cost elsewhere.
+    Coordinate descent: one setting after the other, each at the best of those before; a setting that changes no error
+    is kept. Then the smallest beam size with the fewest errors: below PROBE_BEAM_SIZE only if no larger one is
+    affordable, since one that costs no error on a small dev may cost some elsewhere.
     """
     tried: dict[tuple[DecodingConfig, tuple[float, ...]], Trial] = {}
 
-    def attempt(search: DecodingConfig, weights: tuple[float, ...]) -> Trial:
-        if (search, weights) not in tried:
-            tried[search, weights] = trial = run_trial(recognizer, cache, search, weights)
+    def attempt(decoding: DecodingConfig, weights: tuple[float, ...]) -> Trial:
+        if (decoding, weights) not in tried:
+            tried[decoding, weights] = trial = run_trial(recognizer, cache, decoding, weights)
             on_trial(trial)
-        return tried[search, weights]
+        return tried[decoding, weights]
 
     best = attempt(
         replace(recognizer.decoding, beam_size=PROBE_BEAM_SIZE, nbest=1),
         tuple(f.weight for f in recognizer.scorers),
     )
     for candidates in (_ctc, _weights, _lengths, _ctc):
-        best = min([best, *(attempt(*each) for each in candidates(best))], key=_errors)  # of equals the first
+        best = min(
+            [best, *(attempt(*each) for each in candidates(best))], key=_errors
+        )  # of equal ones the first
     beams = [attempt(replace(best.decoding, beam_size=beam), best.weights) for beam in BEAM_SIZES]
     affordable = [trial for trial in beams if max_rtf is None or trial.rtf <= max_rtf]
     wide = [trial for trial in affordable if trial.decoding.beam_size >= PROBE_BEAM_SIZE]
@@ -134,9 +135,11 @@ def _ctc(best: Trial) -> Iterator[Candidate]:
 
 
 def _weights(best: Trial) -> Iterator[Candidate]:
-    """Of language models, each together with the bonus that makes up for the short texts it likes."""
+    """Weights of language models, each with the length bonuses that make up for their preference for short texts."""
     for i, now in enumerate(best.weights):
-        for weight in (math.copysign(size, now) for size in LM_WEIGHTS):  # -0.0 is still to be taken away
+        for weight in (
+            math.copysign(size, now) for size in LM_WEIGHTS
+        ):  # -0.0 still marks a subtracted model
             for bonus in LENGTH_BONUSES if weight else (best.decoding.length_bonus,):
                 weights = (*best.weights[:i], weight, *best.weights[i + 1 :])
                 yield replace(best.decoding, length_bonus=bonus), weights
@@ -158,38 +161,38 @@ def run_trial(
     best: dict[int, Hypothesis] = {}
     for numbers, enc, ctc in cache.batches:
         found = recognizer.decode(enc, ctc, decoding, scorers)
-        best.update(zip(numbers, (hypotheses[0] for hypotheses in found), strict=True))
+        best.update(zip(numbers, (nbest[0] for nbest in found), strict=True))
     spent = time.process_time() - started + cache.cpu_seconds
-    heard = tuple(best[i] for i in range(len(cache.utterances)))
+    hypotheses = tuple(best[i] for i in range(len(cache.utterances)))
     pairs = [
         (utterance.text, recognizer.tokenizer.decode(hypothesis.tokens))
-        for utterance, hypothesis in zip(cache.utterances, heard, strict=True)
+        for utterance, hypothesis in zip(cache.utterances, hypotheses, strict=True)
     ]
     words, characters = (
         sum_counts(count(*pair) for pair in pairs) for count in (count_word_errors, count_char_errors)
     )
-    return Trial(decoding, weights, words, characters, spent / cache.audio_seconds, heard)
+    return Trial(decoding, weights, words, characters, spent / cache.audio_seconds, hypotheses)
 
 
 def label_confidence_features(
     recognizer: Recognizer, cache: EncodedSet, hypotheses: Sequence[Hypothesis]
 ) -> dict[str, list[tuple[ConfidenceFeatures, bool]]]:
-    """What speaks for each word heard, and whether it is right; by speaker, or utterance where none is known."""
+    """Confidence features of each hypothesis word, and whether it is correct; by speaker, or by utterance."""
     found: dict[str, list[tuple[ConfidenceFeatures, bool]]] = {}
     for numbers, enc, ctc in cache.batches:
         texts = [hypotheses[i].tokens for i in numbers]
-        told = recognizer.align_encoded([cache.waves[i] for i in numbers], enc, ctc, texts)
-        for i, pairs in zip(numbers, told, strict=True):
+        aligned = recognizer.align_encoded([cache.waves[i] for i in numbers], enc, ctc, texts)
+        for i, words in zip(numbers, aligned, strict=True):
             utterance = cache.utterances[i]
-            said = metrics.align(utterance.text.split(), [word.text for word, _ in pairs])
-            right = [pair.kind == "equal" for pair in said if pair.kind != "delete"]
+            pairs = metrics.align(utterance.text.split(), [word.text for word, _ in words])
+            correct = [pair.kind == "equal" for pair in pairs if pair.kind != "delete"]
             own = found.setdefault(utterance.speaker or utterance.id, [])
-            own += [(about, truth) for (_, about), truth in zip(pairs, right, strict=True)]
+            own += [(features, label) for (_, features), label in zip(words, correct, strict=True)]
     return found
 
 
 def fit_thresholds(cache: EncodedSet, chosen: Trial) -> ConfidenceThresholds:
-    """Where doubt begins, by what there is to doubt in dev."""
+    """The thresholds of the hallucination filter, from the uncertainty on dev."""
     found = [
         hallucination.measure_uncertainty(
             chosen.hypotheses[i], ctc[row, : int(enc.lens[row])] if chosen.decoding.ctc > 0 else None
@@ -198,24 +201,3 @@ def fit_thresholds(cache: EncodedSet, chosen: Trial) -> ConfidenceThresholds:
         for row, i in enumerate(numbers)
     ]
     return ConfidenceThresholds.from_scores(found)
-
-
-def plot_beam_sizes(beams: Sequence[Trial], chosen: Trial, max_rtf: float | None, path: Path) -> None:
-    """What a beam costs and brings, as an SVG."""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
-    FigureCanvasSVG(figure)
-    axes = figure.subplots()
-    axes.plot([t.rtf for t in beams], [100 * t.words.rate for t in beams], ".-", color="C0")
-    axes.plot(chosen.rtf, 100 * chosen.words.rate, "o", color="C3", label="chosen")
-    for trial in beams:
-        place = (trial.rtf, 100 * trial.words.rate)
-        axes.annotate(str(trial.decoding.beam_size), place, (0, 5), textcoords="offset points", fontsize=8)
-    if max_rtf is not None:
-        axes.axvline(max_rtf, linestyle=":", color="0.5", label="budget")
-    axes.set(xlabel="CPU-seconds a second of audio", ylabel="dev WER, %", title="Size of the beam")
-    axes.legend(fontsize=8)
-    axes.grid(alpha=0.3)
-    figure.savefig(path, format="svg", metadata={"Date": None})

@@ -1,4 +1,4 @@
-"""Words with their times: token spans over encoder frames -> seconds, with borders where the sound has them."""
+"""Word timing by forced alignment: token spans in encoder frames -> word times in seconds, snapped to pauses."""
 
 import math
 from collections.abc import Sequence
@@ -21,29 +21,27 @@ from asrattn.model.speech_model import SpeechModel
 from asrattn.text import BLANK, EOS, RESERVED, UNKNOWN, Tokenizer, clean
 from asrattn.text.tokenizer import UNKNOWN_SIGN
 
-MIN_PAUSE_SECONDS = 0.06  # seconds of quiet that make a pause: longer than the closure of most plosives
-MIN_SILENCE_SECONDS = (
-    0.12  # seconds of quiet, longer than any closure: a token that peaks there is not said there
-)
+MIN_PAUSE_SECONDS = 0.06  # longer than the closure of most plosives
+MIN_SILENCE_SECONDS = 0.12  # longer than any closure: no token is spoken there, though its peak may be
 MIN_PROBABILITY = 1e-9
 AlignmentSource = Literal["ctc", "attention"]
 SilenceSide = Literal["before", "behind", "nearer"]
 
 
 class FrameTiming(NamedTuple):
-    """Where encoder frames lie: frame t is heard out of `width` samples from t·stride on."""
+    """Position of encoder frames: frame t covers `width` samples from t·stride on."""
 
     width: int
     stride: int
     rate: int
 
     def seconds(self, border: float) -> float:
-        """Of the border before frame `border`, half-way between the middles of its neighbours."""
+        """The time of the border before frame `border`, half-way between the centres of its neighbours."""
         return (border * self.stride + (self.width - self.stride) / 2) / self.rate
 
 
 class AlignedToken(NamedTuple):
-    """A token: where it was said, and the log-probability that the decoder gives it."""
+    """A token: its span of frames, and its log-probability by the decoder."""
 
     span: TokenSpan
     decoder_log_prob: float
@@ -58,15 +56,15 @@ def token_spans(
     texts: Sequence[Sequence[int]],
     source: AlignmentSource = "ctc",
 ) -> list[list[AlignedToken]]:
-    """Where each token of the texts was said, in encoder frames.
+    """The span of each token of the texts in encoder frames: forced alignment by CTC, or the attention peaks.
 
-    log_probs (B, T, V) of CTC; tokens (B, U), the texts side by side
+    log_probs (B, T, V) of CTC; tokens (B, U), the padded texts
 
-    source  ctc: the best path of the CTC head; attention: the frame that the decoder looks at most while it writes the
-         token. A text that does not fit into its frames is told by attention in any case.
+    source  ctc: the best path of the CTC head; attention: the frame with the largest attention weight of the token,
+            also used for a text that does not fit its frames.
     """
     decoded = model.decoder(F.pad(tokens, (1, 0), value=EOS), enc.output, enc.lens)
-    said = decoded.logits[:, :-1].float().log_softmax(-1).gather(2, tokens[..., None])[..., 0].tolist()
+    log_prob = decoded.logits[:, :-1].float().log_softmax(-1).gather(2, tokens[..., None])[..., 0].tolist()
     found = _attention_spans(decoded.last_layer_weights.float(), texts)
     fitting = [
         b
@@ -81,12 +79,12 @@ def token_spans(
             found[b] = spans
     return [
         [AlignedToken(*each) for each in zip(spans, row, strict=False)]
-        for spans, row in zip(found, said, strict=True)
+        for spans, row in zip(found, log_prob, strict=True)
     ]
 
 
 def _attention_spans(weights: Tensor, texts: Sequence[Sequence[int]]) -> list[list[TokenSpan]]:
-    """Attention (B, U, T) -> the frame of each token that it looks at most."""
+    """Attention weights (B, U, T) -> the frame of each token with the largest weight."""
     strength, places = (x.tolist() for x in weights.max(-1))
     return [
         [
@@ -98,7 +96,7 @@ def _attention_spans(weights: Tensor, texts: Sequence[Sequence[int]]) -> list[li
 
 
 class WordTokens(NamedTuple):
-    """A word: the numbers of its first and last token, and its text."""
+    """A word: the indices of its first and last token, and its text."""
 
     first: int
     last: int
@@ -106,7 +104,7 @@ class WordTokens(NamedTuple):
 
 
 def split_to_words(tokens: Sequence[int], tokenizer: Tokenizer) -> list[WordTokens]:
-    """The words of a text. Where the tokenizer has no space, as for scripts without, each token is one."""
+    """The words of a text. If the tokenizer has no space (scripts without spaces), each token is a word."""
     names = {BLANK: "", EOS: "", UNKNOWN: UNKNOWN_SIGN}
     pieces = [names[t] if t < RESERVED else tokenizer.tokens[t - RESERVED] for t in tokens]
     spaced = any(piece.startswith(" ") for piece in tokenizer.tokens)
@@ -126,7 +124,7 @@ def _word_tokens(pieces: Sequence[str], first: int, end: int) -> WordTokens:
 
 
 def confidence_features(group: WordTokens, tokens: Sequence[AlignedToken]) -> ConfidenceFeatures:
-    """For and against a word."""
+    """The confidence features of a word."""
     own = tokens[group.first : group.last + 1]
     return ConfidenceFeatures.from_log_probs(
         [token.decoder_log_prob for token in own], [token.span.score for token in own]
@@ -138,13 +136,13 @@ def compute_word_times(
 ) -> list[Word]:
     """The words of the (S,) wave, in its seconds; the spans are those of all tokens of the text.
 
-    What CTC tells is where each token peaks. Between the peaks at the end of a word and at the begin of the next, the
-    words are parted by the longest pause, or where there is none, at the quietest place.
+    CTC gives the peak of each token. Between the last peak of a word and the first peak of the next one, the border is
+    the longest pause, or, without a pause, the quietest place.
     """
     if not words:
         return []
-    heard = levels_db(wave, frames.rate)
-    quiet = find_runs(heard < speech_threshold(heard))
+    levels = levels_db(wave, frames.rate)
+    quiet = find_runs(levels < speech_threshold(levels))
     ends = len(wave) / frames.rate
     peaks = [0.0]
     for group in words:
@@ -154,13 +152,14 @@ def compute_word_times(
             ("nearer", "nearer") if group.first == group.last else ("behind", "before")
         )
         peaks += [
-            _nearest_sound(at, quiet, len(heard), side) for at, side in zip((first, last), sides, strict=True)
+            _nearest_sound(at, quiet, len(levels), side)
+            for at, side in zip((first, last), sides, strict=True)
         ]
     peaks.append(ends)
     borders = np.array(
-        [_word_boundary(heard, quiet, *gap) for gap in zip(peaks[::2], peaks[1::2], strict=True)]
+        [_word_boundary(levels, quiet, *gap) for gap in zip(peaks[::2], peaks[1::2], strict=True)]
     )
-    # No pause at the edge: what CTC tells is better than the quietest place.
+    # No pause at the edge: the CTC peaks are better than the quietest place.
     if borders[0, 0] == borders[0, 1]:
         borders[0, 1] = frames.seconds(spans[words[0].first].start)
     if borders[-1, 0] == borders[-1, 1]:
@@ -170,9 +169,9 @@ def compute_word_times(
 
 
 def _nearest_sound(place: float, quiet: NDArray[np.int64], count: int, side: SilenceSide) -> float:
-    """Where a token is said that peaks at this time: if that is in silence, on the given side of it, or the nearer one.
+    """The time of a token with this peak: if that is in silence, the given side of it, or the nearer one.
 
-    What lies before the first sound, and behind the last one, has one side only.
+    Silence before the first sound and after the last one has one side only.
     """
     hop = round(place / HOP_SECONDS)
     for start, end in quiet[(quiet[:, 1] - quiet[:, 0]) * HOP_SECONDS >= MIN_SILENCE_SECONDS]:
@@ -185,14 +184,14 @@ def _nearest_sound(place: float, quiet: NDArray[np.int64], count: int, side: Sil
 
 
 def _word_boundary(
-    heard: NDArray[np.float64], quiet: NDArray[np.int64], before: float, after: float
+    levels: NDArray[np.float64], quiet: NDArray[np.int64], before: float, after: float
 ) -> tuple[float, float]:
-    """Where one word ends and the next begins between two times: the edges of a pause, or one place twice."""
-    first = min(round(before / HOP_SECONDS), len(heard) - 1)
-    last = max(first + 1, min(round(after / HOP_SECONDS), len(heard)))
+    """The end of one word and the start of the next between two times: the edges of a pause, or one place twice."""
+    first = min(round(before / HOP_SECONDS), len(levels) - 1)
+    last = max(first + 1, min(round(after / HOP_SECONDS), len(levels)))
     quiet = np.clip(quiet, first, last)
     start, end = quiet[(quiet[:, 1] - quiet[:, 0]).argmax()] if len(quiet) else (first, first)
     if (end - start) * HOP_SECONDS >= MIN_PAUSE_SECONDS:
         return float(start) * HOP_SECONDS, float(end) * HOP_SECONDS
-    place = (first + float(heard[first:last].argmin()) + 0.5) * HOP_SECONDS
+    place = (first + float(levels[first:last].argmin()) + 0.5) * HOP_SECONDS
     return place, place

@@ -1,4 +1,4 @@
-"""An activation that the backward pass makes again rather than keeps."""
+"""Activation that is recomputed in the backward pass (SiLU)."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ def project_silu(x: Tensor, out: nn.Module, dropout: Dropout | None = None) -> T
 
 
 def _without_keeping(layer: nn.Module, make: Callable[[], Tensor]) -> Tensor:
-    """layer(make()); what autograd would keep of its input is made again when it is asked for."""
+    """layer(make()); what autograd would keep of its input is recomputed in the backward pass."""
     x = make()
     place = x.data_ptr()
 

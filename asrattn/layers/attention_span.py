@@ -1,4 +1,4 @@
-"""How far self-attention over frames reaches: to every frame, to a window, or to its block and a few frames besides.
+"""Attention span: full, local (a window) or sparse (blocks and global frames).
 
 The restricted forms are computed in blocks, so that time and memory grow linearly with the length.
 """

@@ -1,4 +1,4 @@
-"""Configuration of the shared layers: positions, norms, and how far self-attention reaches."""
+"""Configuration of the shared layers: positions, norms, attention span."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Tokens as vectors."""
+"""Token embedding, and the causal mask."""
 
 import math
 

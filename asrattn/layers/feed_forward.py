@@ -1,4 +1,4 @@
-"""The feed-forward net."""
+"""Feed-forward network."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""What self-attention has read so far, kept as a tree."""
+"""Key/value cache of self-attention, shared by the hypotheses of an utterance as a tree."""
 
 from collections.abc import Iterable
 from typing import NamedTuple, Self
@@ -25,7 +25,7 @@ class KVCache(NamedTuple):
     layers   the nodes, for each layer
     paths    (B, K, S): True for the nodes that a hypothesis has come by
     length   of the paths
-    room     how many nodes there may be until those that nobody comes by are dropped
+    room     number of nodes from which on those on no path are dropped
     """
 
     layers: tuple[KeyValues, ...]

@@ -1,4 +1,4 @@
-"""Products of matrices."""
+"""Linear layers and matrix products through oneDNN."""
 
 from typing import Any
 

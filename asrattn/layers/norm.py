@@ -1,4 +1,4 @@
-"""Norms: layers whose outputs have a mean and a variance that the next layer can rely on."""
+"""Layer norm, RMS norm and batch norm."""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""Positions: where in a sequence something stands."""
+"""Position encodings: sinusoidal, learned, relative, rotary, convolutional."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ from asrattn.layers.convolution import Depthwise
 from asrattn.layers.linear import Linear
 
 MAX_LEARNED_FRAMES = 2048  # frames that learned positions reach: 82 s at 25 a second
-CONV_POSITION_FRAMES = 63  # frames that a convolution sees to find out where it is: 2.5 s at 25 a second
+CONV_POSITION_FRAMES = 63  # frames in the kernel of the convolutional positions: 2.5 s at 25 a second
 
 
 def sinusoids(length: int, dim: int, start: int = 0, device: torch.device | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Scaled dot-product attention on a CPU that keeps little for its backward pass."""
+"""Scaled dot-product attention for CPUs, with a small memory for the backward pass."""
 
 import math
 from typing import Any

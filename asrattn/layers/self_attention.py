@@ -1,4 +1,4 @@
-"""Self-attention."""
+"""Multi-head self-attention."""
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,7 @@ from asrattn.layers.scaled_dot import scaled_dot
 class SelfAttention(nn.Module):
     """Multi-head scaled dot-product attention of a sequence to itself (Vaswani et al. 2017).
 
-    rotary, relative   positions that it sees to itself, beside what was added to x
+    rotary, relative   positions inside of the attention, besides those added to x
     span               which frames one sees; only the full one has steps, and masks with a row for each query
                        (there are no steps with relative positions either)
     """

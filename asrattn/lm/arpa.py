@@ -1,4 +1,4 @@
-"""ARPA files, the common language of n-gram programs: KenLM and SRILM read what is written here, and the reverse.
+"""ARPA files, compatible with KenLM and SRILM in both directions.
 
 Text, gzipped where the name ends in .gz; log10 throughout. A line before the data, `# asrattn units=char`, says what a
 word of the model is; other programs pass over it.
@@ -74,7 +74,7 @@ def _texts(model: NGram, length: int) -> Iterator[str]:
 
 
 def read(path: Path, units: str = "") -> NGram:
-    """The model of a file. units: what its words are, where the file does not say it.
+    """The model of a file. units: what its words are, if the file does not name them.
 
     Raises LMError for a file that cannot be read or is no ARPA file, naming the line.
     """
@@ -97,7 +97,7 @@ class _Reader:
         self.ahead: bytes | None = None  # a line that was read too early
 
     def model(self, units: str) -> NGram:
-        said, sizes = self._header()
+        header_units, sizes = self._header()
         starts = [0, 1]
         keys, log_probs, backoffs = [np.array([-1])], [np.zeros(1)], [np.zeros(1)]
         for length, size in enumerate(sizes, 1):
@@ -118,7 +118,7 @@ class _Reader:
         key = np.concatenate(keys)
         return NGram(
             words,
-            units or said,
+            units or header_units,
             key,
             tuple(starts),
             find_suffixes(key, starts, len(words)),

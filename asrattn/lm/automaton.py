@@ -1,4 +1,4 @@
-"""An n-gram model as an automaton: how it scores many hypotheses at once.
+"""N-gram model as a finite-state automaton that scores many hypotheses in a batch.
 
 A state is a history that matters: one that something follows, or that has a back-off weight. A row of a state holds
 what is explicit there; what is not comes from the state's suffix, with its weight. Small automata are turned into

@@ -1,4 +1,4 @@
-"""Counting n-grams by sorting numbers: no n-gram is ever a string or a tuple."""
+"""N-gram counts, by sorting integers: no n-gram is ever a string or a tuple."""
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence

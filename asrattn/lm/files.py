@@ -1,4 +1,4 @@
-"""Texts and models as files, zipped or not."""
+"""Reading texts and models, gzipped or not."""
 
 import contextlib
 import gzip

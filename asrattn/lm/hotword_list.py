@@ -17,7 +17,7 @@ class Hotwords:
 
     @classmethod
     def read(cls, path: Path) -> "Hotwords":
-        """One phrase a line; behind a tab its weight, where it is not 1. Raises LMError for a line that is not so."""
+        """One phrase a line; behind a tab its weight, if it is not 1. Raises LMError for any other line."""
         found: dict[str, float] = {}
         for number, line in enumerate(read_sentences(path), 1):
             phrase, _, weight = line.partition("\t")

@@ -1,4 +1,4 @@
-"""Hotwords: phrases that a search is to favour, such as names it has never heard.
+"""Contextual biasing (hotwords): phrases whose tokens get a bonus in the beam search.
 
 Phrases hang in a tree by their tokens. A token that goes on within a phrase, which begins and ends at the border of a
 word, earns the phrase's bonus; where the phrase is left before its end, all is taken back (Zhao et al. 2019, with the
@@ -6,7 +6,7 @@ failure links of Aho & Corasick 1975). So a whole text has earned
 
     Σ weight(phrase) · tokens(phrase)   over the phrases in it: from the left, always the longest, none within another
 
-whatever way the search has taken. Scripts that write no spaces have a border beside every token.
+whatever path the search has taken. Scripts that write no spaces have a border beside every token.
 """
 
 import torch
@@ -61,7 +61,7 @@ class _Tree:
     depth      tokens since the phrase began
     bonus      the largest weight of a phrase that goes through the node
     worth      of a whole phrase, its weight times its tokens; 0 elsewhere
-    suffix     the node to look at for a token that does not go on here
+    suffix     the node to continue from for a token that has no child here
     lost       what that costs: phrases that were whole on the way are kept, what was earned otherwise is taken back
     order      of the nodes, by depth
     """

@@ -1,4 +1,4 @@
-"""The words of a language model in a tree by their characters."""
+"""Lexical prefix tree: the words of a language model by their characters."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Self

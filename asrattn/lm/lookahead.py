@@ -1,15 +1,15 @@
-"""A word model in a beam over characters: words are foretold while they are written.
+"""Look-ahead of word LM scores over a lexical prefix tree, in a beam search over characters.
 
 The words hang in a tree by their characters. In the middle of a word a hypothesis has the probability of the best word
 that it can still become (or the sum over all of them: `summed`), each character pays the difference to the node before,
 and at the border the word's own probability is what has been paid (look-ahead: Ortmanns et al. 1996; open vocabulary:
 Hori et al. 2017). A text's total is therefore exactly the word model's, and no increment is above zero.
 
-A word outside of the tree costs p(<unk>) and `oov` for each of its characters; with -inf it cannot be said. Outside of
-the tree and within one are added up as two ways to go on, so that leaving is never a gain.
+A word outside of the tree costs p(<unk>) and `oov` for each of its characters; with -inf it cannot be written. Outside
+of the tree and within one are added up as two ways to go on, so that leaving is never a gain.
 
 Look-ahead backs off as the model does: its columns are the nodes of the tree and, behind them, the finished words.
-Where a history says nothing of a node's words, the suffix's look-ahead and weight are exact. Where it says less of its
+If a history has none of a node's words, the suffix's look-ahead and weight are exact. Where it says less of its
 best word than the suffix would (Katz, pruning), the best is taken from the suffix: a bound, which the border corrects.
 """
 
@@ -110,18 +110,18 @@ def _look_ahead(automaton: Automaton, tree: LexicalTree, summed: bool) -> tuple[
         states, words = arcs.keys[level] // arcs.columns, arcs.keys[level] % arcs.columns
         which, columns = tree.word_paths(words)
         key, place = torch.unique(states[which] * C + columns, return_inverse=True)
-        said = _gathered(arcs.values[level][which], place, summed)
+        sums = _gathered(arcs.values[level][which], place, summed)
         if length > 0:
             here, at, below = key // C, key % C, Arcs(keys, values, arcs.weights, arcs.suffix, C, arcs.order)
             lower = arcs.weights[here] + below.lookup(arcs.suffix[here], at)[0]
             if summed:
                 less = arcs.weights[states] + arcs.lookup(arcs.suffix[states], words)[0]
                 rest = lower.double().exp() - _gathered(less[which], place, summed).double().exp()
-                ahead = (said.double().exp() + rest.clamp(min=0.0)).log().float()
+                ahead = (sums.double().exp() + rest.clamp(min=0.0)).log().float()
             else:
-                ahead = torch.maximum(said, lower)
-            said = torch.where(at < len(tree.depths), ahead, said)
-        keys, values = torch.cat((keys, key)), torch.cat((values, said))
+                ahead = torch.maximum(sums, lower)
+            sums = torch.where(at < len(tree.depths), ahead, sums)
+        keys, values = torch.cat((keys, key)), torch.cat((values, sums))
         leads = torch.zeros_like(key)
         leads[place] = automaton.targets[level][which]
         targets = torch.cat((targets, leads))

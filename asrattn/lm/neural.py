@@ -23,7 +23,7 @@ from asrattn.model_file import RETRAIN
 from asrattn.text import BLANK, EOS, UNKNOWN, Tokenizer, clean
 
 S = TypeVar("S")
-MAX_BATCH_TOKENS = 4096  # tokens that are judged at once
+MAX_BATCH_TOKENS = 4096  # tokens of a batch
 
 
 class LanguageModel(Protocol[S]):
@@ -79,7 +79,7 @@ def load(path: Path) -> NeuralLM:
     except (
         AsrattnError,
         RuntimeError,
-    ) as error:  # RuntimeError: torch cannot allocate what the file asks for
+    ) as error:  # RuntimeError: torch cannot allocate the sizes in the file
         reason = str(error).splitlines()[0]
         raise LMError(f"{path}: its configuration is damaged ({reason}); {RETRAIN}") from None
     weights.load_into_module(path, network, weights.load(path))
@@ -88,7 +88,7 @@ def load(path: Path) -> NeuralLM:
 
 
 def pad_inputs_and_targets(sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """B sentences -> what is read (B, U + 1), EOS first, and what is foretold, EOS last; BLANK behind both."""
+    """B sentences -> inputs (B, U + 1), EOS first, and targets, EOS last; padded with BLANK."""
     longest = max(map(len, sentences)) + 1
     read = torch.full((len(sentences), longest), BLANK)
     foretold = read.clone()
@@ -101,7 +101,7 @@ def pad_inputs_and_targets(sentences: Sequence[Sequence[int]]) -> tuple[Tensor, 
 
 @torch.inference_mode()
 def perplexity(network: nn.Module, tokenizer: Tokenizer, texts: Sequence[str]) -> TextPerplexity:
-    """How well a network foretells texts; empty ones are left out, as for n-grams."""
+    """Perplexity of texts under a network; empty ones are skipped, as for n-grams."""
     training, device = network.training, next(network.parameters()).device
     network.eval()
     texts = [each for each in map(clean, texts) if each]

@@ -1,4 +1,4 @@
-"""An n-gram model with back-off: a tree of n-grams, kept in sorted arrays.
+"""N-gram model with back-off, in sorted arrays.
 
 A node is an n-gram, its parent the history without the last word: the key `parent * V + word` says where it hangs.
 Nodes are numbered by length, then parent, then word, so that all keys are one rising array in which a search finds any
@@ -29,7 +29,7 @@ class NGram:
     """G nodes; probabilities in nats.
 
     words      (V,), those of SIGNS first
-    units      what a word is: "word", "char" or "token"; "" where nobody has said it
+    units      what a word is: "word", "char" or "token"; "" if unknown
     keys       (G,) parent · V + word, rising; -1 for node 0
     starts     where the n-grams of each length begin, and G; `starts[1]` is 1
     suffix     (G,) the longest n-gram, shorter by at least its first word, that is a node

@@ -1,4 +1,4 @@
-"""How well a model foretells a text; words it does not know are told apart."""
+"""Perplexity of a text; unknown words are counted separately."""
 
 import math
 from collections.abc import Iterable, Sequence

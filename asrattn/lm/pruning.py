@@ -1,4 +1,4 @@
-"""Leaving n-grams out, and giving what they had to the shorter histories."""
+"""Pruning of n-grams, by count or by entropy."""
 
 from dataclasses import replace
 

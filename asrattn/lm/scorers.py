@@ -1,4 +1,4 @@
-"""Language models and hotwords in a beam search: the right scorer for a model and a tokenizer."""
+"""Scorers of language models and hotwords for the beam search: the right one for a model and a tokenizer."""
 
 import logging
 import math
@@ -29,7 +29,7 @@ def build_scorer(
     device: torch.device | str = "cpu",
     oov: float | None = None,
 ) -> "TokenScorer | WordScorer | NeuralScorer | HotwordScorer":
-    """The scorer of a model's units for a tokenizer's tokens; what one does not know of the other is told.
+    """The scorer of a model's units for a tokenizer's tokens; unknown tokens are reported.
 
     oov   of word models: log-probability of each character of an unknown word, -inf to forbid such words; None: all
           characters are equally likely
@@ -51,9 +51,7 @@ def build_scorer(
         _warn_unknown(words.unknown, "words of the language model cannot be written by this model")
         return words
     if not model.units:
-        raise LMError(
-            "the language model does not say what its words are; give --lm-units word, char or token"
-        )
+        raise LMError("the language model does not name its units; give --lm-units word, char or token")
     if model.units == "char" and any(len(token) > 1 for token in tokenizer.tokens):
         raise LMError(
             "the language model is over characters, this model writes longer tokens; train one over these: "

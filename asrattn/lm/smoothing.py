@@ -1,4 +1,4 @@
-"""From counts to probabilities: what a history has seen is discounted, and what this leaves goes to shorter histories.
+"""Smoothing of n-gram counts: discounting, and back-off or interpolation with shorter histories.
 
     kneser-ney    interpolated, modified: discounts for 1, 2 and more; shorter n-grams are counted by how many different
                   words come before them (Kneser & Ney 1995; Chen & Goodman 1998)
@@ -22,7 +22,7 @@ from asrattn.lm.pruning import drop, normalize
 
 _log = logging.getLogger(__name__)
 _FALLBACK = (0.5, 1.0, 1.5)  # discounts where counts of counts give none, as in KenLM
-_KATZ = 5  # counts above it are believed
+_KATZ = 5  # counts above it are not discounted
 
 
 def estimate(
@@ -134,7 +134,7 @@ def _absolute(found: Ints) -> float:
 
 
 def _discounts(found: Ints, length: int) -> tuple[float, ...]:
-    """D1, D2, D3+ (Chen & Goodman 1998), or the usual ones where some count is missing; this is told."""
+    """D1, D2, D3+ (Chen & Goodman 1998), or the usual ones if some count is missing; this is reported."""
     n1, n2, n3, n4 = (int((found == c).sum()) for c in range(1, 5))
     if n1 and n2 and n3:
         y = n1 / (n1 + 2 * n2)
@@ -160,7 +160,7 @@ def _distinct(counts: NGramCounts, length: int) -> Ints:
 
 
 def _raw(counts: NGramCounts, length: int) -> Ints:
-    """Occurrences of the n-grams of a length; <s> is not counted, since nothing foretells it."""
+    """Occurrences of the n-grams of a length; <s> is not counted, since it is never predicted."""
     found = counts.counts[slice(*counts.starts[length : length + 2])]
     return found if length > 1 else np.where(np.arange(len(found)) == BEGIN, 0, found)
 

@@ -1,4 +1,4 @@
-"""Transformer language model with cached keys."""
+"""Transformer language model with a key/value cache."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn

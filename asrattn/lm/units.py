@@ -1,4 +1,4 @@
-"""What a language model counts: words, characters, or the tokens of a model's tokenizer."""
+"""Units of a language model: words, characters, or a model's tokens."""
 
 from asrattn.errors import TextError
 from asrattn.lm.ngram import SPECIAL_WORDS, UNKNOWN

@@ -1,4 +1,4 @@
-"""Error counts, intervals, paired tests, the report: no models here, and no torch."""
+"""Metrics: WER and CER, confidence intervals, significance tests, ROVER, calibration. Without models and torch."""
 
 from asrattn.metrics.bootstrap import error_rate_interval, rate_interval, resampling_unit
 from asrattn.metrics.normalize import NORMALIZERS, Normalizer

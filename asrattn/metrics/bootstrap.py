@@ -1,4 +1,4 @@
-"""How far a corpus rate can be trusted: BCa bootstrap over speakers, over utterances where those are few."""
+"""Confidence intervals of error rates: BCa bootstrap over speakers, or over utterances if speakers are few."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,19 +9,18 @@ from numpy.typing import NDArray
 from asrattn.metrics.wer import ErrorCounts
 
 CONFIDENCE_LEVEL = 0.95
-MIN_SPEAKERS = 8  # below it the spread between speakers cannot be estimated from speakers
+MIN_SPEAKERS = 8  # fewer do not suffice to estimate the variance between speakers
 NUM_RESAMPLES = 4000
-_LOST_DEGREES_OF_FREEDOM = (
-    3  # 1 holds the truth in 92 to 93 of 100 cases with ten speakers, 2 in 94, 3 in 95: benchmarks/scoring.py
-)
-_CELLS = 4_000_000  # numbers drawn at once
+# Coverage with ten speakers: 1 gives 92 to 93 %, 2 gives 94 %, 3 gives 95 % (benchmarks/scoring.py).
+_LOST_DEGREES_OF_FREEDOM = 3
+_CELLS = 4_000_000  # numbers drawn at a time
 
 ResamplingUnit = Literal["speakers", "utterances"]
 Interval = tuple[float, float]
 
 
 def resampling_unit(groups: Sequence[str] | None) -> ResamplingUnit:
-    """What `interval` resamples: speakers where each is known and there are at least FEWEST_SPEAKERS."""
+    """The unit of `rate_interval`: speakers if all are known and at least MIN_SPEAKERS, else utterances."""
     if groups is None or "" in groups or len(set(groups)) < MIN_SPEAKERS:
         return "utterances"
     return "speakers"
@@ -30,18 +29,18 @@ def resampling_unit(groups: Sequence[str] | None) -> ResamplingUnit:
 def error_rate_interval(
     counts: Sequence[ErrorCounts], groups: Sequence[str] | None, seed: int = 0
 ) -> Interval:
-    """95 % interval of the error rate of `counts`, one an utterance; `groups` are the speakers, or None."""
+    """95 % interval of the error rate of `counts`, one per utterance; `groups` are the speakers, or None."""
     return rate_interval([c.errors for c in counts], [c.words for c in counts], groups, seed)
 
 
 def rate_interval(
     errors: Sequence[int], words: Sequence[int], groups: Sequence[str] | None, seed: int = 0
 ) -> Interval:
-    """95 % interval of sum(errors) / sum(words), both one an utterance, by `ratio_interval` over `unit_of(groups)`.
+    """95 % interval of sum(errors) / sum(words), both one per utterance, by `ratio_interval` over the resampling unit.
 
-    Where nothing is wrong there is nothing to resample: the upper end is then the rate at which so many words
-    pass unharmed in 5 % of cases, and the lower end likewise where nothing is right. One unit alone says
-    nothing: from 0 to 1, or to its rate if that is more. How often it holds the truth: benchmarks/README.md.
+    Without errors there is nothing to resample: the upper end is then the rate at which so many words are all correct
+    in 5 % of cases, and likewise the lower end if all are wrong. The interval of a single unit is [0, 1], or up to its
+    rate if that is higher. Coverage: benchmarks/README.md.
     """
     table = np.array([errors, words], np.int64).T
     wrong, whole = (int(n) for n in table.sum(0))
@@ -59,8 +58,8 @@ def rate_interval(
 def ratio_interval(units: NDArray[np.int64], seed: int) -> Interval:
     """BCa bootstrap interval (Efron, 1987) of the ratio of sums of units (n, 2), two or more of them.
 
-    The normal quantiles in it are widened as Student's t is where units are few (Hesterberg, 2015); _LOST degrees of
-    freedom are taken from it rather than one, since error rates are skewed and a few speakers show too little of it.
+    Its normal quantiles are widened to those of Student's t for few units (Hesterberg, 2015), with
+    _LOST_DEGREES_OF_FREEDOM instead of one, since error rates are skewed and few speakers underestimate the skew.
     """
     distinct, times = np.unique(units, axis=0, return_counts=True)
     whole = times @ distinct
@@ -81,9 +80,9 @@ def sum_by_unit(table: NDArray[np.int64], groups: Sequence[str] | None) -> NDArr
 
 
 def resample(distinct: NDArray[np.int64], times: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
-    """Sums of RESAMPLES draws of all units with replacement: (D, C) units and how often each occurs -> (RESAMPLES, C).
+    """Sums of NUM_RESAMPLES resamples with replacement: (D, C) distinct units, their counts -> (NUM_RESAMPLES, C).
 
-    Units with equal counts are one category of the multinomial: few enough to be quick for large sets.
+    Equal units are one category of a multinomial distribution, which is fast for large sets.
     """
     rng = np.random.default_rng(seed)
     n, rows = int(times.sum()), max(1, _CELLS // len(times))
@@ -102,9 +101,9 @@ def _levels(
     without: NDArray[np.float64],
     times: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Which quantiles of the bootstrap `values` are the ends.
+    """The quantile levels of the bootstrap `values` for the ends of the interval.
 
-    `without` are the estimates when one unit is left out, `times` how many such units there are: their skewness is
+    `without` are the jackknife estimates (one unit left out), `times` the number of such units: their skewness is
     the acceleration. The bias is how far the estimate lies from the median of the values.
     """
     from scipy.special import ndtr, ndtri, stdtrit
@@ -120,5 +119,5 @@ def _levels(
     ends = bias + np.array([-half, half])
     with np.errstate(divide="ignore"):
         levels = ndtr(bias + ends / (1 - skew * ends))
-    # beyond the pole of the formula there is no more to say than: as far as the values go
+    # beyond the pole of the formula: the extremes of the values
     return np.asarray(np.where(skew * ends < 1, levels, ends > 0), np.float64)

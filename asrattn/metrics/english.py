@@ -1,4 +1,4 @@
-"""English as it is written in many ways: contractions, spelling, fillers; the numbers are in `numbers`."""
+"""English text normalisation: contractions, spelling variants, fillers; numbers are in `spoken_numbers`."""
 
 import re
 
@@ -137,12 +137,12 @@ _LL = re.compile(f"({LL_STEMS})l(ed|ing|ers?|ors?|ous)")
 
 
 def spell_out_symbols(text: str) -> str:
-    """Signs that are spoken, as words; called before punctuation goes."""
+    """Spoken symbols as words; to be called before punctuation is removed."""
     return spoken_numbers.spell_out_symbols(text.replace("&", " and "))
 
 
 def normalize_words(text: str) -> str:
-    """Of a text in lower case without punctuation but apostrophes: each word in one of the ways it may be written."""
+    """Normalise the words of a lower-case text without punctuation except apostrophes: one spelling for each word."""
     words = [part for word in text.split() for part in _contraction(word).split()]
     joined = " ".join(word for word in words if word not in FILLERS)
     for long, short in CONTRACTIONS.items():

@@ -1,4 +1,4 @@
-"""What changed from one system to another: which words of the references are fixed, which newly broken, whose."""
+"""Changes of errors between two systems: fixed and newly broken words, by word, speaker and utterance."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from asrattn.metrics.wer import split_words, sum_counts
 
 @dataclass(frozen=True)
 class WordChange:
-    """A word of the references: how often only a heard it wrong (fixed), and how often only b does (broken)."""
+    """A reference word: how often only a is wrong (fixed), and how often only b is wrong (broken)."""
 
     word: str
     times: int
@@ -32,7 +32,7 @@ class SpeakerChange:
 
 @dataclass(frozen=True)
 class UtteranceChange:
-    """Errors in one utterance, means over the runs; and what the first run of a and that of b heard in it."""
+    """Errors in one utterance, means over the runs; and the scored utterances of the first runs of a and b."""
 
     before: float
     after: float
@@ -40,7 +40,7 @@ class UtteranceChange:
 
 
 def word_changes(a: System, b: System) -> list[WordChange]:
-    """Words that changed, those with the largest balance first. Of several runs the mean counts."""
+    """Words that changed, the largest net change first; means over the runs."""
     times: dict[str, int] = defaultdict(int)
     fixed: dict[str, float] = defaultdict(float)
     broken: dict[str, float] = defaultdict(float)
@@ -53,7 +53,7 @@ def word_changes(a: System, b: System) -> list[WordChange]:
 
 
 def speaker_changes(a: System, b: System) -> list[SpeakerChange]:
-    """Speakers whose rate changed, those with the largest change in errors first; no speaker is ""."""
+    """Speakers whose error rate changed, the largest change in errors first; without unknown speakers."""
     before, after = _by_speaker(a), _by_speaker(b)
     found = [
         SpeakerChange(speaker, words, rate, after[speaker][1])
@@ -64,7 +64,7 @@ def speaker_changes(a: System, b: System) -> list[SpeakerChange]:
 
 
 def utterance_changes(a: System, b: System) -> list[UtteranceChange]:
-    """Utterances whose number of errors changed, those that changed most first."""
+    """Utterances whose number of errors changed, the largest change first."""
     found = [
         UtteranceChange(before / len(a.runs), after / len(b.runs), rows)
         for rows, (_, before, after) in zip(
@@ -76,12 +76,12 @@ def utterance_changes(a: System, b: System) -> list[UtteranceChange]:
 
 
 def broken_utterances(a: System, b: System) -> list[str]:
-    """Ids of utterances that every run of a hears right and some run of b does not."""
+    """Ids of utterances that are correct in every run of a and wrong in some run of b."""
     return [i for i, before, after in _utterances(a, b) if not before and after]
 
 
 def fixed_utterances(a: System, b: System) -> list[str]:
-    """Ids of utterances that some run of a hears wrong and every run of b right."""
+    """Ids of utterances that are wrong in some run of a and correct in every run of b."""
     return [i for i, before, after in _utterances(a, b) if before and not after]
 
 
@@ -96,7 +96,7 @@ def _words(system: System) -> Iterator[str]:
 
 
 def _wrong(system: System) -> Iterator[float]:
-    """For every word of the references, the share of runs in which it is wrong."""
+    """For every reference word, the fraction of runs in which it is wrong."""
     for rows in zip(*system.runs, strict=True):
         for runs in zip(*(reference_slots(row.reference, row.hypothesis)[:-1] for row in rows), strict=True):
             yield sum(slot.wrong for slot in runs) / len(runs)

@@ -1,4 +1,4 @@
-"""What a system heard, on disk: JSON lines, {"id": …, "text": …, "score": …} one utterance a line."""
+"""Hypothesis files: JSON lines, {"id": …, "text": …, "score": …}, one utterance per line."""
 
 import json
 from collections.abc import Iterable
@@ -13,11 +13,11 @@ from asrattn.errors import ManifestError
 
 @dataclass(frozen=True)
 class HypothesisLine:
-    """The text heard in one utterance.
+    """The hypothesis of one utterance.
 
-    score        the search's total log-probability, None where not known
-    normalizer   fingerprint of what the text has gone through already, "" as it was heard
-    confidence   of each word, 0 to 1; one alone is that of all words; empty where not known
+    score        the decoding score, or None
+    normalizer   fingerprint of the normaliser the text went through, "" for none
+    confidence   of each word, in [0, 1]; a single one is that of all words; empty if not known
     """
 
     id: str
@@ -28,9 +28,9 @@ class HypothesisLine:
 
 
 def read(path: Path) -> list[HypothesisLine]:
-    """All hypotheses of a file. Other fields may stand on a line (times) and are not read here.
+    """All hypotheses of a file. Other fields on a line (such as word times) are ignored.
 
-    Raises ManifestError naming the line for: no JSON, id or text missing, a wrong type, a duplicate id.
+    Raises ManifestError with the line for invalid JSON, a missing id or text, a wrong type, a duplicate id.
     """
     found = []
     seen: dict[str, int] = {}
@@ -48,7 +48,7 @@ def read(path: Path) -> list[HypothesisLine]:
 
 
 def write(path: Path, lines: Iterable[HypothesisLine]) -> None:
-    """Write hypotheses whole or not at all."""
+    """Write hypotheses atomically."""
     with files.atomic_write(path) as draft, draft.open("w", encoding="utf-8") as out:
         for line in lines:
             plain: dict[str, Any] = {"id": line.id, "text": line.text}

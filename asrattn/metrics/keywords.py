@@ -1,4 +1,4 @@
-"""How many of the phrases that matter were heard: names, commands, slots."""
+"""Keyword recall and false alarms: phrases such as names, commands, slots."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,31 +13,41 @@ from asrattn.metrics.wer import split_words
 
 @dataclass(frozen=True)
 class KeywordResult:
-    """Of one phrase or of all: how often said, how often heard where it was said, how often heard where it was not."""
+    """Of one phrase or of all: occurrences in the references, hits among them, false alarms."""
 
     phrase: str
-    said: int
-    heard: int
-    false: int
+    occurrences: int
+    hits: int
+    false_alarms: int
     interval: Interval
 
     @property
     def recall(self) -> float:
-        return self.heard / max(self.said, 1)
+        return self.hits / max(self.occurrences, 1)
+
+    def to_plain(self) -> dict[str, object]:
+        """For JSON, with the keys of asrattn 0.1."""
+        return {
+            "phrase": self.phrase,
+            "said": self.occurrences,
+            "heard": self.hits,
+            "false": self.false_alarms,
+            "interval": self.interval,
+        }
 
     def line(self, name: str) -> str:
         recall = (
             format_rate("recall", self.recall, self.interval)
-            if self.said
-            else "recall undefined (never said)"
+            if self.occurrences
+            else "recall undefined (never in the references)"
         )
-        return f"{name}   {self.said} said   {recall}   {self.false} heard where not said"
+        return f"{name}   {self.occurrences} occurrences   {recall}   {self.false_alarms} false alarms"
 
 
 def read(path: Path, normalizer: Normalizer) -> list[str]:
-    """The phrases of a file, one a line, through the normaliser; empty lines and comments (#) are passed over.
+    """The normalised phrases of a file, one per line; empty lines and comments (#) are skipped.
 
-    Raises DataError for a file that cannot be read or holds none.
+    Raises DataError for a file that cannot be read or has no phrase.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -53,15 +63,15 @@ def read(path: Path, normalizer: Normalizer) -> list[str]:
 def keyword_recall(
     phrases: Sequence[str], rows: Sequence[ScoredUtterance], seed: int = 0
 ) -> tuple[KeywordResult, list[KeywordResult]]:
-    """The recall of all phrases together, and of each that was said or heard, the worst first.
+    """The recall of all phrases together, and of each with an occurrence or false alarm, the worst first.
 
-    An utterance in which a phrase is said twice and heard once holds one hit and one miss; where in it does not matter.
+    Two occurrences in a reference and one in its hypothesis are one hit and one miss; positions do not matter.
     The interval is that of a rate over the utterances (`rate_interval`).
     """
     texts = [(split_words(row.reference), split_words(row.hypothesis)) for row in rows]
     speakers = [row.speaker for row in rows]
     tables = {
-        phrase: [(_times(said, phrase.split()), _times(heard, phrase.split())) for said, heard in texts]
+        phrase: [(_count(ref, phrase.split()), _count(hyp, phrase.split())) for ref, hyp in texts]
         for phrase in phrases
     }
     all_of = [
@@ -69,29 +79,31 @@ def keyword_recall(
         for column in zip(*map(_hits, tables.values()), strict=True)
     ]
     each = [_result(phrase, _hits(table), speakers, seed) for phrase, table in tables.items()]
-    shown = [result for result in each if result.said or result.false]
-    shown.sort(key=lambda r: (r.recall if r.said else 1.0, -r.said, r.phrase))
+    shown = [result for result in each if result.occurrences or result.false_alarms]
+    shown.sort(key=lambda r: (r.recall if r.occurrences else 1.0, -r.occurrences, r.phrase))
     return _result("all", all_of, speakers, seed), shown
 
 
 def _hits(table: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Said, heard where said and heard where not, one of each an utterance."""
+    """Occurrences, hits and false alarms of each utterance, as three columns."""
     return [
-        [said for said, _ in table],
-        [min(said, heard) for said, heard in table],
-        [max(heard - said, 0) for said, heard in table],
+        [ref for ref, _ in table],
+        [min(ref, hyp) for ref, hyp in table],
+        [max(hyp - ref, 0) for ref, hyp in table],
     ]
 
 
-def _result(phrase: str, hits: Sequence[Sequence[int]], speakers: Sequence[str], seed: int) -> KeywordResult:
-    said, heard, false = hits
-    missed = [s - h for s, h in zip(said, heard, strict=True)]
-    low, high = rate_interval(missed, said, speakers, seed) if sum(said) else (0.0, 1.0)
+def _result(
+    phrase: str, columns: Sequence[Sequence[int]], speakers: Sequence[str], seed: int
+) -> KeywordResult:
+    occurrences, hits, false_alarms = columns
+    missed = [n - h for n, h in zip(occurrences, hits, strict=True)]
+    low, high = rate_interval(missed, occurrences, speakers, seed) if sum(occurrences) else (0.0, 1.0)
     ends = (max(1 - high, 0.0), 1 - low)
-    return KeywordResult(phrase, sum(said), sum(heard), sum(false), ends)
+    return KeywordResult(phrase, sum(occurrences), sum(hits), sum(false_alarms), ends)
 
 
-def _times(text: Sequence[str], phrase: Sequence[str]) -> int:
-    """How often the words of a phrase stand in a row in a text."""
+def _count(text: Sequence[str], phrase: Sequence[str]) -> int:
+    """How often a phrase occurs in a text."""
     n = len(phrase)
     return sum(list(text[at : at + n]) == list(phrase) for at in range(len(text) - n + 1))

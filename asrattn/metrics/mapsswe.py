@@ -1,4 +1,4 @@
-"""The matched-pairs sentence-segment word error test of two systems (Gillick and Cox, 1989; NIST's sc_stats)."""
+"""MAPSSWE: matched-pairs sentence-segment word error test of two systems (Gillick and Cox, 1989; NIST's sc_stats)."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from asrattn.metrics.wer import align, split_words
 
-_MIN_CORRECT_WORDS = 2  # words in a row that all hear correctly end a segment
-_MIN_NORMAL_SEGMENTS = 50  # segments, from which on w counts as normal
+_MIN_CORRECT_WORDS = 2  # consecutive words that are correct in all runs end a segment
+_MIN_NORMAL_SEGMENTS = 50  # from which on w is taken as normal
 
 
 class ReferenceSlot(NamedTuple):
-    """A word of the reference in one alignment, or its end: words inserted before it, and whether it is wrong."""
+    """A reference word in one alignment, or the end: words inserted before it, and whether it is wrong."""
 
     inserted: int
     wrong: bool
@@ -25,8 +25,8 @@ SlotSequence = Sequence[ReferenceSlot]
 class MAPSSWEResult:
     """Errors of b minus errors of a on the segments in which either made one.
 
-    w    mean / (deviation / sqrt(segments)); infinite where the difference is the same in all segments
-    p    two-sided. Published for 50 segments and more, where w is normal; below, from Student's t, as for any mean
+    w    mean / (deviation / sqrt(segments)); infinite if the difference is the same in all segments
+    p    two-sided; w is normal for 50 segments and more (as published); for fewer, Student's t
     """
 
     segments: int
@@ -37,7 +37,7 @@ class MAPSSWEResult:
 
 
 def mapsswe_test(differences: Sequence[int]) -> MAPSSWEResult:
-    """The test of one difference a segment."""
+    """The test of one difference per segment."""
     n = len(differences)
     if n < 2:
         return MAPSSWEResult(n, float(sum(differences)), 0.0, 0.0, 1.0)
@@ -48,7 +48,7 @@ def mapsswe_test(differences: Sequence[int]) -> MAPSSWEResult:
 
 
 def reference_slots(reference: str, hypothesis: str) -> list[ReferenceSlot]:
-    """One alignment, a slot for each word of the reference and one for its end."""
+    """An alignment: a slot for each reference word and one for the end."""
     found, inserted = [], 0
     for pair in align(split_words(reference), split_words(hypothesis)):
         if pair.kind == "insert":
@@ -62,8 +62,8 @@ def reference_slots(reference: str, hypothesis: str) -> list[ReferenceSlot]:
 def error_segments(a: Sequence[SlotSequence], b: Sequence[SlotSequence]) -> Iterator[tuple[int, int]]:
     """Errors of a and of b in each segment of an utterance, of all runs of each system together.
 
-    A segment begins with an error and ends before two words in a row that every run hears correctly, or with the
-    utterance. The correct words that NIST draws into it at both ends add no errors.
+    A segment begins with an error and ends before two consecutive words that are correct in every run, or with the
+    utterance. The correct words that NIST includes at both ends add no errors.
     """
     wrong_a = wrong_b = 0
     good = 0

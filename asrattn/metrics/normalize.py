@@ -1,4 +1,4 @@
-"""Named, versioned ways to forgive spelling before scoring. A rate says which one its texts went through.
+"""Text normalisation before scoring: named, versioned normalisers. Each result names the one that was used.
 
 A fingerprint is the name, the version and a hash of the rules: two rates can be compared where it is the same.
 """
@@ -13,7 +13,7 @@ from types import MappingProxyType
 from asrattn.metrics import english
 
 _APOSTROPHES = "'’ʼ＇"
-# Written without spaces between words, so that a character is the word: Han, kana, bopomofo, Thai, Lao, Khmer, Myanmar.
+# Scripts without spaces, whose characters count as words: Han, kana, bopomofo, Thai, Lao, Khmer, Myanmar.
 _CHARACTERS = (
     (0x0E00, 0x0EFF),
     (0x1000, 0x109F),
@@ -31,9 +31,9 @@ _CHARACTERS = (
 
 @dataclass(frozen=True)
 class Normalizer:
-    """A function of texts with a name. `version` grows with every change that a text could show.
+    """A function of texts with a name. `version` grows with every change of its results.
 
-    rules    the tables it uses, as plain values: they are hashed, so that a change of them shows without a new version
+    rules    the tables it uses, as plain values: they are part of the hash
     """
 
     name: str
@@ -52,7 +52,7 @@ class Normalizer:
 
 
 def none(text: str) -> str:
-    """The text as it stands."""
+    """The text unchanged."""
     return text
 
 
@@ -71,11 +71,11 @@ def plain(text: str) -> str:
 def basic(text: str) -> str:
     """For any script: compatible forms are one (NFKC), case folded, letters, marks and digits alone, as in `plain`.
 
-    Characters of scripts that put no spaces between words stand as words of their own, with the marks upon them.
-    What is not seen (soft hyphens, joiners, direction marks) goes.
+    Characters of scripts without spaces between words become words of their own, with their marks.
+    Invisible characters (soft hyphens, joiners, direction marks) are removed.
     """
-    seen = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
-    return " ".join("".join(map(_parted, plain(unicodedata.normalize("NFKC", seen.casefold())))).split())
+    visible = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+    return " ".join("".join(map(_parted, plain(unicodedata.normalize("NFKC", visible.casefold())))).split())
 
 
 def spoken_english(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Scored utterances, and what a set of them comes to."""
+"""Results: scored utterances, and WER, CER and SER of a set with confidence intervals."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -43,9 +43,9 @@ def score_utterance(
     normalizer: Callable[[str], str] = none,
 ) -> ScoredUtterance:
     """Score one utterance; both texts pass through the normaliser first."""
-    said, heard = normalizer(reference), normalizer(hypothesis)
+    ref, hyp = normalizer(reference), normalizer(hypothesis)
     return ScoredUtterance(
-        utterance_id, said, heard, count_word_errors(said, heard), count_char_errors(said, heard), speaker
+        utterance_id, ref, hyp, count_word_errors(ref, hyp), count_char_errors(ref, hyp), speaker
     )
 
 
@@ -53,10 +53,10 @@ def score_utterance(
 class SetResult:
     """Error rates of one set, with 95 % intervals from resampling `unit`.
 
-    wrong_utterances  utterances with at least one word error; of all of them, the sentence error rate
-    error_type_intervals  of the rates of substitutions, deletions and insertions, all of the reference's words
-    rtf      seconds of work for a second of audio, None where nothing was timed
-    normalizer  fingerprint of the normaliser both texts went through
+    wrong_utterances      utterances with at least one word error; divided by all, the sentence error rate (SER)
+    error_type_intervals  of the rates of substitutions, deletions and insertions, relative to the reference words
+    rtf                   real-time factor: computing seconds per second of audio, or None
+    normalizer            fingerprint of the normaliser both texts went through
     """
 
     name: str
@@ -109,7 +109,7 @@ class SetResult:
         return "   ".join(parts)
 
     def to_plain(self) -> dict[str, object]:
-        """The same as plain values, for JSON: rates are shares, counts whole numbers."""
+        """The result as plain values, for JSON: rates are fractions."""
         counts, chars = self.word_counts, self.char_counts
         named = {"wer": (self.wer, self.wer_interval), "cer": (self.cer, self.cer_interval)}
         named["ser"] = (self.ser, self.ser_interval)
@@ -146,7 +146,7 @@ def summarize(
     seed: int = 0,
     normalizer: Normalizer = NORMALIZERS["none"],
 ) -> SetResult:
-    """The result of a set whose rows went through this normaliser. Raises DataError where there is no utterance."""
+    """The result of a set whose rows went through this normaliser. Raises DataError if there is no utterance."""
     if not rows:
         raise DataError(f"{name}: no utterance to score")
     speakers = [row.speaker for row in rows]
@@ -176,7 +176,7 @@ def summarize(
 
 
 def worst_utterances(rows: Sequence[ScoredUtterance], n: int) -> list[ScoredUtterance]:
-    """The n utterances with most word errors, among equals the shorter one first; faultless ones never."""
+    """The n utterances with most word errors, of equal ones the shorter first; never those without errors."""
     wrong = [row for row in rows if row.words.errors]
     return sorted(wrong, key=lambda row: (-row.words.errors, row.words.words, row.id))[:n]
 
@@ -184,12 +184,12 @@ def worst_utterances(rows: Sequence[ScoredUtterance], n: int) -> list[ScoredUtte
 def confusions(
     rows: Sequence[ScoredUtterance], n: int, split: Callable[[str], Sequence[str]] = split_words
 ) -> list[tuple[str, str, int]]:
-    """The n most frequent (said, heard, times) of words, or what else `split` cuts texts into; "" on a side: deleted
-    or inserted."""
+    """The n most frequent confusions (reference, hypothesis, count) of words, or of the units of `split`; "" stands
+    for insertions and deletions."""
     pairs = (pair for row in rows for pair in align(split(row.reference), split(row.hypothesis)))
     counted = Counter((p.reference, p.hypothesis) for p in pairs if p.kind != "equal")
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    return [(said, heard, times) for (said, heard), times in ordered[:n]]
+    return [(ref, hyp, count) for (ref, hyp), count in ordered[:n]]
 
 
 def _rate(name: str, counts: ErrorCounts, ends: Interval) -> str:
@@ -199,5 +199,5 @@ def _rate(name: str, counts: ErrorCounts, ends: Interval) -> str:
 
 
 def format_rate(name: str, rate: float, ends: Interval) -> str:
-    """A rate as it stands in every line: "WER 6.9 % [5.1, 8.8]"."""
+    """A rate as in every result line: "WER 6.9 % [5.1, 8.8]"."""
     return f"{name} {100 * rate:.1f} % [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]"

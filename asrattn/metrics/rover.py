@@ -1,4 +1,4 @@
-"""ROVER: several systems vote on every word (Fiscus, 1997)."""
+"""ROVER: combination of several systems by voting on every word (Fiscus, 1997)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from asrattn.metrics.wer import split_words
 
-NULL_WORD = ""  # the null word: a system has no word where another has one
+NULL_WORD = ""  # in a slot where a system has no word and another has one
 
 
 class Vote(NamedTuple):
-    """One system's word in a slot, or NOTHING; confidence 0 to 1."""
+    """One system's word in a slot, or NULL_WORD; confidence in [0, 1]."""
 
     word: str
     confidence: float
@@ -18,7 +18,7 @@ class Vote(NamedTuple):
 
 @dataclass
 class CorrespondenceSet:
-    """A place in the network of words: the votes of the systems aligned so far, in their order."""
+    """A slot of the word transition network: the votes of the systems aligned so far, in order."""
 
     votes: list[Vote] = field(default_factory=list)
 
@@ -29,10 +29,10 @@ class CorrespondenceSet:
 def combine(systems: Sequence[Sequence[Vote]], weight: float = 1.0, null_confidence: float = 0.7) -> str:
     """The text that wins, slot by slot.
 
-    systems   the words of each, the most trusted first: the others are aligned to it one after the other, and among
-              equals its word wins
-    weight    of the number of votes against their mean confidence, Fiscus's alpha: 1 votes, 0 trusts
-    null_confidence  the confidence of a system that has no word where another has one
+    systems          the words of each, the best system first: the others are aligned to it one after the other, and
+                     in a tie its word wins
+    weight           Fiscus's alpha: 1 counts votes only, 0 mean confidence only
+    null_confidence  the confidence of the null word
     """
     won = (_winner(slot, len(systems), weight) for slot in word_transition_network(systems, null_confidence))
     return " ".join(word for word in won if word != NULL_WORD)
@@ -50,27 +50,26 @@ def word_transition_network(
 
 def votes_from_text(text: str, confidence: Sequence[float]) -> list[Vote]:
     """The words of a hypothesis with their confidence: one for each, one for all, or none known (1)."""
-    heard = split_words(text)
-    each = confidence if len(confidence) == len(heard) else [*confidence, 1.0][:1] * len(heard)
-    return [Vote(word, sure) for word, sure in zip(heard, each, strict=True)]
+    words = split_words(text)
+    each = confidence if len(confidence) == len(words) else [*confidence, 1.0][:1] * len(words)
+    return [Vote(word, value) for word, value in zip(words, each, strict=True)]
 
 
 def _winner(slot: CorrespondenceSet, n: int, weight: float) -> str:
     """Score of a word: weight * votes / n + (1 - weight) * mean confidence of those who vote for it."""
 
     def score(word: str) -> float:
-        sure = [vote.confidence for vote in slot.votes if vote.word == word]
-        return weight * len(sure) / n + (1 - weight) * sum(sure) / len(sure)
+        confidences = [vote.confidence for vote in slot.votes if vote.word == word]
+        return weight * len(confidences) / n + (1 - weight) * sum(confidences) / len(confidences)
 
-    return max(
-        dict.fromkeys(vote.word for vote in slot.votes), key=score
-    )  # of equals the first, so the first system's
+    # In a tie the first word, which is that of the first system.
+    return max(dict.fromkeys(vote.word for vote in slot.votes), key=score)
 
 
 def _joined(
     slots: Sequence[CorrespondenceSet], system: Sequence[Vote], none: Vote, before: int
 ) -> Iterable[CorrespondenceSet]:
-    """The network with one more system in it; `before` have voted in each slot."""
+    """The network with one more system; `before` systems have voted in each slot."""
     for slot, vote in _aligned(slots, system):
         place = slot or CorrespondenceSet([none] * before)
         yield CorrespondenceSet([*place.votes, vote or none])
@@ -79,7 +78,7 @@ def _joined(
 def _aligned(
     slots: Sequence[CorrespondenceSet], system: Sequence[Vote]
 ) -> list[tuple[CorrespondenceSet | None, Vote | None]]:
-    """The cheapest way through both: a word fits a slot that holds it, and leaves one out that holds nothing."""
+    """The cheapest alignment: a word matches a slot that contains it; slots with a null word are skipped for free."""
     skip = [0 if slot.contains(NULL_WORD) else 1 for slot in slots]
     costs = [[0] * (len(system) + 1) for _ in range(len(slots) + 1)]
     for i in range(len(slots) + 1):
@@ -103,7 +102,7 @@ def _steps(
     system: Sequence[Vote],
     skip: Sequence[int],
 ) -> list[tuple[int, int, int]]:
-    """Costs of the ways to come to (i, j), and from where; a substitution comes first among equals."""
+    """Costs of the steps to (i, j), and their origins; in a tie a substitution comes first."""
     found = []
     if i and j:
         differs = 0 if slots[i - 1].contains(system[j - 1].word) else 1

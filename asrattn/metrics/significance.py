@@ -1,4 +1,4 @@
-"""Is one system better than another on the same utterances? Difference, its interval and two paired tests."""
+"""Significance of WER differences: paired bootstrap interval, randomisation test, MAPSSWE, Holm correction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from asrattn.metrics.result import ScoredUtterance
 from asrattn.metrics.wer import ErrorCounts, sum_counts
 
 _SHUFFLES = 10_000
-SIGNIFICANCE_LEVEL = 0.05  # the level at which systems are called different
+SIGNIFICANCE_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class System:
 class SignificanceResult:
     """A system against the baseline, by both tests; p-values are corrected for all systems compared (Holm, 1979).
 
-    Called different only where both tests say so: the randomisation test knows that the words of a speaker go
-    together, the segment test how many places there are in which systems could differ at all.
+    Significant only if both tests are: the randomisation test accounts for the correlation of words of a speaker, the
+    segment test for the number of segments in which systems differ.
     """
 
     name: str
@@ -86,7 +86,7 @@ def compare(
 ) -> Comparison:
     """Counts of two systems for the same utterances in the same order; `groups` are the speakers.
 
-    Raises DataError where the references differ, or there are fewer than two units to resample.
+    Raises DataError if the references differ, or there are fewer than two units to resample.
     """
     if [c.words for c in a] != [c.words for c in b]:
         raise DataError("two systems are compared on the same references; score both against one manifest")
@@ -112,7 +112,7 @@ def holm_correction(ps: Sequence[float]) -> list[float]:
 
 
 def _pooled(system: System, times: int) -> list[ErrorCounts]:
-    """Counts of all runs together, utterance by utterance, each so many times: as many words as the other system's."""
+    """Counts of all runs together by utterance, `times` each: so both systems have the same number of words."""
     return [sum_counts([row.words for row in rows] * times) for rows in zip(*system.runs, strict=True)]
 
 

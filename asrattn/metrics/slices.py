@@ -1,4 +1,4 @@
-"""A set in parts: by speaker, length, speaking rate, or whatever else the manifest says of an utterance."""
+"""Slices of a set: results by speaker, length, speaking rate, or any field or tag of the manifest."""
 
 import math
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from asrattn.errors import DataError
 from asrattn.metrics.normalize import NORMALIZERS, Normalizer
 from asrattn.metrics.result import ScoredUtterance, SetResult, summarize
 
-MIN_RELIABLE_WORDS = 100  # below it a rate says little
-_NUM_BINS = 5  # that numbers are cut into, of as many utterances each
+MIN_RELIABLE_WORDS = 100  # rates over fewer words are unreliable
+_NUM_BINS = 5  # of numeric fields, with equal numbers of utterances
 UNITS = {"length": "words", "rate": "words/s", "seconds": "s", "snr": "dB"}
 UNKNOWN_LABEL = "unknown"
 
 
 @dataclass(frozen=True)
 class Slice:
-    """A part of a set: `label` says which, `has_few_words` that it holds too few words to say much."""
+    """A slice of a set; `has_few_words`: its rates are unreliable."""
 
     label: str
     result: SetResult
@@ -39,7 +39,7 @@ def worst_slices(
     field: str,
     normalizer: Normalizer = NORMALIZERS["none"],
 ) -> list[Slice]:
-    """The set cut by a field, the worst part first; see `in_order`."""
+    """The slices of a set by a field, the worst first; see `ordered_slices`."""
     found = ordered_slices(name, utterances, rows, field, normalizer)
     return sorted(found, key=lambda s: (-s.result.wer, s.label))
 
@@ -51,12 +51,12 @@ def ordered_slices(
     field: str,
     normalizer: Normalizer = NORMALIZERS["none"],
 ) -> list[Slice]:
-    """The set cut by a field, the smallest numbers first, then names, then what is not known.
+    """The slices of a set by a field: numbers in ascending order, then names, then unknown.
 
     field   length (words of the reference), rate (words a second), a field of the manifest or one of its tags.
-            Names make a part each; so do numbers where they are few, else they are cut into five parts of equal size.
+            Each name is a slice; so is each number if they are few, else numbers are binned into five equal parts.
 
-    Raises DataError where no utterance has the field.
+    Raises DataError if no utterance has the field.
     """
     values = [_value(u, row, field) for u, row in zip(utterances, rows, strict=True)]
     if all(value is None for value in values):
@@ -107,7 +107,7 @@ def _labels(values: Sequence[str | float | None], unit: str) -> list[str]:
 
 
 def _range(value: float, edges: Sequence[float], unit: str) -> str:
-    """The part a number falls in, its upper end within."""
+    """The bin of a number, upper end inclusive."""
     at = min(max(int(np.searchsorted(edges, value, "left")), 1), len(edges) - 1)
     return f"{_number(edges[at - 1])}–{_number(edges[at])} {unit}".rstrip()
 

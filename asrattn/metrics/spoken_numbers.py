@@ -1,4 +1,4 @@
-"""English numbers in digits, however they were said: a year and an amount of the same digits are one and the same."""
+"""Spoken English numbers in digits, however they are read: a year and an amount of the same digits are equal."""
 
 import re
 from collections.abc import Sequence
@@ -30,20 +30,20 @@ _DIGITS = re.compile(r"[0-9]+")
 
 
 class _Number(NamedTuple):
-    """A number that begins at a word: what to write, and how many words it takes."""
+    """A number that begins at a word: its digits, and the number of its words."""
 
     text: str
     length: int
 
 
 def spell_out_symbols(text: str) -> str:
-    """Commas out of numbers; currencies, per cent and the decimal point as words, where they are said."""
+    """Remove commas from numbers; currencies, per cent and the decimal point as words, in spoken order."""
     text = _PRICE.sub(_price, _COMMA.sub("", text))
     return re.sub(r"(?<=\d)\.(?=\d)", " point ", text.replace("%", " percent "))
 
 
 def words_to_digits(words: Sequence[str]) -> list[str]:
-    """Lower-case words, those of each number as one in digits."""
+    """Lower-case words, with the words of each number replaced by its digits."""
     found, at = [], 0
     while at < len(words):
         number = _number(words[at:])

@@ -1,4 +1,4 @@
-"""Levenshtein alignment and what it counts. Counts add up over utterances and ranks; rates are taken last."""
+"""WER and CER: Levenshtein alignment and error counts, which are summed over utterances and ranks before the rate."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ _BETWEEN = "\x1f"  # the unit separator: white space to str.split, so never insi
 
 @dataclass(frozen=True)
 class ErrorCounts:
-    """What separates a hypothesis from its reference; `a + b` is defined.
+    """Error counts of a hypothesis against its reference; `a + b` is defined.
 
-    words     length of the reference, in whatever was aligned (words or characters)
-    rate      errors / words, of the sum: a corpus rate, not a mean of rates. An empty reference has none: it
-              is taken as one word long, so that the number stays finite, and the result line says "undefined"
+    words     length of the reference, in the aligned units (words or characters)
+    rate      errors / words of the sum: a corpus rate, not a mean of rates. An empty reference counts as one word
+              here, so that the rate is finite; the result line says "undefined"
     """
 
     substitutions: int = 0
@@ -47,7 +47,7 @@ class ErrorCounts:
 
 
 class AlignedPair(NamedTuple):
-    """One column of an alignment: equal, substitute, delete or insert; "" stands where a side has nothing."""
+    """One column of an alignment: equal, substitute, delete or insert; "" for the missing side."""
 
     kind: str
     reference: str
@@ -55,27 +55,27 @@ class AlignedPair(NamedTuple):
 
 
 def split_words(text: str) -> list[str]:
-    """What the word error rate is taken over: the text split at white space."""
+    """The units of the WER: the text split at white space."""
     return text.split()
 
 
 def split_characters(text: str) -> list[str]:
-    """What the character error rate is taken over: code points, each run of white space as one space."""
+    """The units of the CER: code points, with each run of white space as one space."""
     return list(" ".join(text.split()))
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[AlignedPair]:
-    """The cheapest way from reference to hypothesis, every edit costing one (Levenshtein, 1966)."""
+    """The cheapest alignment with edit costs of one (Levenshtein, 1966)."""
     pairs = []
     for chunk in _processed(reference, hypothesis).alignments[0]:
-        said = reference[chunk.ref_start_idx : chunk.ref_end_idx]
-        heard = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
-        pairs += [AlignedPair(chunk.type, a, b) for a, b in zip_longest(said, heard, fillvalue="")]
+        ref = reference[chunk.ref_start_idx : chunk.ref_end_idx]
+        hyp = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        pairs += [AlignedPair(chunk.type, a, b) for a, b in zip_longest(ref, hyp, fillvalue="")]
     return pairs
 
 
 def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCounts:
-    """Errors between two sequences of tokens; an empty reference is allowed and holds insertions only."""
+    """Errors between two sequences of tokens; for an empty reference all are insertions."""
     found = _processed(reference, hypothesis)
     return ErrorCounts(found.substitutions, found.deletions, found.insertions, found.hits)
 

@@ -1,12 +1,9 @@
 """The model: wave -> features -> frames -> logits, and its losses."""
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from asrattn.attention.measures import off_diagonal
 from asrattn.config import check
 from asrattn.decoders.interface import build as build_decoder
 from asrattn.decoders.output import DecoderOutput
@@ -16,27 +13,16 @@ from asrattn.features.extraction import FeatureExtractor
 from asrattn.layers.linear import Linear
 from asrattn.lengths import mask
 from asrattn.model.config import LossConfig, ModelConfig
-from asrattn.text import BLANK, EOS, UNKNOWN
-
-IGNORE_INDEX = -100
-
-
-class LossNormalizer(NamedTuple):
-    """What the losses are means over: the utterances and tokens of a step, of which a batch may be a part."""
-
-    utterances: int
-    tokens: int
-
-
-class Losses(NamedTuple):
-    """Each a mean over the tokens of the step, in nats a token; parts that are not asked for are zero."""
-
-    total: Tensor
-    attention: Tensor
-    ctc: Tensor
-    inter_ctc: Tensor
-    consistency: Tensor
-    guided: Tensor
+from asrattn.model.losses import (
+    IGNORE_INDEX,
+    Losses,
+    LossNormalizer,
+    consistency_loss,
+    cross_entropy,
+    ctc_loss,
+    guided_attention_loss,
+)
+from asrattn.text import EOS, UNKNOWN
 
 
 class SpeechModel(nn.Module):
@@ -124,34 +110,3 @@ class SpeechModel(nn.Module):
         )
         assert encoded.middle is not None
         return ctc_loss(self.ctc_log_probs(encoded.middle), encoded.lens, tokens, token_lens)
-
-
-def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    """logits (B, U, V), targets (B, U), IGNORED on padding -> nats."""
-    return F.cross_entropy(
-        logits.flatten(0, 1),
-        targets.flatten(),
-        ignore_index=IGNORE_INDEX,
-        label_smoothing=smoothing,
-        reduction="sum",
-    )
-
-
-def ctc_loss(log_probs: Tensor, lens: Tensor, tokens: Tensor, token_lens: Tensor) -> Tensor:
-    """Graves et al. 2006: log_probs (B, T, V) -> nats. Infinite where the tokens do not fit the frames."""
-    return F.ctc_loss(log_probs.transpose(0, 1), tokens, lens, token_lens, blank=BLANK, reduction="sum")
-
-
-def guided_attention_loss(weights: Tensor, token_lens: Tensor, lens: Tensor) -> Tensor:
-    """Weights (B, U, T) off the diagonal, 0 to 1 for each of the first token_lens (B,) outputs, summed."""
-    off = (weights.float() * off_diagonal(weights, token_lens, lens)).sum(-1)
-    return (off * mask(token_lens, weights.shape[1])).sum()
-
-
-def consistency_loss(log_probs: Tensor, lens: Tensor) -> Tensor:
-    """Symmetric divergence between the two halves of log_probs (B, T, V), each a fixed target of the other: nats."""
-    first, second = log_probs.chunk(2)
-    real = mask(lens[: len(first)], log_probs.shape[1])[..., None]
-    there = F.kl_div(first, second.detach(), log_target=True, reduction="none")
-    back = F.kl_div(second, first.detach(), log_target=True, reduction="none")
-    return ((there + back) * real).sum()

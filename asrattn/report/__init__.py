@@ -1,6 +1,6 @@
-"""One page that shows how well a model hears: self-contained HTML, nothing loaded from elsewhere, below 10 MB.
+"""Report of an evaluation: self-contained HTML below 10 MB that loads nothing.
 
-A file for each group of sections; `page` is what all pages of the package are built of.
+A file for each group of sections; `document` has the building blocks of all pages of the package.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,13 +45,13 @@ def write_report(
     n_random: int = 6,
     seed: int = 0,
 ) -> None:
-    """Write the page whole or not at all.
+    """Write the page atomically.
 
-    results    one a set; rows the utterances of all, and `manifest_utterances` the same ones as the manifests have
-               them, where they are to be cut into parts: by length, by the tag snr, by `fields` and what else they tell
-    cards      what is known, by heading, shown as it is
-    word_confidences  of each word heard its confidence, and whether it is right
-    media_by_id  by utterance id, for those of the worst and of the `n_random` drawn with `seed` that have one
+    results    one per set; rows the scored utterances of all sets, and `manifest_utterances` the same ones from the
+               manifests, for slices: by length, the tag snr, `fields`, speaker and tags
+    cards      metadata by heading
+    word_confidences  confidence of each hypothesis word, and whether it is correct
+    media_by_id  by utterance id, for the worst and the `n_random` random utterances (drawn with `seed`)
     """
     sections: list[Section | str] = [
         _results(results),
@@ -90,19 +90,19 @@ def _results(results: Sequence[SetResult]) -> str:
     units = " or ".join(sorted({r.unit for r in results}))
     return f"""
 <p class="soft">Error rates of words (WER), characters (CER) and sentences (SER) with 95 % intervals from resampling
-{units}. RTF: seconds of work for a second of audio.</p>
+{units}. RTF: computing seconds per second of audio.</p>
 {render_table(columns, rows, wide=True)}"""
 
 
 def _parts(
-    spoken: Sequence[Utterance],
+    manifest_utterances: Sequence[Utterance],
     rows: Sequence[ScoredUtterance],
     fields: Sequence[str],
     normalizer: Normalizer,
     snr_estimated: bool,
 ) -> list[Section]:
-    known = slices.slice_fields(spoken, fields)
+    known = slices.slice_fields(manifest_utterances, fields)
     return [
-        slices.curves_section(spoken, rows, normalizer, snr_estimated),
-        slices.tables_section(spoken, rows, known, normalizer),
+        slices.curves_section(manifest_utterances, rows, normalizer, snr_estimated),
+        slices.tables_section(manifest_utterances, rows, known, normalizer),
     ]

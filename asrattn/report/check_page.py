@@ -1,4 +1,4 @@
-"""The examination as one page: self-contained HTML, nothing loaded from elsewhere."""
+"""Page of a corpus check: self-contained HTML."""
 
 from collections.abc import Sequence
 from html import escape
@@ -10,7 +10,7 @@ from asrattn.corpus_check.result import CheckResult, SplitStats
 from asrattn.corpus_check.result import format_split_table as rows_of
 from asrattn.report.document import Column, Section, render_bar, render_definitions, render_page, render_table
 
-_SHOWN = 50  # findings of a kind; json has all
+_SHOWN = 50  # findings of a kind; the JSON has all
 _SPEAKERS = 30
 _NAMES = {
     Severity.BREAKS: "Breaks training",
@@ -20,7 +20,7 @@ _NAMES = {
 
 
 def write_check_page(path: Path, title: str, result: CheckResult) -> None:
-    """Write the page whole or not at all."""
+    """Write the page atomically."""
     sections: list[Section | str] = [
         f'<p class="soft">{escape(result.summary())}</p>',
         _splits(result.splits),
@@ -28,7 +28,9 @@ def write_check_page(path: Path, title: str, result: CheckResult) -> None:
         *(_severity(severity, kinds) for severity, kinds in result.by_severity.items() if kinds),
         *(_speakers(split) for split in result.splits),
     ]
-    whole = render_page(title, sections).encode("utf-8", "backslashreplace")  # a file's name may be no text
+    whole = render_page(title, sections).encode(
+        "utf-8", "backslashreplace"
+    )  # a file name may not be valid text
     files.write_text(path, whole.decode("utf-8"))
 
 
@@ -53,7 +55,7 @@ def _kind(kind: FindingKind, found: Sequence[Finding]) -> str:
 
 
 def _speakers(split: SplitStats) -> Section:
-    """Minutes of each speaker, the most first; nothing where there are not at least two."""
+    """Minutes of each speaker, the longest first; empty with fewer than two speakers."""
     heading = f"Speakers of {split.name}"
     if len(split.speakers) < 2:
         return Section(heading, "")

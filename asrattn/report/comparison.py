@@ -1,4 +1,4 @@
-"""Systems side by side on one page: their rates, whether they differ, and what changed, down to the utterance."""
+"""Comparison page: error rates of systems, significance of differences, changed words, speakers and utterances."""
 
 from collections.abc import Sequence
 from html import escape
@@ -30,7 +30,7 @@ _MAX_UTTERANCES = 100  # that became better, and as many that became worse
 def write_comparison(
     path: Path, systems: Sequence[System], results: Sequence[SignificanceResult], about: str
 ) -> None:
-    """Write the page whole or not at all. The first system is the baseline; `about` says what was compared."""
+    """Write the page atomically. The first system is the baseline; `about` describes the comparison."""
     baseline, *others = systems
     unit = resampling_unit([row.speaker for row in baseline.runs[0]])
     sections: list[Section | str] = [
@@ -72,8 +72,8 @@ def _rates(systems: Sequence[System]) -> str:
     return render_table([*columns, Column("CER", "num")], rows, wide=True)
 
 
-def _differences(baseline: System, verdicts: Sequence[SignificanceResult]) -> Section:
-    names = ["p, randomisation", "p, MAPSSWE", "segments", "verdict"]
+def _differences(baseline: System, results: Sequence[SignificanceResult]) -> Section:
+    names = ["p, randomisation", "p, MAPSSWE", "segments", "conclusion"]
     columns = [Column("system"), Column("WER difference", "num"), *(Column(name, "num") for name in names)]
     rows = [
         [
@@ -84,11 +84,11 @@ def _differences(baseline: System, verdicts: Sequence[SignificanceResult]) -> Se
             str(v.mapsswe.segments),
             f"<b>{v.conclusion}</b>",
         ]
-        for v in verdicts
+        for v in results
     ]
     about = (
         f'<p class="soft">Against {escape(baseline.name)}, in percentage points: below zero is better. Both tests are '
-        "paired, and corrected for the number of systems (Holm); different means that both say so at 5 %.</p>"
+        "paired, and corrected for the number of systems (Holm); significant means that both are, at 5 %.</p>"
     )
     return Section("Difference", about + render_table(columns, rows, wide=True))
 
@@ -111,7 +111,7 @@ def _changes(a: System, b: System) -> list[Section]:
 
 def _balance(a: System, b: System) -> str:
     fixed, broken = len(error_changes.fixed_utterances(a, b)), len(error_changes.broken_utterances(a, b))
-    return f"{plural(fixed, 'utterance')} fixed, {broken} newly broken. (Right is one without an error in any run.)"
+    return f"{plural(fixed, 'utterance')} fixed, {broken} newly broken. (Correct means without an error in any run.)"
 
 
 def _words(a: System, b: System) -> str:
@@ -136,14 +136,14 @@ def _caption(name: str, found: int) -> str:
 
 
 def _utterances(a: System, b: System, found: Sequence[UtteranceChange]) -> str:
-    """Those that changed most first."""
+    """The utterances that changed most first."""
     if not found:
         return ""
-    told = [
+    notes = [
         f"The {_MAX_UTTERANCES} of {len(found)} that changed most." if len(found) > _MAX_UTTERANCES else ""
     ]
-    told += ["Texts are those of the first runs." if max(len(a.runs), len(b.runs)) > 1 else ""]
-    about = f'<p class="soft">{" ".join(told).strip()}</p>' if any(told) else ""
+    notes += ["Texts are those of the first runs." if max(len(a.runs), len(b.runs)) > 1 else ""]
+    about = f'<p class="soft">{" ".join(notes).strip()}</p>' if any(notes) else ""
     return about + LEGEND + "".join(_utterance(a.name, b.name, change) for change in found[:_MAX_UTTERANCES])
 
 

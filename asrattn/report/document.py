@@ -1,4 +1,4 @@
-"""What the pages are built of: the document, its sections, tables, bars, aligned texts."""
+"""HTML building blocks of all pages: the document, sections, tables, bars, aligned texts."""
 
 from collections.abc import Sequence
 from html import escape
@@ -16,7 +16,7 @@ LEGEND = (
 
 
 class Section(NamedTuple):
-    """A part of a page with its heading, which the contents name too. HTML; empty ones are left out."""
+    """A section of a page with its heading, which the table of contents lists. HTML; empty ones are left out."""
 
     heading: str
     html: str
@@ -28,14 +28,14 @@ class Section(NamedTuple):
 
 
 class Column(NamedTuple):
-    """Of a table: its heading, and what it is to the style sheet (num: a number; bar; name; "")."""
+    """A table column: its heading and its CSS class (num: a number; bar; name; "")."""
 
     heading: str
     css_class: str = ""
 
 
 def render_page(title: str, parts: Sequence[Section | str]) -> str:
-    """A whole document; it asks for nothing from elsewhere, and needs no script."""
+    """A whole document; it loads nothing, and works without scripts."""
     shown = [part for part in parts if part and (isinstance(part, str) or part.html)]
     sections = [part for part in shown if isinstance(part, Section)]
     return f"""<!doctype html>
@@ -76,7 +76,7 @@ def _part(part: Section | str) -> str:
 def render_table(
     columns: Sequence[Column], rows: Sequence[Sequence[str]], caption: str = "", wide: bool = False
 ) -> str:
-    """Cells are HTML. On a narrow screen each row of a wide one becomes a list: values beside their headings."""
+    """Cells are HTML. On a narrow screen each row of a wide table becomes a list of headings and values."""
     heads = "".join(f'<th scope="col" class="{c.css_class}">{escape(c.heading)}</th>' for c in columns)
     body = "".join(
         "<tr>"
@@ -93,14 +93,14 @@ def render_table(
 
 
 def render_error_rate(counts: ErrorCounts, ends: Interval) -> str:
-    """The rate of errors in percent with its interval."""
+    """An error rate in percent with its interval."""
     if counts.words == 0:
         return plural(counts.insertions, "insertion")
     return render_percent(counts.rate, ends)
 
 
 def render_percent(value: float, ends: Interval, signed: bool = False) -> str:
-    """A share, or with its sign a difference of shares."""
+    """A fraction in percent with its interval; signed for a difference of fractions."""
     middle, low, high = (f"{100 * each:{'+' if signed else ''}.1f}" for each in (value, *ends))
     return f'<b>{middle} %</b> <span class="soft">[{low}, {high}]</span>'
 
@@ -124,45 +124,43 @@ def plural(n: int, noun: str) -> str:
 
 
 def render_alignment(reference: str, hypotheses: Sequence[tuple[str, str]]) -> str:
-    """The reference above each (name, text) that was heard in it, a column for a word."""
-    names = "".join(f"<span>{escape(name)}</span>" for name in ("said", *(name for name, _ in hypotheses)))
+    """The reference above each (name, hypothesis), a column for each word."""
+    names = "".join(f"<span>{escape(name)}</span>" for name in ("ref", *(name for name, _ in hypotheses)))
     columns = [f'<span class="rows">{names}</span>']
-    for said, below in _columns(reference, [text for _, text in hypotheses]):
-        columns.append(f"<span><span>{escape(said)}</span>{''.join(below)}</span>")
+    for word, below in _columns(reference, [text for _, text in hypotheses]):
+        columns.append(f"<span><span>{escape(word)}</span>{''.join(below)}</span>")
     return f'<div class="pairs">{"".join(columns)}</div>'
 
 
-def _columns(reference: str, heard: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Words of the reference, each with its cell of every text; what is inserted stands under nothing."""
-    sides = [_slots(reference, text) for text in heard]
-    found: list[tuple[str, list[str]]] = []
-    for said, cells in zip([*split_words(reference), ""], zip(*sides, strict=True), strict=True):
+def _columns(reference: str, hypotheses: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Words of the reference, each with its cell of every hypothesis; insertions have an empty word."""
+    sides = [_slots(reference, text) for text in hypotheses]
+    columns: list[tuple[str, list[str]]] = []
+    for word, cells in zip([*split_words(reference), ""], zip(*sides, strict=True), strict=True):
         inserted = zip_longest(*(slot.inserted for slot in cells), fillvalue="<span></span>")
-        found += [("", list(column)) for column in inserted]
-        if said:
-            found.append((said, [slot.cell for slot in cells]))
-    return found
+        columns += [("", list(column)) for column in inserted]
+        if word:
+            columns.append((word, [slot.cell for slot in cells]))
+    return columns
 
 
 class _Slot(NamedTuple):
-    """What was heard of a word, and the words inserted before it."""
+    """The cell of a word in a hypothesis, and the words inserted before it."""
 
     inserted: list[str]
     cell: str
 
 
 def _slots(reference: str, text: str) -> list[_Slot]:
-    """One for each word of the reference, and one for its end."""
+    """A slot for each word of the reference, and one for its end."""
     found: list[_Slot] = []
     inserted: list[str] = []
-    for kind, said, heard in align(split_words(reference), split_words(text)):
+    for kind, ref, hyp in align(split_words(reference), split_words(text)):
         if kind == "insert":
-            inserted.append(f"<ins>{escape(heard)}</ins>")
+            inserted.append(f"<ins>{escape(hyp)}</ins>")
             continue
         cell = (
-            f"<del>{escape(said)}</del>"
-            if kind == "delete"
-            else f'<span class="{kind}">{escape(heard)}</span>'
+            f"<del>{escape(ref)}</del>" if kind == "delete" else f'<span class="{kind}">{escape(hyp)}</span>'
         )
         found.append(_Slot(inserted, cell))
         inserted = []

@@ -1,4 +1,4 @@
-"""Which errors: their kinds, and what is taken for what."""
+"""Error tables: substitutions, deletions, insertions; confusions."""
 
 from collections.abc import Callable, Sequence
 from html import escape
@@ -17,7 +17,7 @@ def error_types_section(results: Sequence[SetResult]) -> Section:
     known = [result for result in results if result.words]
     top = max((ends[1] for result in known for ends in result.error_type_intervals), default=0.0) or 1.0
     tables = "".join(_kinds(result, top, result.name if len(known) > 1 else "") for result in known)
-    about = '<p class="soft">Words, as shares of those in the references.</p>'
+    about = '<p class="soft">Words, as fractions of those in the references.</p>'
     return Section("Kinds of errors", tables and about + tables)
 
 
@@ -39,8 +39,8 @@ def confusions_section(rows: Sequence[ScoredUtterance]) -> Section:
 
 def _pairs(rows: Sequence[ScoredUtterance], name: str, split: Callable[[str], Sequence[str]]) -> str:
     found = confusions(rows, _MAX_CONFUSIONS, split)
-    cells = [[_text(said), _text(heard), str(times)] for said, heard, times in found]
-    columns = [Column("said", "name"), Column("heard", "name"), Column("times", "num")]
+    cells = [[_text(ref), _text(hyp), str(count)] for ref, hyp, count in found]
+    columns = [Column("ref", "name"), Column("hyp", "name"), Column("count", "num")]
     return f"<div>{render_table(columns, cells, f'Of {name}')}</div>" if found else ""
 
 

@@ -1,39 +1,41 @@
-"""Are the confidences worth believing? Of the words with 80 %, eight in ten should be right."""
+"""Reliability diagram of word confidence: of the words with confidence 80 %, eight in ten should be correct."""
 
 from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 
-from asrattn.inference import confidence
+from asrattn.metrics import calibration
 from asrattn.report.document import Column, Section, render_table
 
-_SIDE, _EDGE = 240, 40  # of the figure: its square, and what its axes take
+_SIDE, _EDGE = 240, 40  # of the square plot, and the space for its axes
 
-WordConfidence = tuple[float, bool]  # of a word heard: its confidence, and whether it is right
+WordConfidence = tuple[float, bool]  # confidence of a hypothesis word, and whether it is correct
 
 
 def reliability_section(word_confidences: Sequence[WordConfidence]) -> Section:
-    """Share of right words over their mean confidence, in bins of as many words each; nothing without two of them."""
+    """Accuracy over mean confidence, in bins with equal numbers of words; empty with fewer than two bins."""
     bins = _bins(word_confidences)
     if len(bins) < 2:
         return Section("Confidence", "")
+    quality = calibration.evaluate_confidence(word_confidences)
     about = (
-        f"{confidence.evaluate_confidence(word_confidences).line()}. Bins of as many words each; on the straight "
-        "line, words are as often right as the model is sure."
+        f"{quality.line()}. Bins of equal numbers of words; on the straight line, accuracy equals confidence."
     )
     cells = [[f"{100 * sure:.1f} %", f"{100 * right:.1f} %", str(count)] for sure, right, count in bins]
-    columns = [Column("confidence", "num"), Column("right", "num"), Column("words", "num")]
+    columns = [Column("confidence", "num"), Column("correct", "num"), Column("words", "num")]
     figure = (
-        f"<figure>{_svg(bins)}<figcaption>Right words against confidence</figcaption>"
+        f"<figure>{_svg(bins)}<figcaption>Accuracy of words against confidence</figcaption>"
         f"<details><summary>The numbers</summary>{render_table(columns, cells)}</details></figure>"
     )
     return Section("Confidence", f'<p class="soft">{escape(about)}</p><div class="columns">{figure}</div>')
 
 
-def _bins(told: Sequence[WordConfidence]) -> list[tuple[float, float, int]]:
-    """Mean confidence, share of right words, their number; the least sure first."""
-    parts = np.array_split(np.array(sorted(told), dtype=float).reshape(-1, 2), confidence.NUM_BINS)
+def _bins(word_confidences: Sequence[WordConfidence]) -> list[tuple[float, float, int]]:
+    """Mean confidence, accuracy and number of words of each bin, in ascending confidence."""
+    parts = np.array_split(
+        np.array(sorted(word_confidences), dtype=float).reshape(-1, 2), calibration.NUM_BINS
+    )
     return [(float(p[:, 0].mean()), float(p[:, 1].mean()), len(p)) for p in parts if len(p)]
 
 
@@ -51,10 +53,10 @@ def _svg(bins: Sequence[tuple[float, float, int]]) -> str:
     )
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     marks = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>' for x, y in points)
-    said = ", ".join(f"{100 * sure:.0f} %: {100 * right:.0f} %" for sure, right, _ in bins)
+    label = ", ".join(f"{100 * sure:.0f} %: {100 * right:.0f} %" for sure, right, _ in bins)
     return (
         f'<svg viewBox="0 0 {x1 + 12:.0f} {y0 + 44:.0f}" role="img" '
-        f'aria-label="{escape(f"Share of right words by confidence: {said}")}">'
+        f'aria-label="{escape(f"Accuracy of words by confidence: {label}")}">'
         f'{axis}<line class="axis" x1="{x0}" y1="{y0}" x2="{x1}" y2="{y1}"/><polyline points="{line}"/>{marks}'
-        f'<text x="{(x0 + x1) / 2}" y="{y0 + 38}" text-anchor="middle">confidence, %; upwards: right, %</text></svg>'
+        f'<text x="{(x0 + x1) / 2}" y="{y0 + 38}" text-anchor="middle">confidence, %; upwards: correct, %</text></svg>'
     )

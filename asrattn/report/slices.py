@@ -1,4 +1,4 @@
-"""A set in parts: error rates by speaker and the like as tables, against length and SNR as curves."""
+"""Slices of a set: error rates by speaker and tags as tables, over length and SNR as curves."""
 
 from collections.abc import Sequence
 from html import escape
@@ -9,25 +9,25 @@ from asrattn.metrics.result import ScoredUtterance
 from asrattn.metrics.slices import UNITS, UNKNOWN_LABEL, Slice, ordered_slices, worst_slices
 from asrattn.report.document import Column, Section, render_bar, render_percent, render_table
 
-_MAX_SLICES = 40  # parts of a table
-_WIDE, _HIGH, _LEFT, _FOOT = 360, 210, 38, 44  # of a curve: its size, and what its axes take
-_SCALES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.2, 1.6, 2.0)  # that end in round numbers
+_MAX_SLICES = 40  # rows of a table
+_WIDE, _HIGH, _LEFT, _FOOT = 360, 210, 38, 44  # size of a curve, and the space for its axes
+_SCALES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.2, 1.6, 2.0)  # round upper ends
 _NAMES = {"length": "words in the utterance", "snr": "signal-to-noise ratio, dB", "rate": "words a second"}
 
 
 def curves_section(
     utterances: Sequence[Utterance], rows: Sequence[ScoredUtterance], normalizer: Normalizer, estimated: bool
 ) -> Section:
-    """WER against length, and against the tag snr where there is one; `estimated` says whose word that is."""
+    """WER over length, and over the tag snr if there is one; `estimated`: the tag is an estimate."""
     fields = ["length", *(["snr"] if any("snr" in u.tags for u in utterances) else [])]
     drawn = []
     for field in fields:
         found = ordered_slices("", utterances, rows, field, normalizer)
         if len(found) > 1:
             drawn.append(_curve(found, field))
-    about = "Five parts with as many utterances each, with 95 % intervals."
+    about = "Five slices with equal numbers of utterances, with 95 % intervals."
     if estimated and "snr" in fields:
-        about += " The SNR is estimated from the sound: loud frames (95th percentile) over quiet ones (10th)."
+        about += " The SNR is estimated from the audio: loud frames (95th percentile) over quiet ones (10th)."
     html = f'<p class="soft">{about}</p><div class="columns">{"".join(drawn)}</div>'
     return Section("Against length and noise" if len(drawn) > 1 else "Against length", (drawn and html) or "")
 
@@ -44,7 +44,7 @@ def _curve(found: Sequence[Slice], field: str) -> str:
 
 
 def _svg(found: Sequence[Slice], field: str, top: float) -> str:
-    """A point with its interval for each part; the scale ends at `top`."""
+    """A point with its interval for each slice; the scale ends at `top`."""
     step, high = (_WIDE - _LEFT) / len(found), _HIGH - _FOOT
 
     def y(value: float) -> float:
@@ -65,9 +65,9 @@ def _svg(found: Sequence[Slice], field: str, top: float) -> str:
         f'<text x="{_LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{100 * value:.{0 if top > 0.1 else 1}f}</text>'
         for value in (0, top / 2, top)
     )
-    said = ", ".join(f"{p.label}: {100 * p.result.wer:.1f} %" for p in found)
+    label = ", ".join(f"{p.label}: {100 * p.result.wer:.1f} %" for p in found)
     return (
-        f'<svg viewBox="0 0 {_WIDE} {_HIGH}" role="img" aria-label="{escape(f"WER by {_NAMES[field]}: {said}")}">'
+        f'<svg viewBox="0 0 {_WIDE} {_HIGH}" role="img" aria-label="{escape(f"WER by {_NAMES[field]}: {label}")}">'
         f'{axis}<polyline points="{" ".join(line)}"/>{"".join(marks)}'
         f'<text x="{(_WIDE + _LEFT) / 2}" y="{_HIGH - 6}" text-anchor="middle">{escape(_NAMES[field])}</text>'
         f'<text x="0" y="{_HIGH - 6}">WER %</text></svg>'
@@ -80,7 +80,7 @@ def tables_section(
     fields: Sequence[str],
     normalizer: Normalizer,
 ) -> Section:
-    """A table for each field that cuts the set into at least two parts, the worst part first."""
+    """A table for each field with at least two slices, the worst slice first."""
     found = [(field, worst_slices("", utterances, rows, field, normalizer)) for field in fields]
     drawn = [_field(field, parts) for field, parts in found if len(parts) > 1]
     return Section("Slices", f'<div class="columns">{"".join(drawn)}</div>' if drawn else "")
@@ -99,7 +99,7 @@ def _field(field: str, found: Sequence[Slice]) -> str:
 
 
 def _label(part: Slice, field: str) -> str:
-    """Without the unit, which stands at the head."""
+    """The label without its unit, which the heading has."""
     return part.label.removesuffix(f" {UNITS.get(field, '')}")
 
 
@@ -119,7 +119,7 @@ def _table(found: Sequence[Slice], field: str, top: float, caption: str = "") ->
 
 
 def slice_fields(utterances: Sequence[Utterance], requested: Sequence[str]) -> list[str]:
-    """By what a set can be cut: what is asked for, the speakers, the speaking rate, and tags of few values."""
+    """Fields for slices: the requested ones, the speaker, the speaking rate, and tags with few values."""
     speakers = ["speaker"] if len({u.speaker for u in utterances if u.speaker}) > 1 else []
     tags = sorted({name for u in utterances for name in u.tags} - {"snr"})
     few = [name for name in tags if len({u.tags.get(name) for u in utterances}) <= _MAX_SLICES]

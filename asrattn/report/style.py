@@ -1,4 +1,4 @@
-"""The pages' style sheet: system fonts, light and dark, one column that a phone can hold; and a little script."""
+"""CSS and script of all pages: system fonts, light and dark mode, narrow screens; sorting and filtering."""
 
 CSS = """
 :root { color-scheme: light dark;
@@ -102,7 +102,7 @@ svg .axis { stroke: var(--line); }
 @media print { nav, audio, .filter { display: none; } }
 """
 
-# An extra: columns that sort, and a field that finds utterances. Without it the page is whole.
+# Optional: sortable columns, and a field that filters utterances. Pages work without it.
 SCRIPT = """
 for (const table of document.querySelectorAll('table:not(.wide)')) {
   const body = table.tBodies[0];

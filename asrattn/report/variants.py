@@ -1,4 +1,4 @@
-"""Systems side by side on one page: what each costs and hears, whether it differs from the first, where it looks."""
+"""Page of an ablation: WER, cost, significance against the first variant, attention plots."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from asrattn.report.plots import png_data_url
 
 @dataclass(frozen=True)
 class VariantEntry:
-    """A system, what else is known of it (a text for each column, the same ones for all), a PNG of its attention."""
+    """A system, more columns as texts (the same ones for all systems), and a PNG of its attention."""
 
     system: System
     facts: Mapping[str, str] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class VariantEntry:
 
 @dataclass(frozen=True)
 class VariantRow:
-    """An entry with its error rate over all of its runs, and its verdict against the first; None for the first."""
+    """An entry with its error rate over all runs, and its significance against the first; None for the first."""
 
     entry: VariantEntry
     counts: ErrorCounts
@@ -33,7 +33,7 @@ class VariantRow:
     significance: SignificanceResult | None
 
     def cells(self) -> list[str]:
-        """As text: name, WER with interval, difference with interval, verdict, facts."""
+        """As text: name, WER with interval, difference with interval, conclusion, facts."""
         return [
             self.entry.system.name,
             _rate(self.counts, self.wer_interval),
@@ -57,17 +57,17 @@ COLUMNS = ("variant", "WER % [95 %]", "against the first", "paired tests")
 
 
 def variant_rows(entries: Sequence[VariantEntry]) -> list[VariantRow]:
-    """Each entry with what the tests say of it against the first. Raises DataError as `against` does."""
+    """Each entry with its significance against the first. Raises DataError as `compare_to_baseline` does."""
     first, *others = (entry.system for entry in entries)
-    verdicts = [None, *compare_to_baseline(first, others)]
+    significances = [None, *compare_to_baseline(first, others)]
     found = []
-    for entry, verdict in zip(entries, verdicts, strict=True):
-        found.append(VariantRow(entry, *_pooled(entry.system), verdict))
+    for entry, significance in zip(entries, significances, strict=True):
+        found.append(VariantRow(entry, *_pooled(entry.system), significance))
     return found
 
 
 def format_wer(system: System) -> str:
-    """Its WER over all of its runs, with interval, as text."""
+    """The WER of a system over all its runs, with interval, as text."""
     return _rate(*_pooled(system))
 
 
@@ -87,9 +87,10 @@ def variant_table(rows: Sequence[VariantRow]) -> list[list[str]]:
 
 
 def write_variants_page(path: Path, title: str, about: str, rows: Sequence[VariantRow]) -> None:
-    """Write the page whole or not at all: the table, then every picture."""
+    """Write the page atomically: the table, then the attention plots."""
     files.write_text(
-        path, render_page(title, [f'<p class="soft">{escape(about)}</p>', _table(rows), _pictures(rows)])
+        path,
+        render_page(title, [f'<p class="soft">{escape(about)}</p>', _table(rows), _attention_plots(rows)]),
     )
 
 
@@ -102,28 +103,28 @@ def _table(found: Sequence[VariantRow]) -> str:
     for line in found:
         _, wer_, difference, word, *cells = map(escape, line.cells())
         shown = render_bar(line.counts.rate, line.wer_interval, top)
-        told = word if line.significant else ""
-        rows.append([_name(line), _value(wer_), shown, _value(difference), told, *map(_value, cells)])
+        conclusion = word if line.significant else ""
+        rows.append([_name(line), _value(wer_), shown, _value(difference), conclusion, *map(_value, cells)])
     return document.render_table(columns, rows, wide=True)
 
 
 def _name(line: VariantRow) -> str:
-    """It may be long; a line may end behind each change."""
+    """The name, with line breaks allowed after each +."""
     return escape(line.entry.system.name).replace("+", "+<wbr>")
 
 
 def _value(text: str) -> str:
-    """A value and its interval, which stay whole each where a line ends."""
+    """A value and its interval, neither of which is broken at a line end."""
     value, _, ends = text.partition(" [")
     return f'<b>{value}</b> <span class="soft">[{ends}</span>' if ends else text
 
 
-def _pictures(found: Sequence[VariantRow]) -> str:
-    shown = [
+def _attention_plots(found: Sequence[VariantRow]) -> str:
+    articles = [
         f"<article><header><h3>{_name(line)}</h3></header>"
         f'<img alt="{escape(f"Attention of {line.entry.system.name}")}" '
         f'src="{png_data_url(line.entry.attention_png)}"></article>'
         for line in found
         if line.entry.attention_png
     ]
-    return f'<h2>Where they look</h2><div class="columns">{"".join(shown)}</div>' if shown else ""
+    return f'<h2>Attention</h2><div class="columns">{"".join(articles)}</div>' if articles else ""

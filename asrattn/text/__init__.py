@@ -1,4 +1,4 @@
-"""Text ⇄ token ids: by character or by byte-pair encoding."""
+"""Tokenizers: text <-> token ids, by character or by byte-pair encoding."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""Byte-pair encoding through sentencepiece."""
+"""Byte-pair encoding (BPE) through sentencepiece."""
 
 import base64
 import io
@@ -136,8 +136,8 @@ def _train(texts: list[str], size: int) -> bytes:
             num_threads=1,
             minloglevel=2,
         )
-    except RuntimeError as error:  # the texts hold fewer different strings than tokens are asked for
+    except RuntimeError as error:  # the texts hold fewer different strings than there are to be tokens
         most = re.search(r"a value <= (\d+)", str(error))
-        advice = f"set size={most[1]} or less" if most else f"sentencepiece says: {error}"
+        advice = f"set size={most[1]} or less" if most else f"sentencepiece reports: {error}"
         raise TextError(f"{size} tokens do not suit {len(texts)} texts; {advice}") from None
     return model.getvalue()

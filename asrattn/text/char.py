@@ -1,4 +1,4 @@
-"""One token for each character."""
+"""Character tokenizer."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

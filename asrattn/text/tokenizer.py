@@ -1,4 +1,4 @@
-"""What all tokenizers share: the reserved ids, the protocol, and how a text is cleaned before it is cut up."""
+"""Tokenizer protocol, reserved ids, text cleaning."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence

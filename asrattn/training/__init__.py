@@ -1,1 +1,1 @@
-"""Training: recipes, data and the loop around the model. The only folder that knows Lightning."""
+"""Training with Lightning: LightningModule, data module, callbacks, optimizers, learning-rate schedules, recipes."""

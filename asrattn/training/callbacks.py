@@ -1,4 +1,4 @@
-"""What happens around the steps: checkpoints, the bar, early stop, and a clean end on Ctrl-C."""
+"""Callbacks of a training run: best checkpoint, early stopping, resume checkpoint, progress bar."""
 
 import dataclasses
 import json
@@ -28,9 +28,10 @@ log = logging.getLogger(__name__)
 
 
 class BestCheckpoint(Callback):
-    """After each epoch: the clock, the model file if the model is the best so far, the early stop.
+    """Best checkpoint and early stopping, after each epoch: the model file if its dev WER is the lowest so far; the
+    run stops after `train.patience` validations without a lower one. Also the clock and the energy of the run.
 
-    card     what is known of the run, for the model file
+    card     metadata of the run, for the model file
     """
 
     def __init__(self, out: Path, card: Callable[[RunProgress, Validation], dict[str, JSONValue]]) -> None:
@@ -39,7 +40,7 @@ class BestCheckpoint(Callback):
         self.progress = RunProgress()
         self._wall = self._cpu = self._started = 0.0
         self._meter = EnergyMeter()
-        self._earlier: float | None = None  # joules of the run before it was resumed
+        self._earlier: float | None = None  # joules used before the run was resumed
 
     def state_dict(self) -> dict[str, Any]:
         return {"progress": json.dumps(dataclasses.asdict(self.progress))}
@@ -50,7 +51,7 @@ class BestCheckpoint(Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
-        self._begin(trainer, pl_module)  # a resumed epoch does not start once more
+        self._begin(trainer, pl_module)  # on_train_epoch_start is not called for a resumed epoch
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._begin(trainer, pl_module)
@@ -68,17 +69,17 @@ class BestCheckpoint(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SpeechLightningModule)
         self._advance(trainer, pl_module)
-        found = pl_module.validation
-        if found is not None and self._is_best(found, trainer):
-            self._save(pl_module, found, trainer)
+        validation = pl_module.validation
+        if validation is not None and self._is_best(validation, trainer):
+            self._save(pl_module, validation, trainer)
         patience = pl_module.recipe.train.patience
         if patience and self.progress.worse >= patience:
             trainer.should_stop = True
             if trainer.is_global_zero:
-                log.info("no better WER in %d validations: stopped early", patience)
+                log.info("early stopping: no better WER in %d validations", patience)
 
     def update_times(self, trainer: L.Trainer) -> None:
-        """Add the time since the last look to the clock of the run."""
+        """Add the time since the last update to the clock of the run."""
         wall, cpu = time.perf_counter(), time.process_time()
         self.progress.train_seconds += wall - self._started
         self.progress.wall_seconds += wall - self._wall
@@ -92,7 +93,7 @@ class BestCheckpoint(Callback):
         self._started = time.perf_counter()
         assert isinstance(module, SpeechLightningModule)
         config = module.recipe.train
-        last = trainer.current_epoch + 1 == config.epochs  # it is judged in any case: there must be a model
+        last = trainer.current_epoch + 1 == config.epochs  # it is always validated: there must be a model
         trainer.check_val_every_n_epoch = 1 if last else config.validate_every
 
     def _advance(self, trainer: L.Trainer, module: SpeechLightningModule) -> None:
@@ -100,42 +101,43 @@ class BestCheckpoint(Callback):
         self.progress.epochs = trainer.current_epoch + 1
         self.progress.audio_seconds += module.seconds * trainer.world_size
 
-    def _is_best(self, found: Validation, trainer: L.Trainer) -> bool:
-        """Among equals the later one, which has seen more."""
+    def _is_best(self, validation: Validation, trainer: L.Trainer) -> bool:
+        """Of equal WERs the later checkpoint is the best: it was trained longer."""
         progress = self.progress
-        if progress.best is None or found.wer <= progress.best:
-            progress.best, progress.best_epoch, progress.worse = found.wer, progress.epochs, 0
+        if progress.best is None or validation.wer <= progress.best:
+            progress.best, progress.best_epoch, progress.worse = validation.wer, progress.epochs, 0
             return True
         assert isinstance(trainer.lightning_module, SpeechLightningModule)
         counted = trainer.global_step > trainer.lightning_module.recipe.train.patience_start
         progress.worse += counted
         return False
 
-    def _save(self, module: SpeechLightningModule, found: Validation, trainer: L.Trainer) -> None:
+    def _save(self, module: SpeechLightningModule, validation: Validation, trainer: L.Trainer) -> None:
         if not trainer.is_global_zero:
             return
-        card = self.card(self.progress, found)
+        card = self.card(self.progress, validation)
         checkpoint.save(
             self.out / MODEL_FILE, module.eval_model, module.tokenizer, card, module.recipe.decoding
         )
 
 
 class ResumeCheckpoint(Callback):
-    """last.ckpt: at the start, every few minutes, after each epoch, and when the run is told to stop.
+    """Resume checkpoint (last.ckpt): written at the start, every `train.save_minutes`, after each epoch, on a signal.
 
+    Lightning adds the states of optimizer and callbacks to what `SpeechLightningModule.on_save_checkpoint` writes.
     Ctrl-C, SIGTERM and SIGUSR1 let all processes finish their step, save and stop.
     """
 
     def __init__(self, best_checkpoint: BestCheckpoint) -> None:
         self.path = best_checkpoint.out / LAST_CHECKPOINT
         self.best_checkpoint = best_checkpoint
-        self.save_seconds = 0.0  # spent on it in all
+        self.save_seconds = 0.0  # total time spent on saving
         self._saved = 0.0
         self._signals = StopSignalHandler()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        # From here on there is always something to resume. Not where weights are spread: there the optimizer's state
-        # is made for the occasion, and counts that as a step.
+        # From here on there is always a checkpoint to resume from. Not with FSDP: saving would initialise the
+        # optimizer's state, which counts as a step.
         if (
             self.best_checkpoint.progress.epochs == 0
             and not self.path.is_file()
@@ -148,18 +150,18 @@ class ResumeCheckpoint(Callback):
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         assert isinstance(pl_module, SpeechLightningModule)
         due = time.monotonic() - self._saved > 60 * pl_module.recipe.train.save_minutes
-        told, due = distributed.all_reduce_any((self._signals.name is not None, due), pl_module.device)
+        stop, due = distributed.all_reduce_any((self._signals.name is not None, due), pl_module.device)
         if pl_module.steps == trainer.num_training_batches:
             return  # the epoch's end comes next
-        if told or due:
+        if stop or due:
             self.best_checkpoint.update_times(trainer)
             self._save(trainer)
-        if told:
+        if stop:
             self._stop(trainer)
 
     def on_validation_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         if self._signals.name is not None and trainer.world_size == 1:
-            self._stop(trainer)  # with what was saved last: a validation cannot be taken up in its middle
+            self._stop(trainer)  # with the last checkpoint: a validation cannot be resumed in the middle
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._save(trainer)
@@ -181,11 +183,11 @@ class ResumeCheckpoint(Callback):
 
 
 class ProgressBar(Callback):
-    """Progress of the whole run on a terminal's stderr; where there is no terminal it stays quiet."""
+    """Progress bar of the whole run on stderr; silent if stderr is not a terminal."""
 
     def __init__(self) -> None:
         self._bar: Any = None
-        self._marks: deque[tuple[float, float]] = deque(maxlen=60)  # lately: wall time, seconds of audio
+        self._marks: deque[tuple[float, float]] = deque(maxlen=60)  # recent (wall time, seconds of audio)
         self._wer = ""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

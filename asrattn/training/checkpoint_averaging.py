@@ -1,4 +1,4 @@
-"""The mean of the best or the last judged models."""
+"""Checkpoint averaging: the mean of the weights of the best or the last validated models."""
 
 import json
 import logging
@@ -25,28 +25,28 @@ CHECKPOINTS_FOLDER = "kept"
 
 
 class CheckpointScore(NamedTuple):
-    """A model that was judged after an epoch, counted from 1; the WER is a share."""
+    """A checkpoint with its dev WER (a fraction); epochs count from 1."""
 
     epoch: int
     wer: float
 
 
 def select_checkpoints(
-    found: list[CheckpointScore], count: int, which: Literal["best", "last"]
+    scores: list[CheckpointScore], count: int, which: Literal["best", "last"]
 ) -> list[CheckpointScore]:
-    """So many of them, in the order of their epochs; among equals the later ones, which have seen more."""
-    by_worth = sorted(found, key=lambda k: (-k.wer if which == "best" else 0.0, k.epoch))
-    return sorted(by_worth[-count:])
+    """The `count` best or last checkpoints, in the order of their epochs; of equal WERs the later ones."""
+    ascending = sorted(scores, key=lambda k: (-k.wer if which == "best" else 0.0, k.epoch))
+    return sorted(ascending[-count:])
 
 
 class CheckpointAverager(Callback):
-    """Keeps as many judged models as are to be averaged, in OUT/kept; at the end judges their mean and leaves it as
-    the model of the run. Until then that is the best one alone.
+    """Checkpoint averaging: keeps the selected checkpoints in OUT/kept; at the end validates their mean and writes it
+    as the model of the run. Until then the model file is the best single checkpoint.
 
-    datamodule  holds dev
-    card     what is known of the run, for the model file
-    selected  what is averaged as of now
-    previous  what was before that: the checkpoint before the last may name it, so that it is deleted one later
+    datamodule  serves dev
+    card        metadata of the run, for the model file
+    selected    the checkpoints to average as of now
+    previous    the selection before: last.earlier.ckpt may refer to it, so its files are deleted one epoch later
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class CheckpointAverager(Callback):
         if trainer.is_global_zero and newest in self.selected:
             card: dict[str, JSONValue] = {"name": pl_module.recipe.name, "epochs": newest.epoch}
             card["dev_wer"] = round(100 * newest.wer, 2)
-            path, search = self._path(newest), pl_module.recipe.decoding
-            checkpoint.save(path, pl_module.eval_model, pl_module.tokenizer, card, search)
+            path, decoding = self._path(newest), pl_module.recipe.decoding
+            checkpoint.save(path, pl_module.eval_model, pl_module.tokenizer, card, decoding)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Also where a run is resumed that has nothing left to train."""
+        """Also for a resumed run that has no epoch left to train."""
         assert isinstance(pl_module, SpeechLightningModule)
         saved = checkpoint.average([self._path(each) for each in self.selected])
         model = saved.model.to(trainer.strategy.root_device)
@@ -99,7 +99,7 @@ class CheckpointAverager(Callback):
         card = self.card(model, found) | {"averaged_epochs": epochs}
         checkpoint.save(self.out / MODEL_FILE, model, saved.tokenizer, card, saved.decoding)
         log.info(
-            "mean of the %s %d (epochs %s): dev WER %.1f %%; the best of them alone %.1f %%",
+            "average of the %s %d checkpoints (epochs %s): dev WER %.1f %%; the best single one %.1f %%",
             pl_module.recipe.train.average_of,
             len(epochs),
             ", ".join(map(str, epochs)),
@@ -118,7 +118,7 @@ class CheckpointAverager(Callback):
 
     @torch.no_grad()
     def _validate(self, model: SpeechModel, trainer: L.Trainer, module: SpeechLightningModule) -> Validation:
-        """Dev decoded as in a validation, every process its part."""
+        """Decode dev as in a validation; each process decodes its share."""
         device, scored = trainer.strategy.root_device, []
         for batch in self.datamodule.val_dataloader():
             if batch.utterances:

@@ -1,4 +1,4 @@
-"""last.ckpt: written whole or not at all, read without executing anything; the one before it is kept."""
+"""Checkpoint files to resume from (last.ckpt): atomic writes, no code executed on loading, the previous one kept."""
 
 import logging
 import os
@@ -17,10 +17,10 @@ log = logging.getLogger(__name__)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning's way of writing, but beside the target and then renamed: a full disk leaves the earlier file."""
+    """Lightning's checkpoint IO with atomic writes (temporary file, then rename): a full disk spoils no file."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Raises CheckpointError where the disk refuses."""
+        """Raises CheckpointError if the disk refuses."""
         target = Path(path)
         draft = target.with_name(target.name + ".part")
         try:
@@ -42,22 +42,22 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """The states of callbacks come under the present names of their classes."""
+        """The states of callbacks are keyed by the current names of their classes."""
         checkpoint: dict[str, Any] = super().load_checkpoint(path, map_location, weights_only)
         checkpoint["callbacks"] = deprecated.current_callbacks(checkpoint.get("callbacks", {}))
         return checkpoint
 
 
 def delete_checkpoints(folder: Path) -> None:
-    """The checkpoints of a run that nobody goes on with: as large as three models."""
+    """Delete the resume checkpoints of a finished run: each is as large as three models."""
     for name in (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT):
         (folder / name).unlink(missing_ok=True)
 
 
 def load_latest(folder: Path) -> tuple[Path, dict[str, Any]]:
-    """The last good checkpoint of a run and its content: last.ckpt, or the one before it where that is damaged.
+    """The last readable checkpoint of a run and its content: last.ckpt, or the previous one if that is damaged.
 
-    Raises CheckpointError, about last.ckpt, where neither can be read.
+    Raises CheckpointError, about last.ckpt, if neither can be read.
     """
     last, earlier = folder / LAST_CHECKPOINT, folder / PREVIOUS_CHECKPOINT
     try:
@@ -65,18 +65,20 @@ def load_latest(folder: Path) -> tuple[Path, dict[str, Any]]:
     except CheckpointError as error:
         if not earlier.is_file():
             raise
-        found = load(earlier)
+        content = load(earlier)
         log.warning("%s; resumed from %s, which is older", str(error).partition(";")[0], earlier)
-        return earlier, found
+        return earlier, content
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The content of a last.ckpt. Raises CheckpointError for a file that is missing, damaged or of another kind."""
+    """The content of a last.ckpt. Raises CheckpointError if the file is missing, damaged or of another kind."""
     if not path.is_file():
         raise nothing_to_resume(path)
     try:
-        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise CheckpointError(f"{path}: is truncated, damaged or no checkpoint of a run ({reason})") from None
-    return found
+        raise CheckpointError(
+            f"{path}: is truncated, damaged or not a checkpoint of a run ({reason})"
+        ) from None
+    return content

@@ -1,4 +1,4 @@
-"""What to say when attention does not begin: in plain words, and with the remedies that apply to the run."""
+"""Diagnostics of attention that does not converge: what it does instead, and the remedies that apply to the run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -9,73 +9,70 @@ from asrattn.training.recipe import Recipe
 from asrattn.training.schedule import ValidationRecord
 from asrattn.training.validation import Validation
 
-FAILED_WER = 0.8  # WER from which on nothing was learnt that anybody could use
-FAILED_CER = 0.6  # CER below which attention has converged, though words may take more speech than there is
-MIN_PROGRESS = 0.15  # share of the run before which nothing is said
-MIN_UPDATES = (
-    1000  # updates before which nothing is said: CTC and attention sit on a plateau for the first 400 to 700
-)
-TREND_PROGRESS, MIN_LOSS_DECREASE = (
-    0.1,
-    0.05,
-)  # where the dev loss fell by 5 % over the last tenth of the run or more, it learns: slowly
-LONG_UTTERANCE_SECONDS = (
-    8.0  # mean seconds of an utterance, from which on it is hard to find the way along it
-)
-HIGH_LEARNING_RATE = 3e-3  # learning rate of the Adam family that few models bear
+FAILED_WER = 0.8  # at this WER and above the model has learnt nothing useful
+FAILED_CER = 0.6  # below this CER it recognises letters: attention has converged, words may need more speech
+MIN_PROGRESS = 0.15  # no warning before this fraction of the run
+MIN_UPDATES = 1000  # nor before so many: CTC and attention stay on a plateau for the first 400 to 700 updates
+TREND_PROGRESS = 0.1  # the dev loss is compared with the one so much of the run earlier
+MIN_LOSS_DECREASE = 0.05  # relative; a dev loss that fell by so much is still learning
+LONG_UTTERANCE_SECONDS = 8.0  # mean utterance length from which on alignment is hard to learn
+HIGH_LEARNING_RATE = 3e-3  # few models train stably above it, with optimizers of the Adam family
 
 
 def diagnose(
-    found: Validation, recipe: Recipe, steps: int, progress: float, history: Sequence[ValidationRecord]
+    validation: Validation,
+    recipe: Recipe,
+    steps: int,
+    progress: float,
+    history: Sequence[ValidationRecord],
 ) -> str | None:
-    """A warning in one line, or nothing: where something is recognised, early in the run, and while the loss on dev
-    still falls, all is well. history: all validations so far, this one the last."""
+    """One line of warning if attention has not converged; None if the model recognises something, early in the run,
+    and while the dev loss still falls. history: all validations so far, this one the last."""
     patience = max(MIN_UPDATES, min(recipe.train.patience_start, steps / max(progress, MIN_PROGRESS) / 2))
-    hears = found.wer < FAILED_WER or found.cer < FAILED_CER
-    if hears or progress < MIN_PROGRESS or steps < patience or is_improving(history):
+    converged = validation.wer < FAILED_WER or validation.cer < FAILED_CER
+    if converged or progress < MIN_PROGRESS or steps < patience or is_improving(history):
         return None
-    deaf = recipe.loss.ctc > 0 and found.ctc_wer >= FAILED_WER
-    attention = describe_attention(found.attention_metrics)
-    state = (
-        f"attention has not converged after {steps} updates (dev WER {100 * found.wer:.0f} %): {attention}"
-    )
-    if deaf:
-        state += "; CTC hears nothing either"
-    return f"{state}. Try " + "; or ".join(suggest_remedies(found, recipe, deaf))
+    ctc_failed = recipe.loss.ctc > 0 and validation.ctc_wer >= FAILED_WER
+    symptom = describe_attention(validation.attention_metrics)
+    wer = f"{100 * validation.wer:.0f} %"
+    warning = f"attention has not converged after {steps} updates (dev WER {wer}): {symptom}"
+    if ctc_failed:
+        warning += "; CTC has not learnt anything either"
+    return f"{warning}. Try " + "; or ".join(suggest_remedies(validation, recipe, ctc_failed))
 
 
 def is_improving(history: Sequence[ValidationRecord]) -> bool:
-    """Whether the loss falls; also where that cannot be told yet."""
+    """Whether the dev loss falls; True if there is nothing to compare with yet."""
     now = history[-1]
     before = [each for each in history if each.progress <= now.progress - TREND_PROGRESS]
     return not before or now.loss < (1 - MIN_LOSS_DECREASE) * before[-1].loss
 
 
 def describe_attention(metrics: AttentionMetrics) -> str:
-    """What it does instead."""
+    """The symptom in words, with the metric that shows it."""
     if metrics.focus < 0.1:
-        return f"it looks at all frames alike (focus {metrics.focus:.2f})"
+        return f"it is uniform over the frames (focus {metrics.focus:.2f})"
     if metrics.monotonicity < 0.6:
-        return f"it jumps back and forth (monotonicity {metrics.monotonicity:.2f})"
+        return f"it is not monotonic (monotonicity {metrics.monotonicity:.2f})"
     if metrics.diagonality < 0.6:
-        return f"it stays in one place, or runs ahead (diagonality {metrics.diagonality:.2f})"
-    return f"it goes along the utterance, but the words are wrong (diagonality {metrics.diagonality:.2f})"
+        return f"it does not follow the diagonal (diagonality {metrics.diagonality:.2f})"
+    return f"it follows the utterance, but the words are wrong (diagonality {metrics.diagonality:.2f})"
 
 
-def suggest_remedies(found: Validation, recipe: Recipe, ctc_failed: bool) -> Iterator[str]:
-    """The likeliest first."""
+def suggest_remedies(validation: Validation, recipe: Recipe, ctc_failed: bool) -> Iterator[str]:
+    """Settings to try, the likeliest first."""
     rate = recipe.train.optimizer.learning_rate
     plain: Any = to_plain(recipe)
     if recipe.train.optimizer.kind != "sgd" and rate > HIGH_LEARNING_RATE:
         yield f"a lower learning rate (train.optimizer.learning_rate={rate / 10:.1g})"
     if recipe.loss.ctc == 0:
-        yield "a share of CTC, which finds the alignment by itself (loss.ctc=0.3)"
+        yield "joint CTC training, which learns the alignment by itself (loss.ctc=0.3)"
     if ctc_failed:
-        yield "to listen whether the texts belong to their audio"
+        yield "to check that the transcripts match their audio"
         warmup = _setting(plain, "train", "schedule", "warmup")
         if warmup is not None and warmup < 0.2:
             yield "a longer warm-up (train.schedule.warmup=0.2)"
-    mean = sum(s.seconds for s in found.scored) / max(len(found.scored), 1)
+    mean = sum(s.seconds for s in validation.scored) / max(len(validation.scored), 1)
     if mean > LONG_UTTERANCE_SECONDS and recipe.data.sortagrad_epochs == 0:
         yield "short utterances first (data.sortagrad_epochs=5)"
     if recipe.loss.guided == 0:

@@ -1,4 +1,4 @@
-"""Several processes: how they share the work, agree with each other, and notice that one is gone.
+"""Distributed training: DDP and FSDP, collectives over the ranks, detection of a dead process.
 
 All of it is the identity for a single process.
 """
@@ -21,14 +21,12 @@ from asrattn.model.speech_model import SpeechModel
 
 T = TypeVar("T")
 StrategyName = Literal["ddp", "fsdp"]
-COLLECTIVE_TIMEOUT = timedelta(
-    minutes=10
-)  # for an answer of the other processes, before they are taken for dead
+COLLECTIVE_TIMEOUT = timedelta(minutes=10)  # a process that does not answer for so long counts as dead
 
 
 def build_strategy(name: StrategyName, processes: int, loss: LossConfig) -> Strategy | str:
-    """ddp: every process holds the whole model (Li et al. 2020); fsdp: a part each of weights, gradients, optimizer
-    state and average (ZeRO stage 3, Rajbhandari et al. 2020)."""
+    """ddp: every process holds the whole model (Li et al. 2020); fsdp: each holds a shard of weights, gradients,
+    optimizer state and moving average (ZeRO stage 3, Rajbhandari et al. 2020)."""
     if processes == 1:
         return "auto"
     if name == "fsdp":
@@ -38,14 +36,14 @@ def build_strategy(name: StrategyName, processes: int, loss: LossConfig) -> Stra
             save_distributed_checkpoint=False,
             timeout=COLLECTIVE_TIMEOUT,
         )
-    # A head without a share in the loss has no gradient; buffers are constants, or what batch norm remembers for use,
-    # of which the first process's counts (`of_first`).
+    # A head with weight 0 in the loss has no gradient; buffers are constants, or running statistics of batch norm,
+    # of which those of rank 0 count (`broadcast_from_rank0`).
     unused = loss.ctc in (0, 1)
     return DDPStrategy(find_unused_parameters=unused, broadcast_buffers=False, timeout=COLLECTIVE_TIMEOUT)
 
 
 def shard_model(model: SpeechModel, mesh: DeviceMesh) -> None:
-    """Spread the weights over the processes, in place: layer by layer of the encoder, and all else as one part."""
+    """Shard the weights over the processes (FSDP), in place: each encoder layer, and all other weights as one unit."""
     layers = getattr(model.encoder, "layers", ())
     for layer in layers:
         fully_shard(layer, mesh=mesh)
@@ -58,7 +56,7 @@ def is_sharded(model: nn.Module) -> bool:
 
 
 def unshard(model: SpeechModel) -> SpeechModel:
-    """The model itself, or where its weights are spread, a copy that has them all; every process must call this."""
+    """The model itself; if its weights are sharded, a copy with all weights. Every process must call this."""
     if not is_sharded(model):
         return model
     weights = {k: v.full_tensor() if isinstance(v, DTensor) else v for k, v in model.state_dict().items()}
@@ -68,13 +66,13 @@ def unshard(model: SpeechModel) -> SpeechModel:
 
 
 def set_grad_sync(model: nn.Module, enabled: bool) -> None:
-    """Whether the next backward pass exchanges gradients: only the last of a step has to."""
+    """Whether the next backward pass all-reduces gradients: only the last micro-batch of a step has to."""
     if isinstance(model, nn.parallel.DistributedDataParallel):
         model.require_backward_grad_sync = enabled
 
 
 def all_reduce_any(flags: Iterable[bool], device: torch.device) -> list[bool]:
-    """Each flag, true where it is true on any process."""
+    """Each flag: true if it is true on any process."""
     if world_size() == 1:
         return list(flags)  # without a device, which would have to finish its work first
     agreed = torch.tensor([int(flag) for flag in flags], device=device)
@@ -91,7 +89,7 @@ def all_reduce_sum(x: Tensor) -> Tensor:
 
 
 def broadcast_from_rank0(x: Tensor) -> Tensor:
-    """What the first process holds."""
+    """The tensor of rank 0."""
     if world_size() > 1:
         x = x.clone()
         dist.broadcast(x, 0)
@@ -99,7 +97,7 @@ def broadcast_from_rank0(x: Tensor) -> Tensor:
 
 
 def all_gather_objects(local: T) -> list[T]:
-    """What each process holds, in their order."""
+    """The objects of all processes, in the order of their ranks."""
     parts = [copy.copy(local) for _ in range(world_size())]
     if len(parts) > 1:
         dist.all_gather_object(parts, local)
@@ -111,6 +109,6 @@ def world_size() -> int:
 
 
 def is_peer_failure(error: BaseException) -> bool:
-    """Whether the error says that another process does not answer."""
+    """Whether the error message means that another process does not answer."""
     words = ("connection closed by peer", "connection reset", "timed out", "timeout", "broken pipe", "nccl")
     return world_size() > 1 and any(word in str(error).lower() for word in words)

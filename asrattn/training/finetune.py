@@ -1,4 +1,4 @@
-"""Going on from a trained model: what is taken from it, and what is left alone."""
+"""Fine-tuning: copy the weights of a trained model of the same architecture, map its tokens, freeze weights."""
 
 import difflib
 import logging
@@ -23,29 +23,29 @@ IGNORED_SETTINGS = {
     "dropout",
     "scheduled_sampling",
     "vocabulary",
-}  # settings that do not change what a weight means
-MAX_SHOWN_TOKENS = 20  # tokens named in a line of the log
+}  # they do not change the meaning of a weight
+MAX_SHOWN_TOKENS = 20  # tokens listed in one log line
 
 
 def load(path: Path, wanted: ModelConfig) -> Checkpoint:
-    """A model to go on from. Raises CheckpointError as `checkpoint.load`, and ConfigError where it is not of the
-    architecture that is wanted, for the first setting that differs."""
+    """The model to fine-tune. Raises CheckpointError as `checkpoint.load`, and ConfigError if its architecture is
+    another one, for the first setting that differs."""
     saved = checkpoint.load(path)
     found = first_difference(to_plain(saved.model.config), to_plain(wanted), "model", IGNORED_SETTINGS)
     if found:
         name, theirs, ours = found
         raise ConfigError(
-            f"--init {path}: its {name} is {format_value(theirs)}, the recipe's {format_value(ours)}; weights fit "
-            f"the same model only: --set {name}={format_value(theirs)}, or train without --init"
+            f"--init {path}: its {name} is {format_value(theirs)}, the recipe's {format_value(ours)}; weights fit the "
+            f"same model only: --set {name}={format_value(theirs)}, or train without --init"
         )
     return saved
 
 
 @torch.no_grad()
 def copy_weights(model: SpeechModel, tokenizer: Tokenizer, saved: Checkpoint, path: Path) -> None:
-    """Put the saved weights into a model of the same architecture, the front-end's normaliser among them.
+    """Copy the saved weights into a model of the same architecture, including the feature mean and deviation.
 
-    Rows of tokens go where the token stands in our tokenizer; those of tokens that only we have stay as they are.
+    Rows of tokens move to the token's id in our tokenizer; rows of tokens that only we have keep their values.
     """
     own, theirs = model.state_dict(), saved.model.state_dict()
     rows = shared_token_ids(tokenizer, saved.tokenizer)
@@ -60,9 +60,9 @@ def copy_weights(model: SpeechModel, tokenizer: Tokenizer, saved: Checkpoint, pa
 
 
 def freeze(model: nn.Module, prefixes: tuple[str, ...]) -> None:
-    """Take the weights below these names out of the training.
+    """Freeze the weights below these names: they are not trained.
 
-    Raises ConfigError for a name that no weight has, with what was meant, and where nothing is left to train.
+    Raises ConfigError for a name that no weight has, with a suggestion, and if no weight is left to train.
     """
     names = [name for name, _ in model.named_parameters()]
     for prefix in prefixes:
@@ -72,7 +72,7 @@ def freeze(model: nn.Module, prefixes: tuple[str, ...]) -> None:
         p for name, p in model.named_parameters() if any(_has_prefix(name, prefix) for prefix in prefixes)
     ]
     if len(frozen) == len(names):
-        raise ConfigError("train.freeze: leaves nothing to train; name less")
+        raise ConfigError("train.freeze: leaves nothing to train; freeze fewer weights")
     for parameter in frozen:
         parameter.requires_grad_(False)
 
@@ -80,11 +80,11 @@ def freeze(model: nn.Module, prefixes: tuple[str, ...]) -> None:
 def first_difference(
     theirs: JSONValue, ours: JSONValue, where: str, ignored: Container[str] = ()
 ) -> tuple[str, JSONValue, JSONValue] | None:
-    """Name and both values of the first setting that differs, but for the free ones."""
+    """Name and both values of the first setting that differs, except the ignored ones."""
     if not (isinstance(theirs, dict) and isinstance(ours, dict)):
         return None if theirs == ours else (where, theirs, ours)
     names = [*theirs, *(name for name in ours if name not in theirs)]
-    for name in sorted(names, key=lambda n: n != "kind"):  # another kind has other settings
+    for name in sorted(names, key=lambda n: n != "kind"):  # first: another kind has other settings
         if name not in ignored:
             found = first_difference(theirs.get(name), ours.get(name), f"{where}.{name}", ignored)
             if found:
@@ -100,12 +100,14 @@ def _log_copied(
     ours: Tokenizer,
     theirs: Tokenizer,
 ) -> None:
-    taken = sum(w.numel() for name, w in weights.items() if name not in by_token)
-    log.info("%s: %.2f M numbers taken, the front-end's mean and deviation among them", path, taken / 1e6)
+    loaded = sum(w.numel() for name, w in weights.items() if name not in by_token)
+    log.info(
+        "%s: loaded %.2f M parameters, including the feature mean and standard deviation", path, loaded / 1e6
+    )
     fresh = [token for token in ours.tokens if token not in set(theirs.tokens)]
     lost = [token for token in theirs.tokens if token not in set(ours.tokens)]
     log.info(
-        "%s: %d of %d tokens mapped in %d weights; new: %s; left behind: %s",
+        "%s: %d of %d tokens mapped in %d weights; new: %s; not used: %s",
         path,
         len(rows),
         ours.size,
@@ -125,16 +127,16 @@ def _has_prefix(name: str, prefix: str) -> bool:
 
 
 def _unknown(prefix: str, names: list[str]) -> str:
-    """The nearest among all names and what stands above them."""
+    """A message with the closest of all names and their prefixes."""
     above = {".".join(name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)}
     close = difflib.get_close_matches(prefix, sorted(above), n=1, cutoff=0.5)
     top = ", ".join(dict.fromkeys(name.split(".")[0] for name in names))
     hint = f"did you mean {close[0]}?" if close else f"the model has {top}"
-    return f"no weight is called {prefix!r}, or stands below it; {hint}"
+    return f"no weight is named {prefix!r} or below it; {hint}"
 
 
 def format_value(value: JSONValue) -> str:
-    """As `--set` takes it."""
+    """The value in the syntax of `--set`."""
     if isinstance(value, list):
         return ",".join(map(format_value, value))
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

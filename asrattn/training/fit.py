@@ -1,4 +1,4 @@
-"""`fit`: from a recipe and a corpus to a model file."""
+"""`fit`: train a speech model from a recipe and a corpus, on one or many devices."""
 
 import json
 import logging
@@ -38,7 +38,7 @@ from asrattn.training.validation import Validation
 
 log = logging.getLogger(__name__)
 
-LONGEST_QUANTILE = 0.99  # share of the utterances trained on that a model is taken to know the length of
+LONGEST_QUANTILE = 0.99  # of the training lengths: longer audio is cut into segments in use
 
 
 def fit(
@@ -56,16 +56,16 @@ def fit(
     callbacks: Sequence[Callback] = (),
     command: Sequence[str] = (),
 ) -> Path:
-    """Train on data/train.jsonl, judge on data/dev.jsonl; the path of the model file, out/model.safetensors.
+    """Train on data/train.jsonl, validate on data/dev.jsonl; the path of the model file, out/model.safetensors.
 
-    In `out` there are also last.ckpt (to resume), metrics.csv, tensorboard/, recipe.json and dropped.tsv, and kept/
-    where models are averaged. The same seed, devices and machine give the same losses, also when a run is resumed.
-    init: a model file to go on from, of the same architecture; what is resumed has taken it over already.
-    callbacks: Lightning's, whose turn comes when the run is saved. command: what was typed, for the card.
+    `out` also holds last.ckpt (to resume), metrics.csv, tensorboard/, recipe.json and dropped.tsv, and kept/ with
+    checkpoint averaging. The same seed, devices and machine give the same losses, also for a resumed run.
+    init: a model file of the same architecture to fine-tune; a resumed run ignores it.
+    callbacks: Lightning callbacks, called after the run is saved. command: the command line, for the card.
 
-    Raises ConfigError where `out` holds a run and `resume` is not set, or what is resumed or gone on from was another
-    model; DataError for a corpus that cannot be trained on and for a loss that is no number; CheckpointError for a file
-    that cannot be read or written; StoppedError on Ctrl-C; PeerFailureError where another process of the run is gone.
+    Raises ConfigError if `out` holds a run and `resume` is not set, or if the resumed run or `init` has another model;
+    DataError for a corpus without usable utterances and for a non-finite loss; CheckpointError for a file that cannot
+    be read or written; StoppedError on Ctrl-C; PeerFailureError if another process of the run is gone.
     """
     settled = resolve_precision(recipe.train.precision, precision, accelerator)
     recipe = replace(recipe, train=replace(recipe.train, precision=settled))
@@ -76,24 +76,24 @@ def fit(
     last = found[0] if found else None
     del found  # as large as the model
     rate = recipe.model.frontend.rate
-    begun = finetune.load(init, recipe.model) if init and not resume else None
-    corpus = corpora.load(data, recipe.data, rate, earlier, begun.tokenizer if begun else None)
+    base = finetune.load(init, recipe.model) if init and not resume else None
+    corpus = corpora.load(data, recipe.data, rate, earlier, base.tokenizer if base else None)
     model = _build(recipe, corpus.tokenizer.size, seed)
     corpus = corpora.filter_by_ctc_length(corpus, model, recipe.augment.min_length_factor)
-    served = SpeechDataModule(corpus, recipe.data, rate, recipe.augment.stretch, seed)
-    if init and begun:
-        finetune.copy_weights(model, corpus.tokenizer, begun, init)
+    datamodule = SpeechDataModule(corpus, recipe.data, rate, recipe.augment.stretch, seed)
+    if init and base:
+        finetune.copy_weights(model, corpus.tokenizer, base, init)
     elif not resume:
-        model.frontend.fit(served.normalization_batches())
+        model.frontend.fit(datamodule.normalization_batches())
     finetune.freeze(model, recipe.train.freeze)
     if corpora.is_rank_zero():
         corpora.report_dropped(corpus, out / "dropped.tsv")
-        _describe(recipe, model, served, out)
+        _describe(recipe, model, datamodule, out)
     sharded = strategy == "fsdp" and devices * nodes > 1
     module = SpeechLightningModule(recipe, model, corpus.tokenizer, seed, sharded)
-    own = _callbacks(recipe, out, module, served, _base_card(recipe, data, served, init, command))
+    own = _callbacks(recipe, out, module, datamodule, _base_card(recipe, data, datamodule, init, command))
     trainer = _trainer(recipe, devices, nodes, accelerator, strategy, [*own, *callbacks])
-    _run(trainer, module, served, last)
+    _run(trainer, module, datamodule, last)
     return out / MODEL_FILE
 
 
@@ -103,13 +103,13 @@ def _build(recipe: Recipe, vocabulary: int, seed: int) -> SpeechModel:
 
 
 def _base_card(
-    recipe: Recipe, data: Path, served: SpeechDataModule, init: Path | None, command: Sequence[str]
+    recipe: Recipe, data: Path, datamodule: SpeechDataModule, init: Path | None, command: Sequence[str]
 ) -> dict[str, JSONValue]:
-    """What the card says of a run from its start; taken now, since the files may change while it goes on."""
+    """The part of the card known at the start; collected now, since the files may change during the run."""
     if not corpora.is_rank_zero():
         return {}  # it writes no card
     known: dict[str, JSONValue] = {"commit": provenance.git_commit(), "recipe": to_plain(recipe)}
-    known["longest_seconds"] = round(float(np.quantile(served.seconds, LONGEST_QUANTILE)), 1)
+    known["longest_seconds"] = round(float(np.quantile(datamodule.seconds, LONGEST_QUANTILE)), 1)
     if init:
         known["init"] = {"file": str(init), "fingerprint": fingerprint.hash_file(init)}
     return known | {
@@ -123,42 +123,37 @@ def _callbacks(
     recipe: Recipe,
     out: Path,
     module: SpeechLightningModule,
-    served: SpeechDataModule,
+    datamodule: SpeechDataModule,
     known: Mapping[str, JSONValue],
 ) -> list[Callback]:
-    def made(model: SpeechModel, progress: RunProgress, found: Validation) -> dict[str, JSONValue]:
+    def card(model: SpeechModel, progress: RunProgress, found: Validation) -> dict[str, JSONValue]:
         result = _result(model, progress, found, module.trainer.world_size)
         return {"name": recipe.name, **result, "seed": module.seed, **known}
 
-    keeper = BestCheckpoint(out, lambda progress, found: made(module.model, progress, found))
-    callbacks: list[Callback] = [ProgressBar(), keeper, MetricsLogger(out, lambda: keeper.progress)]
-    if (recipe.train.average_checkpoints, recipe.train.average_of) != (
-        1,
-        "best",
-    ):  # this one the keeper keeps
+    best = BestCheckpoint(out, lambda progress, found: card(module.model, progress, found))
+    callbacks: list[Callback] = [ProgressBar(), best, MetricsLogger(out, lambda: best.progress)]
+    averaged = (recipe.train.average_checkpoints, recipe.train.average_of)
+    if averaged != (1, "best"):  # that one BestCheckpoint writes
         callbacks.append(
-            CheckpointAverager(out, served, lambda model, found: made(model, keeper.progress, found))
+            CheckpointAverager(out, datamodule, lambda model, found: card(model, best.progress, found))
         )
-    return [
-        *callbacks,
-        ResumeCheckpoint(keeper),
-        TimeProfiler(),
-    ]  # after all whose state is saved, and whose time is told
+    # Last those that save the state of the others, and measure their time.
+    return [*callbacks, ResumeCheckpoint(best), TimeProfiler()]
 
 
 def _run(
-    trainer: L.Trainer, module: SpeechLightningModule, served: SpeechDataModule, last: Path | None
+    trainer: L.Trainer, module: SpeechLightningModule, datamodule: SpeechDataModule, last: Path | None
 ) -> None:
-    """Train, from the checkpoint `last` on if there is one."""
+    """Train; resume from the checkpoint `last` if there is one."""
     with warnings.catch_warnings():
         silence_lightning_warnings()
         try:
-            trainer.fit(module, datamodule=served, ckpt_path=last, weights_only=True)
+            trainer.fit(module, datamodule=datamodule, ckpt_path=last, weights_only=True)
         except RuntimeError as error:
             if not distributed.is_peer_failure(error):
                 raise
             raise PeerFailureError(
-                f"another process of the run is gone, or did not answer ({_first_line(error)}); see what it said last, "
+                f"another process of the run is gone, or did not answer ({_first_line(error)}); see its log, "
                 "and continue with --resume"
             ) from None
 
@@ -172,7 +167,7 @@ def _trainer(
     callbacks: list[Callback],
 ) -> L.Trainer:
     for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # what it says of itself is no news
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         return L.Trainer(
             accelerator=accelerator,
@@ -199,7 +194,7 @@ def _trainer(
 
 
 def _resumed_tokenizer(last: Path, content: dict[str, Any], recipe: Recipe) -> Tokenizer:
-    """The tokenizer of the run to be resumed, which must have been of the same model."""
+    """The tokenizer of the run to resume. Raises ConfigError if that run has another model or optimizer."""
     try:
         run = json.loads(content["asrattn"])
         same = upgrade(ModelConfig, run["recipe"]["model"]) == to_plain(recipe.model)
@@ -209,19 +204,19 @@ def _resumed_tokenizer(last: Path, content: dict[str, Any], recipe: Recipe) -> T
         raise CheckpointError(f"{last}: was not written by asrattn train; name the folder of a run") from None
     if not same:
         raise ConfigError(
-            f"{last}: belongs to another model than the recipe {recipe.name!r}; name another folder"
+            f"{last}: belongs to another model than that of the recipe {recipe.name!r}; name another folder"
         )
     if changed:
         name, before, now = changed
         raise ConfigError(
-            f"{last}: was run with {name}={before}, and now it is {now}; what is resumed keeps it: "
+            f"{last}: was run with {name}={before}, and now it is {now}; a resumed run keeps it: "
             f"--set {name}={before}, or name another folder"
         )
     return tokenizer
 
 
 def _changed(before: Mapping[str, JSONValue], recipe: Recipe) -> tuple[str, str, str] | None:
-    """The first setting that differs among those which the optimizer's state depends on, or brings along."""
+    """The first changed setting among those that the state of the optimizer depends on or restores."""
     for name in ("optimizer", "freeze"):
         now = to_plain(getattr(recipe.train, name))
         found = finetune.first_difference(before[name], now, f"train.{name}", ignored=("learning_rate",))
@@ -230,7 +225,7 @@ def _changed(before: Mapping[str, JSONValue], recipe: Recipe) -> tuple[str, str,
     return None
 
 
-def _describe(recipe: Recipe, model: SpeechModel, served: SpeechDataModule, out: Path) -> None:
+def _describe(recipe: Recipe, model: SpeechModel, datamodule: SpeechDataModule, out: Path) -> None:
     plain = json.dumps(to_plain(recipe), indent=2, ensure_ascii=False)
     (out / "recipe.json").write_text(plain + "\n", encoding="utf-8")
     parameters = sum(p.numel() for p in model.parameters())
@@ -241,15 +236,15 @@ def _describe(recipe: Recipe, model: SpeechModel, served: SpeechDataModule, out:
         parameters / 1e6,
         f" ({frozen / 1e6:.2f} M frozen)" if frozen else "",
         model.config.vocabulary,
-        len(served.epoch_plan(0)),
-        100 * served.padding_ratio(),
+        len(datamodule.epoch_plan(0)),
+        100 * datamodule.padding_ratio(),
     )
 
 
 def _result(
     model: SpeechModel, progress: RunProgress, found: Validation, processes: int
 ) -> dict[str, JSONValue]:
-    """What a run has come to, and what it took; rates in percent."""
+    """Result and cost of a run; rates in percent."""
     result = found.result()
     device = next(model.parameters()).device
     took: dict[str, JSONValue] = {
@@ -273,13 +268,13 @@ def _result(
 
 
 def silence_lightning_warnings() -> None:
-    """Lightning's advice that does not apply here, and what it does to itself; each by its words."""
+    """Ignore those of Lightning's warnings that do not apply here, each by its text."""
     for message in (
         r".*isinstance\(treespec, LeafSpec\)` is deprecated.*",
         r".*does not have many workers which may be a bottleneck.*",  # decoded audio is in memory
         r".*Found \d+ module\(s\) in eval mode at the start of training.*",
         r".*You have overridden `.*` in `LightningModule`.*",
-        r".*resuming from a checkpoint that ended before the epoch ended.*",  # ours begins where it was left
+        r".*resuming from a checkpoint that ended before the epoch ended.*",  # the data module resumes at the step
         r".*Trying to infer the `batch_size` from an ambiguous collection.*",
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -1,4 +1,4 @@
-"""What training a recipe will need, judged from a few small steps made here: memory, operations, time."""
+"""Forecast of the memory, FLOPs and time of training a recipe, from a few small steps measured here."""
 
 import time
 from collections.abc import Iterator
@@ -15,15 +15,11 @@ from asrattn.model.speech_model import SpeechModel
 from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
 
-WEIGHT_COPIES = (
-    5  # of each weight, 4 bytes each: itself, its gradient, two moments (the most there are), the average
-)
-PROBE_SECONDS = 3.0  # seconds of the utterances that are measured
-LETTERS_PER_SECOND, PIECES_PER_SECOND = (
-    12.0,
-    4.0,
-)  # tokens in a second of speech: English letters; pieces of words, or Chinese characters
-MAX_LETTER_VOCABULARY = 200  # a vocabulary below this is one of letters
+WEIGHT_COPIES = 5  # of 4 bytes: weight, gradient, two moments (of Adam; others have fewer), moving average
+PROBE_SECONDS = 3.0  # length of the measured utterances
+LETTERS_PER_SECOND = 12.0  # of English speech
+PIECES_PER_SECOND = 4.0  # word pieces, or Chinese characters
+MAX_LETTER_VOCABULARY = 200  # a smaller vocabulary consists of letters
 
 
 @dataclass(frozen=True)

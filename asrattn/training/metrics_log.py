@@ -1,4 +1,4 @@
-"""The record of a run: a table, TensorBoard, and a line an epoch in the log."""
+"""Metrics of a run: metrics.csv, TensorBoard, one log line per epoch, sample hypotheses."""
 
 import csv
 import dataclasses
@@ -13,34 +13,34 @@ from torch import Tensor
 
 from asrattn import files
 from asrattn.attention_metrics import UNDEFINED_METRICS
-from asrattn.model.speech_model import Losses
+from asrattn.model.losses import Losses
 from asrattn.training.diagnostics import diagnose
 from asrattn.training.module import SpeechLightningModule
 from asrattn.training.validation import Validation
 
 log = logging.getLogger(__name__)
 
-PIXELS_PER_WEIGHT = 6  # each way, for a weight
+PIXELS_PER_WEIGHT = 6  # width and height of an attention weight in the image
 
 
 @dataclasses.dataclass
 class RunProgress:
-    """How far a run has come, over all its starts. Rates are shares."""
+    """Progress of a run, over all its starts. Rates are fractions."""
 
     epochs: int = 0
     best: float | None = None
     best_epoch: int = 0
-    worse: int = 0  # validations since the best, as the early stop counts them
+    worse: int = 0  # validations since the best one, as early stopping counts them
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
     audio_seconds: float = 0.0
     train_seconds: float = 0.0  # wall time of training alone
-    joules: float | None = None  # where the platform tells them
+    joules: float | None = None  # None if the platform does not report them
 
 
 class MetricsLogger(Callback):
-    """metrics.csv and TensorBoard, a row an epoch; what was heard in some dev utterances, in the log; what attention
-    does in one of them, as a picture in TensorBoard."""
+    """metrics.csv and TensorBoard, one row per epoch; hypotheses of some dev utterances in the log; an attention
+    matrix in TensorBoard."""
 
     def __init__(self, out: Path, progress: Callable[[], RunProgress]) -> None:
         self.out = out
@@ -78,15 +78,15 @@ class MetricsLogger(Callback):
         log.info("%s", format_epoch(row, pl_module.recipe.train.epochs))
         if pl_module.validation is not None:
             _log_samples(pl_module.validation, pl_module.recipe.train.samples)
-            advice = diagnose(
+            warning = diagnose(
                 pl_module.validation,
                 pl_module.recipe,
                 trainer.global_step,
                 pl_module.progress(),
                 pl_module.history,
             )
-            if advice:
-                log.warning("%s", advice)
+            if warning:
+                log.warning("%s", warning)
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if self._writer is not None:
@@ -94,7 +94,7 @@ class MetricsLogger(Callback):
 
 
 def attention_image(weights: Tensor) -> Tensor:
-    """Attention (U, T) in grey, a token below the other, dark where it looks, in squares large enough to see."""
+    """Attention weights (U, T) as a grey image, one row per token, darker for larger weights, enlarged."""
     strength = (weights / weights.max().clamp(min=1e-6)).clamp(0, 1).sqrt()
     return (1 - strength).repeat_interleave(PIXELS_PER_WEIGHT, 0).repeat_interleave(PIXELS_PER_WEIGHT, 1)
 
@@ -102,7 +102,7 @@ def attention_image(weights: Tensor) -> Tensor:
 def epoch_metrics(
     module: SpeechLightningModule, losses: Losses, trainer: L.Trainer, progress: RunProgress
 ) -> dict[str, float | int | None]:
-    """The row of an epoch; rates as shares, None where nothing was validated."""
+    """The row of an epoch; rates as fractions, None without a validation."""
     found = module.validation
     return {
         "epoch": progress.epochs,
@@ -124,7 +124,7 @@ def epoch_metrics(
 
 
 def truncate_rows(path: Path, epochs: int) -> None:
-    """Take back the rows after so many epochs: they were written, but the checkpoint is older."""
+    """Delete the rows after `epochs`: the checkpoint that is resumed is older than they are."""
     if not path.is_file():
         return
     with path.open(newline="", encoding="utf-8") as table:
@@ -135,7 +135,7 @@ def truncate_rows(path: Path, epochs: int) -> None:
 
 
 def append_row(path: Path, row: dict[str, float | int | None]) -> None:
-    """A row at the end of a table, which gets its heading with the first."""
+    """Append a row to a table; the first row writes the heading too."""
     new = not path.is_file() or not path.stat().st_size
     with path.open("a", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)
@@ -160,10 +160,10 @@ def format_epoch(row: dict[str, Any], epochs: int) -> str:
 
 
 def _log_samples(found: Validation, count: int) -> None:
-    """The same few utterances each time, spread over the set."""
+    """Reference and hypothesis of a few utterances, the same ones each time, spread over the set."""
     step = max(1, len(found.scored) // max(count, 1))
     for scored in found.scored[::step][:count]:
-        log.info("  said  %s\n  heard %s", scored.row.reference, scored.row.hypothesis)
+        log.info("  ref: %s\n  hyp: %s", scored.row.reference, scored.row.hypothesis)
 
 
 def _format_time(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The model in training: losses, steps, the moving average, and validation by real decoding."""
+"""LightningModule of training: gradient accumulation, clipping, moving average (EMA), validation by beam search."""
 
 import copy
 import json
@@ -17,7 +17,8 @@ from asrattn.augment.transforms import Augment
 from asrattn.config import to_plain
 from asrattn.errors import DataError
 from asrattn.layers.gemm_backend import GemmBackends, gemm_backends, use_gemm_backends
-from asrattn.model.speech_model import Losses, LossNormalizer, SpeechModel
+from asrattn.model.losses import Losses, LossNormalizer
+from asrattn.model.speech_model import SpeechModel
 from asrattn.text import Tokenizer
 from asrattn.training import distributed, schedule
 from asrattn.training.data.datamodule import SpeechDataModule
@@ -32,13 +33,13 @@ log = logging.getLogger(__name__)
 class SpeechLightningModule(L.LightningModule):
     """A SpeechModel in training.
 
-    average      a second model whose weights follow those of `model` as a moving average
-    losses       sums over the steps of this epoch, in the order of Losses; this process's part
+    average      a second model: the moving average (EMA) of the weights of `model`
+    losses       sums over the steps of this epoch, in the order of Losses; of this process
     steps        done in this epoch
     seconds      of audio trained on in this epoch, by this process
-    skipped      steps left out because something was no number, in all epochs
+    skipped      steps skipped for a non-finite loss or gradient, in all epochs
     validation   the last one of this epoch, or None
-    history      all validations so far, for the schedule
+    history      all validations so far, for the learning-rate schedule
     """
 
     losses: Tensor
@@ -47,7 +48,9 @@ class SpeechLightningModule(L.LightningModule):
         self, recipe: Recipe, model: SpeechModel, tokenizer: Tokenizer, seed: int, sharded: bool = False
     ) -> None:
         super().__init__()
-        self.automatic_optimization = False  # a step may take several passes, and may have to be taken again
+        self.automatic_optimization = (
+            False  # gradient accumulation, and steps repeated after running out of memory
+        )
         self.recipe = recipe
         self.model = model
         self.average = copy.deepcopy(model).requires_grad_(False)
@@ -58,14 +61,14 @@ class SpeechLightningModule(L.LightningModule):
         self.decoding = replace(
             recipe.decoding, beam_size=min(recipe.decoding.beam_size, recipe.train.validate_beam)
         )
-        # A buffer, since a run to be resumed is loaded before it is moved to its device.
+        # A buffer: a resumed run is loaded before it is moved to its device.
         self.register_buffer("losses", torch.zeros(len(Losses._fields)), persistent=False)
         self.steps = 0
         self.seconds = 0.0
         self.skipped = 0
         self.validation: Validation | None = None
         self.history: list[schedule.ValidationRecord] = []
-        self._eval_models: list[SpeechModel] = []  # in a list, since it is no part of the module
+        self._eval_models: list[SpeechModel] = []  # in a list, so that it is not registered as a submodule
         self._scored: list[DevUtteranceResult] = []
         self._attention: list[tuple[AttentionMetrics, Tensor]] = []
 
@@ -74,7 +77,7 @@ class SpeechLightningModule(L.LightningModule):
             assert self.device_mesh is not None
             for model in (self.model, self.average):
                 distributed.shard_model(model, self.device_mesh["data_parallel"])
-            self.sharded = False  # Lightning may ask again
+            self.sharded = False  # Lightning may call this again
 
     def configure_optimizers(self) -> Optimizer:
         config = self.recipe.train
@@ -87,25 +90,27 @@ class SpeechLightningModule(L.LightningModule):
             use_gemm_backends(distributed.all_gather_objects(gemm_backends())[0])
 
     def find_max_device_seconds(self) -> None:
-        """Before the first step, halve the audio on a device at once until the costliest pass fits into its memory.
+        """Before the first step, halve the audio per micro-batch until the largest one fits into the device's memory.
 
-        Raises DataError where not even a single utterance fits.
+        Raises DataError if not even a single utterance fits.
         """
-        served = self._datamodule
-        seen = [buffer.clone() for buffer in self.model.buffers()]  # batch norm must not remember the silence
+        datamodule = self._datamodule
+        saved = [
+            buffer.clone() for buffer in self.model.buffers()
+        ]  # keep the silence out of batch norm's statistics
         trained = [p for p in self.model.parameters() if p.requires_grad]
-        held = [torch.empty_like(p) for p in trained for _ in range(2)]  # as the optimizer will
-        while not self._fits_in_memory(served.largest_batch().to(self.device)):
-            if 2 * max(served.seconds) > served.max_device_seconds:
+        held = [torch.empty_like(p) for p in trained for _ in range(2)]  # as much as the optimizer's state
+        while not self._fits_in_memory(datamodule.largest_batch().to(self.device)):
+            if 2 * max(datamodule.seconds) > datamodule.max_device_seconds:
                 raise DataError(
-                    f"out of memory with one utterance of {max(served.seconds):.0f} s; lower data.max_seconds"
+                    f"out of memory with one utterance of {max(datamodule.seconds):.0f} s; lower data.max_seconds"
                 )
-            served.max_device_seconds /= 2
+            datamodule.max_device_seconds /= 2
             log.warning(
-                "out of memory: at most %.0f s of audio on a device at once", served.max_device_seconds
+                "out of memory: at most %.0f s of audio on a device at once", datamodule.max_device_seconds
             )
         del held
-        for buffer, before in zip(self.model.buffers(), seen, strict=True):
+        for buffer, before in zip(self.model.buffers(), saved, strict=True):
             buffer.copy_(before)
 
     def on_train_epoch_start(self) -> None:
@@ -115,7 +120,7 @@ class SpeechLightningModule(L.LightningModule):
         self.seconds = 0.0
 
     def training_step(self, batches: list[Batch], index: int) -> None:
-        """A step of the optimizer over this process's part of it, pass by pass."""
+        """One optimizer step with gradient accumulation over the micro-batches of this process."""
         losses, batches = self.backward_within_memory(batches)
         norm = self._clip_gradients()
         if self._is_finite_step(losses, norm, batches):
@@ -128,10 +133,10 @@ class SpeechLightningModule(L.LightningModule):
         self.seconds += sum(u.seconds for batch in batches for u in batch.utterances)
 
     def backward_within_memory(self, batches: list[Batch]) -> tuple[Tensor, list[Batch]]:
-        """Gradients of a step; where memory does not suffice, in smaller passes. The losses of each pass (P, losses),
-        and the passes.
+        """Gradients of a step; after running out of memory, in smaller micro-batches. The losses of each of them
+        (P, losses), and the micro-batches.
 
-        Raises DataError where that is not possible.
+        Raises DataError if they cannot be made smaller.
         """
         while True:
             try:
@@ -142,7 +147,7 @@ class SpeechLightningModule(L.LightningModule):
 
     @property
     def eval_model(self) -> SpeechModel:
-        """What is judged and saved: the average, whole; from a validation to the end of its epoch."""
+        """The model that is validated and saved: the unsharded moving average; from a validation to the epoch's end."""
         return self._eval_models[0]
 
     def on_validation_start(self) -> None:
@@ -160,16 +165,20 @@ class SpeechLightningModule(L.LightningModule):
                 self._attention.append(measure_attention(self.eval_model, batch, self.recipe.loss))
 
     def on_validation_epoch_end(self) -> None:
-        found = [scored for part in distributed.all_gather_objects(self._scored) for scored in part]
-        seen = [each for part in distributed.all_gather_objects(self._attention) for each in part]
-        looks, sight = (
-            attention_metrics.mean([looks for looks, _ in seen]),
-            next((sight for _, sight in seen), None),
-        )
-        self.validation = judged = Validation(tuple(sorted(found, key=lambda s: s.row.id)), looks, sight)
-        self.history.append(schedule.ValidationRecord(self.progress(), judged.loss, judged.wer))
+        """The WER over all ranks: every utterance was decoded by one of them, and is counted once."""
+        scored = [each for part in distributed.all_gather_objects(self._scored) for each in part]
+        attention = [each for part in distributed.all_gather_objects(self._attention) for each in part]
+        mean = attention_metrics.mean([metrics for metrics, _ in attention])
+        weights = next((weights for _, weights in attention), None)
+        ordered = tuple(sorted(scored, key=lambda s: s.row.id))
+        self.validation = validation = Validation(ordered, mean, weights)
+        self.history.append(schedule.ValidationRecord(self.progress(), validation.loss, validation.wer))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add to a resume checkpoint: recipe, tokenizer, seed, validations; position, losses and seconds of the epoch.
+
+        Lightning writes the weights and the states of the optimizer and the callbacks.
+        """
         run = {"recipe": to_plain(self.recipe), "tokenizer": self.tokenizer.to_plain(), "seed": self.seed}
         checkpoint["asrattn"] = json.dumps({**run, "history": self.history, "gemm": gemm_backends()})
         here = {"steps": self.steps, "skipped": self.skipped, "epoch": self.trainer.current_epoch}
@@ -194,18 +203,18 @@ class SpeechLightningModule(L.LightningModule):
         return Losses(*(distributed.all_reduce_sum(self.losses) / max(self.steps, 1)).unbind())
 
     def progress(self, steps: float = 0.0) -> float:
-        """The share of all steps that is done, between 0 and 1; `steps` adds to those of this epoch."""
+        """The fraction of all steps that is done, in [0, 1]; `steps` is added to those of this epoch."""
         epoch = (self.steps + steps) / self.trainer.num_training_batches
         return (self.trainer.current_epoch + epoch) / self.recipe.train.epochs
 
     @property
     def _datamodule(self) -> SpeechDataModule:
-        served = self.trainer.datamodule  # type: ignore[attr-defined]
-        assert isinstance(served, SpeechDataModule)
-        return served
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(datamodule, SpeechDataModule)
+        return datamodule
 
     def _fits_in_memory(self, batch: Batch) -> bool:
-        """Whether all processes have the memory for a forward and backward pass over the batch."""
+        """Whether a forward and backward pass over the batch fits into the memory of every process."""
         enough = True
         distributed.set_grad_sync(self.trainer.model, enabled=False)  # type: ignore[arg-type]
         try:
@@ -217,14 +226,15 @@ class SpeechLightningModule(L.LightningModule):
         return not distributed.all_reduce_any((not enough,), self.device)[0]
 
     def _backward(self, batches: list[Batch], generator: torch.Generator) -> Tensor:
-        found = []
+        """Gradient accumulation: the sum over the micro-batches; gradients are all-reduced with the last one only."""
+        accumulated = []
         for number, batch in enumerate(batches):
             distributed.set_grad_sync(self.trainer.model, enabled=number + 1 == len(batches))  # type: ignore[arg-type]
             losses = self._loss(batch, generator)
-            # The exchange takes the mean over processes, of losses that are parts of one sum.
+            # DDP takes the mean over processes, but these losses are parts of one sum.
             self.manual_backward(losses.total * (self.trainer.world_size * bool(batch.utterances)))
-            found.append(torch.stack(losses).detach() * bool(batch.utterances))
-        return torch.stack(found)
+            accumulated.append(torch.stack(losses).detach() * bool(batch.utterances))
+        return torch.stack(accumulated)
 
     def _loss(self, batch: Batch, generator: torch.Generator) -> Losses:
         config, strength = self.recipe.loss, self.recipe.augment.strength(self.progress())
@@ -240,7 +250,7 @@ class SpeechLightningModule(L.LightningModule):
         return self.model.loss(feats, lens, *parts, config, whole)
 
     def _clip_gradients(self) -> Tensor:
-        """The norm of the gradient before it is clipped. With fp16 the gradients are still scaled, so the bound is."""
+        """The gradient norm before clipping. With fp16 the gradients are still scaled, and so is the bound."""
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         norm = getattr(norm, "full_tensor", lambda: norm)()
@@ -256,8 +266,8 @@ class SpeechLightningModule(L.LightningModule):
     def _is_finite_step(self, losses: Tensor, norm: Tensor, batches: list[Batch]) -> bool:
         """Whether the step can be taken: all processes agree, since they have the same gradient.
 
-        Raises DataError where too many steps would have to be left out. With fp16 a gradient that overflows is usual,
-        and the scaler's business; only the loss is looked at then.
+        Raises DataError if more than `train.max_nonfinite_steps` would be skipped. With fp16 only the loss counts:
+        gradients that overflow are usual, and left to the gradient scaler.
         """
         wrong = [b for b, good in zip(batches, losses.isfinite().all(1).tolist(), strict=True) if not good]
         scaled = self._scaler() is not None
@@ -266,16 +276,24 @@ class SpeechLightningModule(L.LightningModule):
         self.skipped += 1
         mine = [u.id for batch in wrong for u in batch.utterances]
         ids = mine if scaled else [i for part in distributed.all_gather_objects(mine) for i in part]
-        what = f"the loss became no number in epoch {self.trainer.current_epoch + 1} on the utterances "
-        what = what + ", ".join(ids) if ids else f"the gradient became no number in step {self.steps + 1}"
+        epoch = self.trainer.current_epoch + 1
+        what = (
+            f"loss in epoch {epoch} (utterances {', '.join(ids)})"
+            if ids
+            else f"gradient in step {self.steps + 1}"
+        )
         if self.skipped > self.recipe.train.max_nonfinite_steps:
             raise DataError(
-                f"{what}; look at their audio and texts, lower the learning rate, or allow train.max_nonfinite_steps"
+                f"non-finite {what}; check audio and transcripts, lower the learning rate, or raise "
+                "train.max_nonfinite_steps"
             )
         log.warning(
-            "%s; left out (%d of at most %d)", what, self.skipped, self.recipe.train.max_nonfinite_steps
+            "non-finite %s: step skipped (%d of at most %d)",
+            what,
+            self.skipped,
+            self.recipe.train.max_nonfinite_steps,
         )
-        return scaled  # the scaler leaves it out by itself, and is the smaller for it
+        return scaled  # the scaler skips it by itself, and lowers its scale
 
     def _set_learning_rate(self) -> None:
         config = self.recipe.train
@@ -285,33 +303,33 @@ class SpeechLightningModule(L.LightningModule):
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        """Move the average towards the weights; faster in the first steps, when it holds little but noise."""
+        """Move the average (EMA) towards the weights; faster in the first steps, when it is mostly initial noise."""
         steps = self.trainer.global_step
         decay = min(self.recipe.train.ema, (1 + steps) / (10 + steps))
         pairs = list(self.average.parameters()), list(self.model.parameters())
         torch._foreach_lerp_(*pairs, 1 - decay)  # type: ignore[arg-type]
 
     def _seed_step(self) -> torch.Generator:
-        """All randomness of a step follows from seed, epoch, step and process: nothing has to be restored when a
-        run is resumed. The generator is for augmentation, torch's own for the model."""
+        """Seed a step by seed, epoch, step and rank: a resumed run restores no random state. The generator is for
+        augmentation, torch's own for the model."""
         here = derive_seed("step", self.seed, self.trainer.current_epoch, self.steps, self.global_rank)
-        torch.default_generator.manual_seed(here)  # torch.manual_seed would note down a stack each time
+        torch.default_generator.manual_seed(here)  # faster than torch.manual_seed, which records a stack
         if self.device.type == "cuda":
             torch.cuda.manual_seed(here)
         return torch.Generator().manual_seed(here)
 
 
 def halve_batches(batches: list[Batch]) -> list[Batch]:
-    """The same work in twice the passes. Raises DataError where processes would fall out of step, or one utterance
-    alone is too long."""
+    """Twice as many micro-batches of half the size. Raises DataError with several processes, which would fall out of
+    step, and if a single utterance is too long."""
     most = max(batches, key=lambda b: len(b.utterances))
     seconds = sum(u.seconds for u in most.utterances)
     if distributed.world_size() > 1 or len(most.utterances) < 2:
         raise DataError(
             f"out of memory with {seconds:.0f} s of audio on the device; lower data.max_device_seconds "
-            "(or data.max_seconds, where a single utterance is too long)"
+            "(or data.max_seconds, if a single utterance is too long)"
         )
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    log.warning("out of memory with %.0f s of audio on the device: done again in halves", seconds)
+    log.warning("out of memory with %.0f s of audio on the device: retried in two halves", seconds)
     return [half for b in batches for half in (b.halves() if len(b.utterances) > 1 else (b,))]

@@ -1,4 +1,4 @@
-"""Muon: steps of equal size in all directions of a matrix."""
+"""Muon optimizer: momentum steps that are orthogonalised (Jordan 2024)."""
 
 import math
 from collections.abc import Iterable
@@ -54,10 +54,13 @@ class Muon(Optimizer):
 
 
 def _orthogonalize_sharded(matrix: Tensor, steps: int) -> Tensor:
-    """Where each process holds a part of the matrix, all find the whole, and keep their part."""
+    """For a sharded matrix: every process orthogonalises the whole, and keeps its shard."""
     if not hasattr(matrix, "full_tensor"):
         return orthogonalize(matrix, steps)
-    from torch.distributed.tensor import DTensor, Replicate  # not above: it takes seconds, and few need it
+    from torch.distributed.tensor import (
+        DTensor,
+        Replicate,
+    )  # imported here: it takes seconds and only FSDP needs it
 
     assert isinstance(matrix, DTensor)
     found = DTensor.from_local(orthogonalize(matrix.full_tensor(), steps), matrix.device_mesh, [Replicate()])
@@ -65,7 +68,7 @@ def _orthogonalize_sharded(matrix: Tensor, steps: int) -> Tensor:
 
 
 def orthogonalize(matrix: Tensor, steps: int) -> Tensor:
-    """(m, n) -> about U Vᵀ (m, n): singular values near 1, those near 0 apart. In bf16 where that is fast."""
+    """(m, n) -> about U Vᵀ (m, n): singular values near 1, except those near 0. In bf16 if that is fast."""
     wide = matrix.shape[0] <= matrix.shape[1]
     fast = matrix.device.type != "cpu" or has_native_bf16()
     x = matrix.to(torch.bfloat16 if fast else torch.float32)

@@ -1,4 +1,4 @@
-"""In what numbers a run multiplies matrices."""
+"""Mixed precision of training: fp32, bf16 or fp16; whether the processor multiplies bf16 natively."""
 
 import logging
 
@@ -13,7 +13,7 @@ LIGHTNING_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixe
 
 
 def resolve_precision(configured: Precision, requested: Precision | None, accelerator: str) -> Precision:
-    """What a recipe wants, if that can be had and pays, unless something else was asked for.
+    """The requested precision, else the recipe's if this hardware supports it natively, else fp32.
 
     Raises ConfigError for fp16 without a GPU.
     """
@@ -22,14 +22,14 @@ def resolve_precision(configured: Precision, requested: Precision | None, accele
     if chosen == "fp16" and (on_cpu or not torch.cuda.is_available()):
         raise ConfigError("--precision fp16: needs a GPU; use bf16, or fp32")
     if chosen == "bf16" and not requested and on_cpu and not has_native_bf16():
-        log.info("this processor multiplies bf16 slowly: fp32 instead; --precision bf16 has it all the same")
+        log.info("this processor has no native bf16: using fp32; --precision bf16 overrides")
         return "fp32"
     return chosen
 
 
 def has_native_bf16() -> bool:
-    """Whether the processor does that in hardware. Where it does not, as in most laptops, a product in bf16 takes up to
-    seven times as long as in fp32."""
+    """Whether the processor multiplies bf16 in hardware. If not, as in most laptops, a bf16 product takes up to seven
+    times as long as one in fp32."""
     able = torch.cpu.get_capabilities()  # avx512_bf16, amx_bf16, and the like of other makers
     if not any(has for name, has in able.items() if name.endswith("bf16")):
         return False

@@ -1,4 +1,4 @@
-"""A recipe: everything that defines a training run, as one frozen value in a Python file."""
+"""Recipe: the configuration of a training run as one frozen value in a Python file."""
 
 import ast
 import difflib
@@ -27,18 +27,18 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What is read, and how it is put into batches.
+    """Data: tokenizer, bucketing into batches, curriculum, workers, cache.
 
-    batch_seconds   most audio in a step, padding included, of all processes together
-    max_device_seconds  most audio on a device at once: a step with more takes several passes; 0 knows no bound
-    max_seconds     longer training utterances are dropped (and reported), shorter than min_seconds likewise
-    concat_prob     share of the training utterances that stand in pairs of one speaker, drawn anew for each epoch; of a
-                    corpus that the cache holds
-    sortagrad_epochs  epochs, from the first on, in which short utterances come before long ones (a curriculum); where
-                    attention does not begin by itself
-    workers         processes that read audio; 0 reads in the training process, best where the cache holds everything
-    cache           gigabytes of decoded audio to keep in memory; a corpus that does not fit is read from disk
-    window          shards whose utterances are shuffled together; all processes together keep one in memory
+    batch_seconds       maximum audio of a step in seconds, padding included, of all processes together
+    max_device_seconds  maximum audio of a micro-batch: a larger step accumulates gradients; 0 is no limit
+    max_seconds         longer training utterances are dropped (and reported); likewise shorter than min_seconds
+    concat_prob         fraction of training utterances concatenated to pairs of one speaker, drawn anew for each
+                        epoch; needs the corpus in the cache
+    sortagrad_epochs    first epochs in which short utterances come first (SortaGrad, Amodei et al. 2016); for attention
+                        that does not converge
+    workers             processes that read audio; 0 reads in the training process, best if the cache holds everything
+    cache               gigabytes of decoded audio to keep in memory; a corpus that does not fit is read from disk
+    window              shards whose utterances are shuffled together; all processes together keep one in memory
     """
 
     tokens: TokenizerConfig = field(default_factory=CharConfig)
@@ -68,22 +68,22 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How the weights are found.
+    """Optimisation, early stopping, checkpoints, validation.
 
-    optimizer        with the full learning rate
-    schedule         what share of it is taken along the run
-    clip             largest norm of the gradient; 0 leaves it alone
-    ema              decay of the moving average of the weights, which is judged, and saved where it is best; 0 is off
-    freeze           weights that stay as they are: names, or what names begin with, such as encoder.layers.0
-    average_checkpoints  judged models whose mean the run leaves; 1 leaves one of them as it is
-    average_of       the ones with the best WER, or the last
-    max_nonfinite_steps  steps in all that may be left out because something is no number; one more ends the run
-    save_minutes     between two checkpoints within an epoch
-    validate_every   epochs
-    validate_beam    beam of the decoding on dev
-    patience         stop after so many validations without a better WER; 0 never stops early
-    patience_start   updates before which nothing is counted: the CTC loss sits on a plateau for the first 400–700
-    samples          hypotheses shown with every validation
+    optimizer            with the peak learning rate
+    schedule             learning-rate schedule: the factor of that rate along the run
+    clip                 maximum gradient norm; 0 does not clip
+    ema                  decay of the moving average of the weights, which is validated and saved; 0 is off
+    freeze               weights that are not trained: names, or their prefixes, such as encoder.layers.0
+    average_checkpoints  number of checkpoints that are averaged at the end; 1 averages none
+    average_of           the checkpoints with the best WER, or the last
+    max_nonfinite_steps  steps in all that may be skipped for a non-finite loss; one more ends the run
+    save_minutes         between two resume checkpoints within an epoch
+    validate_every       epochs between validations
+    validate_beam        beam size of the decoding on dev
+    patience             early stopping: after so many validations without a better WER; 0 is off
+    patience_start       updates before early stopping counts: the CTC loss stays on a plateau for the first 400–700
+    samples              hypotheses logged with every validation
     """
 
     epochs: int = 100
@@ -125,10 +125,10 @@ class Recipe:
 
     @staticmethod
     def load(path: Path) -> "Recipe":
-        """The RECIPE of a file, which is run.
+        """The RECIPE of a Python file, which is executed.
 
-        Raises ConfigError with file and line for a missing file, a fault in it, a misspelt setting (with what was
-        meant) or a RECIPE that is missing or no Recipe.
+        Raises ConfigError with file and line for a missing file, an error in it, a misspelt setting (with a
+        suggestion) or a RECIPE that is missing or not a Recipe.
         """
         return load_recipe(Path(path), Recipe)
 
@@ -172,13 +172,13 @@ def _run(path: Path) -> ModuleType:
 
 
 def _line(path: Path, error: BaseException) -> int:
-    """The line of the recipe that was being run when the error came."""
+    """The line of the recipe that raised the error."""
     frames = traceback.extract_tb(error.__traceback__)
     return next((f.lineno or 0 for f in reversed(frames) if f.filename == str(path)), 0)
 
 
 def _explain(error: Exception) -> str:
-    """One line; for a misspelt setting also what was meant."""
+    """One line; for a misspelt setting with a suggestion."""
     message = str(error).splitlines()[0] if str(error) else type(error).__name__
     callee, found, rest = message.partition(".__init__() got an unexpected keyword argument ")
     if not found:
@@ -191,7 +191,7 @@ def _explain(error: Exception) -> str:
 
 
 def _configs(error: BaseException) -> Iterator[Any]:
-    """The dataclasses within reach of the recipe: its own names, and those of the modules it has imported."""
+    """The dataclasses visible in the recipe: its own names, and those of the modules it imports."""
     frame = error.__traceback__
     while frame and frame.tb_next:
         frame = frame.tb_next

@@ -1,4 +1,4 @@
-"""The folder of a training run: what stands in it, and whether a run may begin or go on there. Needs no torch."""
+"""Output folder of a training run: its file names; whether a run may start or resume there. Needs no torch."""
 
 from pathlib import Path
 
@@ -9,19 +9,14 @@ MODEL_FILE = "model.safetensors"
 LAST_CHECKPOINT = "last.ckpt"
 PREVIOUS_CHECKPOINT = "last.earlier.ckpt"
 METRICS = "metrics.csv"
-RUN_FILES = (
-    LAST_CHECKPOINT,
-    PREVIOUS_CHECKPOINT,
-    MODEL_FILE,
-    METRICS,
-)  # what shows that a folder holds a run
+RUN_FILES = (LAST_CHECKPOINT, PREVIOUS_CHECKPOINT, MODEL_FILE, METRICS)  # one of them: the folder holds a run
 
 
 def prepare_out_dir(out: Path, resume: bool) -> None:
-    """Make the folder of a run that begins, or find in it what is to be resumed.
+    """Make the folder of a new run, or check that it holds a run to resume.
 
-    Raises ConfigError where it holds a run that is not to be resumed, or cannot be made or written; CheckpointError
-    where there is nothing to resume.
+    Raises ConfigError if it holds a run and `resume` is not set, or cannot be made or written; CheckpointError
+    if there is nothing to resume.
     """
     found = [name for name in RUN_FILES if (out / name).exists()]
     if found and not resume:

@@ -1,7 +1,7 @@
-"""Schedules: the share of the full learning rate along a run.
+"""Learning-rate schedules (LR schedulers): cosine, Noam, one-cycle, WSD, plateau, as factors of the peak rate.
 
-Functions of progress, and of what the validations found: nothing else has to be restored when a run is resumed.
-Adding one: write its config, then name it in `ScheduleConfig` and `factor`.
+Functions of the progress and of the validations so far: a resumed run restores nothing else.
+To add one: write its config, then name it in `ScheduleConfig` and `lr_factor`.
 """
 
 import math
@@ -13,7 +13,7 @@ from asrattn.config import check
 
 
 class ValidationRecord(NamedTuple):
-    """What a validation found, and at which progress; the WER is a share."""
+    """Loss and WER (a fraction) of a validation, and the progress at that point."""
 
     progress: float
     loss: float
@@ -22,10 +22,10 @@ class ValidationRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class CosineConfig:
-    """Linear up, then a half cosine down to the floor (Loshchilov & Hutter 2017).
+    """Linear warm-up, then a half cosine down to the floor (Loshchilov & Hutter 2017).
 
-    warmup   share of all steps, as everywhere below
-    floor    share of the full learning rate, as everywhere below
+    warmup   fraction of all steps, as everywhere below
+    floor    fraction of the peak learning rate, as everywhere below
     """
 
     kind: Literal["cosine"] = "cosine"
@@ -39,7 +39,7 @@ class CosineConfig:
 
 @dataclass(frozen=True)
 class NoamConfig:
-    """Linear up, then falling with the square root of the steps (Vaswani et al. 2017); its peak is the full rate."""
+    """Linear warm-up, then inverse square root of the steps (Vaswani et al. 2017); peaks at the peak rate."""
 
     kind: Literal["noam"] = "noam"
     warmup: float = 0.08
@@ -51,7 +51,7 @@ class NoamConfig:
 
 @dataclass(frozen=True)
 class OneCycleConfig:
-    """A half cosine up from `start`, then one down to the floor (Smith 2018); the momentum stays as it is."""
+    """A half cosine up from `start`, then one down to the floor (Smith 2018); the momentum is constant."""
 
     kind: Literal["one-cycle"] = "one-cycle"
     warmup: float = 0.3
@@ -66,7 +66,7 @@ class OneCycleConfig:
 
 @dataclass(frozen=True)
 class WSDConfig:
-    """Linear up, constant, and in the last part, `decay`, linear down to the floor (Hu et al. 2024: WSD)."""
+    """Warm-up, stable, decay (WSD, Hu et al. 2024): linear up, constant, linear down to the floor over `decay`."""
 
     kind: Literal["wsd"] = "wsd"
     warmup: float = 0.08
@@ -81,10 +81,10 @@ class WSDConfig:
 
 @dataclass(frozen=True)
 class PlateauConfig:
-    """Linear up, then less whenever dev no longer improves.
+    """Linear warm-up, then reduced on each plateau of dev.
 
-    monitor    of dev: its loss, or its word error rate
-    patience   validations without a better value before the rate is multiplied by `factor`; those within the
+    monitor    the dev loss, or the dev WER
+    patience   validations without a better value before the rate is multiplied by `factor`; those during the
                warm-up do not count
     """
 
@@ -106,9 +106,9 @@ ScheduleConfig = CosineConfig | NoamConfig | OneCycleConfig | WSDConfig | Platea
 
 
 def lr_factor(config: ScheduleConfig, progress: float, history: Sequence[ValidationRecord] = ()) -> float:
-    """The share of the full learning rate, in [0, 1], at `progress`: 0 before the first step, 1 after the last.
+    """The factor of the peak learning rate, in [0, 1], at `progress`: 0 before the first step, 1 after the last.
 
-    history: the validations so far; only a plateau asks for them.
+    history: the validations so far; only the plateau schedule uses them.
     """
     if progress < config.warmup:
         return _warmup_factor(config, progress / config.warmup)
@@ -125,7 +125,7 @@ def lr_factor(config: ScheduleConfig, progress: float, history: Sequence[Validat
 
 
 def count_plateaus(config: PlateauConfig, history: Sequence[ValidationRecord]) -> int:
-    """How often dev stopped improving."""
+    """Number of plateaus of the dev loss or WER."""
     best, worse, count = math.inf, 0, 0
     for each in history:
         value = each.loss if config.monitor == "loss" else each.wer
@@ -141,7 +141,7 @@ def count_plateaus(config: PlateauConfig, history: Sequence[ValidationRecord]) -
 
 
 def _warmup_factor(config: ScheduleConfig, share: float) -> float:
-    """Within the warm-up, of which `share` is over."""
+    """During the warm-up, of which the fraction `share` is over."""
     return _half_cosine(config.start, 1.0, share) if isinstance(config, OneCycleConfig) else share
 
 

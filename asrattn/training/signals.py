@@ -1,4 +1,4 @@
-"""What ends a run from outside: Ctrl-C, SIGTERM, and SIGUSR1, which SLURM sends before it takes the machine back."""
+"""Stop signals: Ctrl-C, SIGTERM, and SIGUSR1, which SLURM sends before the time limit of a job."""
 
 import signal
 import threading
@@ -9,25 +9,25 @@ from asrattn.errors import StoppedError
 
 
 class StopSignalHandler:
-    """Notes the first one, for the run to finish its step and save; a second one stops it at once.
+    """Records the first signal, so that the run finishes its step and saves; a second one stops it at once.
 
-    Lightning puts back what was there before the run, whichever way the run ends.
+    Lightning restores the previous handlers when the run ends, however it ends.
 
-    name     of the one that came
+    name     of the signal received, or None
     """
 
     def __init__(self) -> None:
         self.name: str | None = None
 
     def install(self) -> None:
-        """From now on; nothing outside the main thread, since Python lets no other handle signals."""
-        _handle(self._note)
+        """Handle signals from now on; does nothing outside the main thread, where Python allows no handlers."""
+        _handle(self._record)
 
     def ignore(self) -> None:
-        """From now on: the way out is not to be disturbed."""
+        """Ignore signals from now on: the shutdown must not be interrupted."""
         _handle(signal.SIG_IGN)
 
-    def _note(self, number: int, _: FrameType | None) -> None:
+    def _record(self, number: int, _: FrameType | None) -> None:
         again, self.name = self.name is not None, signal.Signals(number).name
         if again:
             raise StoppedError(f"stopped by {self.name} for the second time; resume with --resume")

@@ -1,4 +1,4 @@
-"""Where the wall time of a run goes."""
+"""Time profile of a run: the wall time of steps, input, validation and checkpoints."""
 
 import logging
 import time
@@ -14,9 +14,9 @@ log = logging.getLogger(__name__)
 
 
 class TimeProfiler(Callback):
-    """Seconds spent on steps, on waiting for their input, on validation, on checkpoints, and between; told at the end.
+    """Seconds spent on steps, waiting for their input, validation, checkpoints, and the rest; logged at the end.
 
-    The last of the callbacks, so that what others do counts where they do it.
+    The last callback, so that the work of the others counts where they do it.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class TimeProfiler(Callback):
         self.seconds[name] += self._last - before[0] - saved
 
     def restart(self) -> None:
-        """From now; what was since the last lap does not count."""
+        """Start a lap now; the time since the last one does not count."""
         self._last, self._saved = time.perf_counter(), sum(saver.save_seconds for saver in self._savers)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -1,4 +1,4 @@
-"""Judging a model while it is trained: dev decoded for real, every utterance counted once."""
+"""Validation: dev decoded by beam search; WER over all ranks, every utterance counted once."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,12 +17,12 @@ from asrattn.model.speech_model import SpeechModel
 from asrattn.text import EOS, Tokenizer
 from asrattn.training.data.sampler import Batch
 
-MAX_ATTENTION_UTTERANCES = 16  # utterances of a batch in which attention is measured
+MAX_ATTENTION_UTTERANCES = 16  # of a batch, whose attention metrics are computed
 
 
 @dataclass(frozen=True)
 class DevUtteranceResult:
-    """One dev utterance: the search's result, the errors in words of greedy CTC, the loss of its batch, its length."""
+    """One dev utterance: the scored hypothesis, the word errors of greedy CTC, the loss of its batch, its length."""
 
     row: ScoredUtterance
     ctc_errors: ErrorCounts
@@ -32,10 +32,10 @@ class DevUtteranceResult:
 
 @dataclass(frozen=True)
 class Validation:
-    """What a validation found: every dev utterance once, ordered by id. Rates are shares, not percentages.
+    """The result of a validation: every dev utterance once, ordered by id. Rates are fractions, not percentages.
 
-    attention_metrics  what attention does, in some utterances of middle length
-    attention_weights  the attention (U, T) of one of them, the same one every time
+    attention_metrics  mean over some utterances of medium length
+    attention_weights  those (U, T) of one of them, the same one every time
     """
 
     scored: tuple[DevUtteranceResult, ...]
@@ -59,28 +59,28 @@ class Validation:
         return sum(s.loss for s in self.scored) / max(len(self.scored), 1)
 
     def result(self) -> SetResult:
-        """With intervals, which take a moment."""
+        """With confidence intervals, which take a moment."""
         return metrics.summarize("dev", [s.row for s in self.scored])
 
 
 def measure_attention(model: SpeechModel, batch: Batch, loss: LossConfig) -> tuple[AttentionMetrics, Tensor]:
-    """What attention does in a few utterances of a batch, and its weights (U, T) in the first one."""
+    """Attention metrics of a few utterances of a batch, and the attention weights (U, T) of the first one."""
     wave, wave_lens, tokens, token_lens = (
         x[:MAX_ATTENTION_UTTERANCES] for x in (batch.wave, batch.wave_lens, batch.tokens, batch.token_lens)
     )
-    looks = attention_metrics.measure(model, wave, wave_lens, tokens, token_lens, has_ctc=loss.ctc > 0)
+    measured = attention_metrics.measure(model, wave, wave_lens, tokens, token_lens, has_ctc=loss.ctc > 0)
     enc = model.encode(wave[:1], wave_lens[:1])
     inputs = torch.nn.functional.pad(tokens[:1, : int(token_lens[0])], (1, 0), value=EOS)
     weights = model.decoder(inputs, enc.output, enc.lens).last_layer_weights[0, :, : int(enc.lens[0])]
-    return looks, weights.float().cpu()
+    return measured, weights.float().cpu()
 
 
 def decode_batch(
     model: SpeechModel, tokenizer: Tokenizer, batch: Batch, loss: LossConfig, decoding: DecodingConfig
 ) -> list[DevUtteranceResult]:
-    """Decode a batch and compare with its texts; `model` is in evaluation mode."""
+    """Decode a batch and score it against its references; `model` is in evaluation mode."""
     feats, lens = model.frontend(batch.wave, batch.wave_lens)
-    plain = replace(loss, consistency=0.0)  # it needs two masked copies; nothing is masked here
+    plain = replace(loss, consistency=0.0)  # it needs two masked copies
     nats = float(model.loss(feats, lens, batch.tokens, batch.token_lens, plain).total)
     enc = model.encoder(feats, lens)
     log_probs = model.ctc_log_probs(enc.output)

@@ -1,4 +1,4 @@
-"""Vocabularies of two models: which weights have a row for each token, and which token stands where."""
+"""Vocabulary mapping for fine-tuning: weights with a row per token, and which id of one model is which of the other."""
 
 from collections.abc import Iterable
 
@@ -23,10 +23,10 @@ from asrattn.text import (
 
 
 def token_weights(model: nn.Module) -> frozenset[str]:
-    """The names of the weights with a row for each token: embeddings, and what puts out logits.
+    """The names of the weights with a row for each token: embeddings and output layers.
 
-    Found by building the decoder for one token more: whatever changes its shape has such rows. Where there is no
-    vocabulary there are none.
+    Found by building the decoder for one token more: weights whose shape changes have such rows. A model without a
+    vocabulary has none.
     """
     if isinstance(model, LSTMLM | TransformerLM):
         return frozenset({"embed.weight", "bias"})
@@ -42,10 +42,10 @@ def token_weights(model: nn.Module) -> frozenset[str]:
 
 
 def extend_tokenizer(known: Tokenizer, config: TokenizerConfig, texts: list[str]) -> Tokenizer:
-    """The tokenizer of a model that is to go on with these texts, as near to the one it knows as can be.
+    """The tokenizer to fine-tune a model on these texts, as close to the model's own as possible.
 
-    Characters: the known ones, and after them the new ones. Byte pairs: the known tokenizer, if it has the size that
-    is asked for and can write every text. Else one trained on the texts alone. Raises TextError as `text.train`.
+    Characters: the known ones, then the new ones. BPE: the known tokenizer, if it has the configured size and can
+    encode every text. Else one trained on the texts alone. Raises TextError as `text.train`.
     """
     match known, config:
         case CharTokenizer(characters=old), CharConfig():
@@ -57,7 +57,7 @@ def extend_tokenizer(known: Tokenizer, config: TokenizerConfig, texts: list[str]
 
 
 def shared_token_ids(ours: Tokenizer, theirs: Tokenizer) -> dict[int, int]:
-    """Our id -> their id, for every token that both have; the reserved ones are always among them."""
+    """Our id -> their id, for every token that both have, including the reserved ones."""
     places = {token: id_ for id_, token in enumerate(theirs.tokens, RESERVED)}
     both = {id_: places[token] for id_, token in enumerate(ours.tokens, RESERVED) if token in places}
     return {id_: id_ for id_ in range(RESERVED)} | both

@@ -1,1 +1,1 @@
-"""What is measured on a GPU, part by part; benchmarks/gpu.sh runs them all."""
+"""Measurements on a GPU, part by part; benchmarks/gpu.sh runs them all."""

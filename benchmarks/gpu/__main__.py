@@ -1,4 +1,4 @@
-"""One part of what benchmarks/gpu.sh measures: python -m benchmarks.gpu PART --help."""
+"""One part of the measurements of benchmarks/gpu.sh: python -m benchmarks.gpu PART --help."""
 
 import argparse
 import importlib.util
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Each part loads what it needs. Raises AsrattnError where a part fails in a way that is told."""
+    """Each part loads what it needs. Raises AsrattnError where a part fails with a message."""
     match args.part:
         case "check":
             check(args.device)
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def check(device: str) -> None:
-    """Raises AsrattnError where there is no GPU, or a package is missing."""
+    """Raises AsrattnError if there is no GPU, or a package is missing."""
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise AsrattnError(f"not installed: {', '.join(missing)}; give --wheels a folder that holds them")

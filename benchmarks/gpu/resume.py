@@ -1,4 +1,4 @@
-"""A run that is stopped within an epoch and resumed, beside one that goes through, and one that goes through again."""
+"""A run that is stopped within an epoch and resumed, against one that is not, and one that is not again."""
 
 import csv
 import os
@@ -46,7 +46,7 @@ def measure(device: str, small: bool) -> None:
     """Print how far apart the runs end: losses of the last epoch, and weights."""
     tables.begin(
         "Resume",
-        "Three runs of two epochs on made sound (CPU: fp32, GPU: bf16): through, through again, and stopped in the "
+        "Three runs of two epochs on synthetic audio (CPU: fp32, GPU: bf16): one, one again, and one stopped in the "
         "second epoch and resumed. Relative differences from the first one, that of all weights in the 2-norm.",
         ["encoder", "run", *COMPARED, "weights", "the same to the bit"],
         device,

@@ -40,7 +40,7 @@ COLUMNS = [
 class Sizes:
     """models  by name
     audio   seconds in a step at most, in utterances of so many
-    width   of the square matrices that tell the matrix rate
+    width   of the square matrices that measure the matrix rate
     warm    steps before the clock starts
     steps   that are timed at most, and seconds after which no more are
     """
@@ -109,13 +109,13 @@ def measure(device: str, small: bool, budget: float) -> None:
     end = time.monotonic() + budget
     sizes = SMALL if small else LARGE
     rates = {precision: matrix_rate(precision, device, sizes.width) for precision in ("bf16", "fp16")}
-    told = ", ".join(f"{precision} {rate / 1e12:.3g}" for precision, rate in rates.items())
+    listed = ", ".join(f"{precision} {rate / 1e12:.3g}" for precision, rate in rates.items())
     tables.begin(
         "Training steps",
-        f"Utterances of {sizes.utterance:g} s of made sound, {PIECES_PER_SECOND:g} tokens a second of {VOCABULARY}, "
+        f"Utterances of {sizes.utterance:g} s of noise, {PIECES_PER_SECOND:g} tokens a second of {VOCABULARY}, "
         "CTC 0.3; augmentation, forward, backward, clipping, AdamW, moving average. "
         "Matrix rate in TFLOP/s, of a linear layer "
-        f"{sizes.width} × {sizes.width} forward and backward: {told}.",
+        f"{sizes.width} × {sizes.width} forward and backward: {listed}.",
         COLUMNS,
         device,
     )
@@ -169,7 +169,7 @@ def timed(recipe: Recipe, device: str, sizes: Sizes, batch: list[float]) -> tupl
 
 
 def batch_seconds(needed: Forecast, device: str, sizes: Sizes) -> float:
-    """Of audio in a step: what is asked for, or what the device has the memory for; whole utterances."""
+    """Seconds of audio in a step: as requested, or as much as fits into the memory of the device; whole utterances."""
     if not on_gpu(device):
         return sizes.audio
     memory = MEMORY_SHARE * torch.cuda.get_device_properties(device).total_memory

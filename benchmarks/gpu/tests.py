@@ -1,4 +1,4 @@
-"""The tests marked gpu, and what came of them."""
+"""The tests marked gpu, and their outcome."""
 
 import importlib.util
 import os
@@ -36,10 +36,10 @@ def measure(device: str, small: bool) -> None:
         if not small and importlib.util.find_spec("xdist"):
             command += ["-n", PROCESSES]
         chosen = {"ASRATTN_TEST_DEVICE": device}
-        # What pytest says goes where progress goes.
+        # pytest's output goes where progress goes.
         subprocess.run(command, cwd=ROOT, env=os.environ | chosen, stdout=sys.stderr, check=False)
         if not report.is_file():
-            raise AsrattnError("the tests were not run; see above what pytest says")
+            raise AsrattnError("the tests were not run; see pytest's output above")
         suite = ElementTree.parse(report).getroot()[0]
     counts = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
     bad = counts["failures"] + counts["errors"]
@@ -48,8 +48,8 @@ def measure(device: str, small: bool) -> None:
     tables.row(["all", f"{passed} passed, {bad} failed, {counts['skipped']} skipped"])
     for case in suite:
         for trouble in (*case.findall("failure"), *case.findall("error")):
-            told = trouble.get("message", "").strip().splitlines() or [""]
-            tables.row([f"`{case.get('classname')}::{case.get('name')}`", told[0].replace("|", "/")[:160]])
+            lines = trouble.get("message", "").strip().splitlines() or [""]
+            tables.row([f"`{case.get('classname')}::{case.get('name')}`", lines[0].replace("|", "/")[:160]])
     if bad or not passed:
         raise AsrattnError(f"{bad} tests failed, {passed} passed")
 

@@ -1,4 +1,4 @@
-"""Ours, ESPnet's and SpeechBrain's training steps in alternation: python -m benchmarks.peers --help.
+"""Training steps of asrattn, ESPnet and SpeechBrain in alternation: python -m benchmarks.peers --help.
 
 T is a transformer of 12 layers of 256, 4 heads, hidden 2048, with a decoder of 6; C a conformer of 12 layers, hidden
 1024, kernel 31, with a decoder of 6; R a BLSTM of 3 layers of 320 with a location-aware LSTM decoder. CTC has 0.3 of

@@ -1,4 +1,4 @@
-"""What every side trains on: the same waves, the same tokens."""
+"""Batches that every side trains on: the same waves, the same tokens."""
 
 import random
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Our beam search beside those of ESPnet and SpeechBrain: python -m benchmarks.peers.decoding --help.
+"""Beam search compared with ESPnet and SpeechBrain: python -m benchmarks.peers.decoding --help.
 
 Features, encoder and joint search together, for the architectures of the training steps and an alphabet of characters.
 The weights are drawn, and no decoder ends by itself: every side takes one step for each character that speech of the

@@ -1,4 +1,4 @@
-"""The clock that every side runs under, in its own process: steps or searches, CPU time, wall time, memory."""
+"""Harness of every side, in its own process: training steps or searches, CPU time, wall time, memory."""
 
 import argparse
 import json
@@ -24,7 +24,7 @@ class Toolkit(Protocol):
     """A module that takes the fields of a Batch and returns the loss; it makes the features itself."""
 
     def end(self) -> Tensor:
-        """The bias of the end in what the decoder says, a view of one number."""
+        """The bias of EOS in the decoder's output, a view of one number."""
         ...
 
     def search(self, wave: Tensor, wave_lens: Tensor, count: int) -> list[int]:

@@ -37,8 +37,8 @@ def measure(command: Sequence[str]) -> dict[str, Any]:
     if done.returncode:
         print(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
         return {}
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def median_of(measured: Sequence[dict[str, Any]], key: str) -> float:

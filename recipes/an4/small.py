@@ -1,6 +1,6 @@
 """AN4, a small model under a small budget, to compare variants with: `asrattn ablate`. Some five CPU-minutes.
 
-Little is asked of the training set: no masks, no noise, one pass an utterance.
+Little regularisation: no masks, no noise, one pass per utterance.
 """
 
 from asrattn.attention import LocationAwareAttentionConfig

@@ -1,7 +1,7 @@
 """Common Voice, one language of a hundred hours and more: Conformer of 12×256, Transformer decoder of 6 layers.
 
 Not yet run at full size. Layers and loss as in ESPnet's train_asr_conformer5 (egs2/commonvoice). Crowd microphones:
-more noise than LibriSpeech's recipes ask for.
+more noise than in LibriSpeech's recipes.
 """
 
 from asrattn.augment import AugmentConfig

@@ -1,4 +1,4 @@
-"""Made speech, a small model: listen, attend and spell in a few minutes on two cores."""
+"""Synthetic speech, a small model: listen, attend and spell in a few minutes on two cores."""
 
 from asrattn.attention import LocationAwareAttentionConfig
 from asrattn.decoders import RecurrentDecoderConfig

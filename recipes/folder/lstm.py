@@ -1,7 +1,8 @@
-"""One's own recordings, from some hundred utterances up: a mid-sized LSTM with strong augmentation.
+"""Own recordings, from some hundred utterances up: a mid-sized LSTM with strong augmentation.
 
-Small corpora overfit, so dropout is high, and half of the utterances stand in pairs, anew in every epoch; for ten hours
-and more take `--set train.epochs=40 --set model.encoder.layers=4 --set data.batch_seconds=60 --set data.concat_prob=0`.
+Small corpora overfit, so dropout is high, and half of the utterances are concatenated in pairs, anew in every epoch.
+For ten hours and more take `--set train.epochs=40 --set model.encoder.layers=4 --set data.batch_seconds=60
+--set data.concat_prob=0`.
 """
 
 from asrattn.attention import LocationAwareAttentionConfig

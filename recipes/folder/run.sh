@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One's own recordings (sound files beside .txt files of the same name) to a word error rate.
+# Own recordings (audio files next to .txt files of the same name) to a word error rate.
 #
 #   recipes/folder/run.sh RECORDINGS [NAME] [flags of `asrattn train`]
 #

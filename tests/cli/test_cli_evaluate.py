@@ -66,7 +66,7 @@ def test_parts_and_keywords(capsys, model: Path, data: Path) -> None:
     (data / "words.txt").write_text("something else\n")
     _, out, _ = run(capsys, model, data / "test.jsonl", "--by", "speaker", "--keywords", data / "words.txt")
     assert sorted(line.split("   ")[0] for line in out[1:3]) == ["test/speaker0", "test/speaker1"]
-    assert out[3].startswith("test keywords   1 said   recall 0.0 % [0.0, ")
+    assert out[3].startswith("test keywords   1 occurrences   recall 0.0 % [0.0, ")
 
 
 def test_normalised_beside_the_raw_one(capsys, model: Path, data: Path) -> None:

@@ -1,4 +1,4 @@
-"""`asrattn attend`: a picture, a page, and numbers."""
+"""`asrattn plot-attention`: an image, a page, and the attention metrics."""
 
 from pathlib import Path
 
@@ -42,10 +42,10 @@ def test_without_a_text_it_is_what_the_model_hears(
 ) -> None:
     sound = tiny.sound(tmp_path / "a.wav", 1.2)
     assert main(["transcribe", str(model), str(sound)]) == 0
-    heard = capsys.readouterr().out.strip()
-    assert heard
+    hypothesis = capsys.readouterr().out.strip()
+    assert hypothesis
     assert main(["attend", str(model), str(sound), "--out", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.splitlines()[0].strip() == heard
+    assert capsys.readouterr().out.splitlines()[0].strip() == hypothesis
 
 
 def test_every_layer_and_head_has_its_weights(tmp_path: Path) -> None:

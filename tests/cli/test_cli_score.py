@@ -85,11 +85,11 @@ def test_speakers_worst_and_confusions_are_shown_when_asked(
     assert lines[4:9] == [
         "",
         "u1   3 errors in 4 words",
-        "  said   Go to   the end",
-        "  heard  Go into end now",
-        "            S    S   S",
+        "  ref: Go to   the end",
+        "  hyp: Go into end now",
+        "          S    S   S",
     ]
-    assert lines[9:] == ["", "times   said → heard", "    1   end → now"]
+    assert lines[9:] == ["", "count   ref → hyp", "    1   end → now"]
 
 
 def test_a_manifest_of_several_sets_gets_a_row_for_each(
@@ -125,13 +125,13 @@ def test_keywords(reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     )
     lines = capsys.readouterr().out.splitlines()
     assert re.match(
-        r"test keywords   2 said   recall 100.0 % \[.*1 heard where not said   text none", lines[1]
+        r"test keywords   2 occurrences   recall 100.0 % \[.*1 false alarms   text none", lines[1]
     )
     assert re.match(
-        r"test \(basic\) keywords   3 said   recall 66.7 % \[.*1 heard where not said   text basic",
+        r"test \(basic\) keywords   3 occurrences   recall 66.7 % \[.*1 false alarms   text basic",
         lines[6 - 1],
     )
-    assert lines[6].startswith("  don't stop   1 said   recall 0.0 % [")
+    assert lines[6].startswith("  don't stop   1 occurrences   recall 0.0 % [")
 
 
 def test_as_json(reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

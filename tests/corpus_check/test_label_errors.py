@@ -54,7 +54,7 @@ def test_what_is_doubted_and_heard_otherwise_comes_in_the_order_of_doubt(tmp_pat
     listener = FakeRecognizer({n: t[1] for n, t in texts.items()}, {t[0]: t[2] for t in texts.values()})
     found = label_errors.find_label_errors(cases, listener, tiny.DECODING, no_progress)  # type: ignore[arg-type]
     assert [f.where for f in found] == ["train:d", "train:c"]
-    assert found[0].detail == "4.00 nats a token: 'over', heard: 'jumps'"
+    assert found[0].detail == "4.00 nats a token: 'over', hyp: 'jumps'"
 
 
 def test_a_model_doubts_most_what_it_does_not_hear(tmp_path: Path) -> None:

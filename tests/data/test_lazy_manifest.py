@@ -150,16 +150,16 @@ def test_a_folder_that_cannot_be_written_needs_no_index(
 GROWTH = """
 import sys
 from pathlib import Path
-from benchmarks import corpus
-from asrattn import lines
-lines.LARGE = 0
+from benchmarks import large_manifest
+from asrattn.data import lazy_manifest
+lazy_manifest.MIN_INDEXED_BYTES = 0
 path = Path(sys.argv[1])
-before = corpus.anonymous()
-opened = lines.Lines(path)
-again = lines.Lines(path)
+before = large_manifest.anonymous_rss_mb()
+opened = lazy_manifest.LazyManifest(path)
+again = lazy_manifest.LazyManifest(path)
 assert len(opened) == len(again) == int(sys.argv[2])
 float(again.seconds.sum(dtype=float)), again[len(again) - 1]
-print(corpus.anonymous() - before)
+print(large_manifest.anonymous_rss_mb() - before)
 """
 
 

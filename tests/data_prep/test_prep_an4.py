@@ -105,7 +105,7 @@ def test_lists_that_disagree_cost_only_the_lines_concerned(sound, tmp_path: Path
     assert "an1-fash-b\t" in dropped
     assert "an4_train.transcription has no line for it" in dropped
     assert "an9-fash-b\t" in dropped
-    assert "an4_train.fileids does not name its sound" in dropped
+    assert "an4_train.fileids does not name its audio" in dropped
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_every_broken_file_is_dropped_with_its_reason_and_the_good_ones_stay(sou
         "missing": "does not exist",
         "empty": "is empty",
         "nan": "nan",
-        "cut": "cut short",
+        "cut": "truncated",
     }.items():
         assert words in reasons[name]
 

@@ -140,7 +140,10 @@ def test_parts_open_every_file_once_and_the_last_run_none(
     monkeypatch.setattr(opening, "_open", lambda path, quick: opened.append(path) or before(path, quick))
     for number in (1, 2, 3):
         assert main(["folder", str(recordings), str(tmp_path / "parts"), "--shard", f"{number}/3"]) == 0
-        assert "of 11 files opened; after all parts, run it again without --shard" in capsys.readouterr().out
+        assert (
+            "of 11 files opened; after all job shards, run it again without --shard"
+            in capsys.readouterr().out
+        )
     assert sorted(opened) == sorted(recordings.rglob("*.wav"))
     assert not list((tmp_path / "parts").glob("train.jsonl"))
     del opened[:]

@@ -59,8 +59,8 @@ def test_the_same_seed_makes_the_same_bytes_here_and_in_another_process(tmp_path
     monkeypatch.setattr(demo, "UTTERANCES", counts)
     demo.prepare(tmp_path / "here", PrepOptions(seed=1))
     script = (
-        "import sys; from pathlib import Path; from data_prep import demo; from data_prep.build import Options;"
-        f"demo.UTTERANCES = {counts}; demo.prepare(Path(sys.argv[1]), Options(seed=1))"
+        "import sys; from pathlib import Path; from data_prep import demo; from data_prep.build import PrepOptions;"
+        f"demo.UTTERANCES = {counts}; demo.prepare(Path(sys.argv[1]), PrepOptions(seed=1))"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "there")], check=True)
     assert len(_bytes(tmp_path / "here")) == 54

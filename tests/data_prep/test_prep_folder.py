@@ -56,7 +56,7 @@ def test_what_lacks_its_partner_is_dropped_by_name(sound, tmp_path: Path):
     for words in (
         "no .txt of the same name",
         "README.txt\t",
-        "a text without a sound",
+        "a text without an audio file",
         "latin.TXT: is not UTF-8",
     ):
         assert words in dropped
@@ -67,7 +67,7 @@ def test_too_few_are_told(sound, tmp_path: Path):
     with pytest.raises(DataError, match="2 usable utterances are too few for train, dev, test"):
         folder.prepare(root, tmp_path / "out")
     (tmp_path / "none").mkdir()
-    with pytest.raises(DataError, match="holds no sound file"):
+    with pytest.raises(DataError, match="holds no audio file"):
         folder.prepare(tmp_path / "none", tmp_path / "out")
 
 

@@ -90,7 +90,7 @@ def test_lists_that_disagree_are_dropped_by_line(sound, tmp_path: Path):
     rows = [row.split("\t") for row in (tmp_path / "out" / "dropped.tsv").read_text().splitlines()[1:]]
     reasons = {row[1]: row[3] for row in rows}
     assert set(reasons) == {"ghost", "00000", "00001"}
-    assert "it has a text but no sound" in reasons["ghost"]
+    assert "it has a text but no audio" in reasons["ghost"]
     assert "transcript is empty" in reasons["00000"]
     assert "text has no line" in reasons["00001"]
 

@@ -60,7 +60,7 @@ def test_a_shar_is_read_where_it_lies(tmp_path: Path, capsys) -> None:
     assert main(["shar", str(tmp_path / "shar"), str(tmp_path / "train")]) == 0
     out = capsys.readouterr().out
     assert out.startswith("2 shards written, 3 utterances ")
-    for reason in ("f: has no text", "g: is a MultiCut", "h: has no sound in recording.000001.tar"):
+    for reason in ("f: has no text", "g: is a MultiCut", "h: has no audio in recording.000001.tar"):
         assert reason in out
     opened = Shards.open(tmp_path / "train")
     reader = ShardReader(opened, np.ones(3, bool))

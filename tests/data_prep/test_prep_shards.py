@@ -118,4 +118,4 @@ def test_the_rate_can_be_changed(corpus: Path, tmp_path: Path) -> None:
 def test_a_part_that_cannot_be_is_wrong_usage(corpus: Path, tmp_path: Path, part: str, capsys) -> None:
     with pytest.raises(SystemExit):
         make(corpus, tmp_path / "train", f"--shard={part}")
-    assert "is no part; give for example 1/8" in capsys.readouterr().err
+    assert "is not a job shard; use for example 1/8" in capsys.readouterr().err

@@ -258,7 +258,7 @@ def test_what_cannot_be_searched_is_told():
     with pytest.raises(ConfigError, match="without a decoder"):
         beam_search(None, enc, lens, None, DecodingConfig(ctc=1.0))
     endless = WeightedScorer("bigram", Bigram(5), -1.0, floor=-torch.inf)
-    with pytest.raises(ConfigError, match="bigram has no bound"):
+    with pytest.raises(ConfigError, match="bigram has no finite upper bound"):
         beam_search(ToyDecoder(5), enc, lens, log_probs, DecodingConfig(), (endless,))
     for bad in (
         {"beam_size": 0},

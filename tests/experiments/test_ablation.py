@@ -1,4 +1,4 @@
-"""Ablation: what is varied, every run once, a table and a page of what was found."""
+"""Ablation: variants, every run once, the table and the page."""
 
 import csv
 import dataclasses
@@ -20,7 +20,7 @@ from asrattn.experiments.variants import Ablation, Variant, parse_variants, prep
 from asrattn.experiments.workers import try_lock_folder
 
 RECIPE = tones.recipe(epochs=1)
-OVER = ["decoder.attention=dot,location+kernel=5"]
+VARY = ["decoder.attention=dot,location+kernel=5"]
 DOT, LOCATION = (
     Variant("dot", ("model.decoder.attention.kind=dot",)),
     Variant(
@@ -30,7 +30,7 @@ DOT, LOCATION = (
 
 
 def test_kinds_with_settings_of_their_own() -> None:
-    assert parse_variants(OVER, RECIPE) == (DOT, LOCATION)
+    assert parse_variants(VARY, RECIPE) == (DOT, LOCATION)
     decoder = override(RECIPE, LOCATION.settings).model.decoder
     assert isinstance(decoder, RecurrentDecoderConfig)
     assert decoder.attention.kind == "location"
@@ -139,7 +139,7 @@ def test_as_it_is_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     corpus = tones.write_corpus(tmp_path / "corpus")
     (tmp_path / "tones.py").write_text(format_recipe(RECIPE, "Tones."), encoding="utf-8")
     words = ["ablate", str(tmp_path / "tones.py"), "--data", str(corpus), "--out", str(tmp_path / "out")]
-    assert main([*words, "--over", *OVER, "--threads", "1", "--accelerator", "cpu"]) == 0
+    assert main([*words, "--vary", *VARY, "--threads", "1", "--accelerator", "cpu"]) == 0
     heading, *lines, page = capsys.readouterr().out.splitlines()
     assert heading.startswith("variant")
     assert [line.split()[0] for line in lines] == ["dot", "location+kernel=5"]

@@ -1,4 +1,4 @@
-"""Hyper-parameter search: what may change, trials that end early, fail, or are taken up again; the best as a recipe."""
+"""Hyper-parameter sweep: search space, trials that are pruned, fail or resume; the best one as a recipe."""
 
 import csv
 import dataclasses
@@ -105,7 +105,7 @@ def test_what_was_stopped_goes_on_in_its_folder(tmp_path: Path, monkeypatch: pyt
     what = search(tmp_path, 1, tones.recipe(epochs=3))
     clock = iter(range(9))
     monkeypatch.setattr(hpo, "time", SimpleNamespace(time=lambda: next(clock)))
-    with pytest.raises(StoppedError, match="goes on with the search"):
+    with pytest.raises(StoppedError, match="resumed with the sweep"):
         hpo.run_trials(what, deadline=0.5)  # it is over when the first epoch is
     assert hpo.finished_trials(hpo.open_study(what)) == []
     (drawn,) = [t.params for t in hpo.open_study(what).trials]
@@ -152,7 +152,7 @@ def test_what_is_left_of_a_search(tmp_path: Path) -> None:
         state = {"state": trials_state("PRUNED")} if len(curve) == 1 else {"values": min(curve)}
         study.tell(trial, **state)
     ended = hpo.finished_trials(study)
-    hpo_report._write_results(what, ended)
+    hpo_report.write_report(what, ended)
     best = Recipe.load(what.out / "best.py")
     assert best == override(RECIPE, [f"{RATE}=0.002", "model.encoder.dim=4"])
     assert "dev WER 40.0 %" in (what.out / "best.py").read_text()
@@ -164,7 +164,7 @@ def test_what_is_left_of_a_search(tmp_path: Path) -> None:
         ("2", "pruned", "1.0000", "1"),
     ]
     assert (what.out / "trials.png").read_bytes().startswith(b"\x89PNG")
-    assert hpo_report.format_trial(what, ended[2]).endswith("ended early, after 1 epochs")
+    assert hpo_report.format_trial(what, ended[2]).endswith("pruned after 1 epochs")
 
 
 def trials_state(name: str):  # type: ignore[no-untyped-def]
@@ -195,7 +195,7 @@ def test_two_processes_and_a_stop_in_the_middle(tmp_path: Path) -> None:
     """As it is typed: stopped by a signal, then gone on with to the end."""
     corpus = tones.write_corpus(tmp_path / "corpus")
     (tmp_path / "tones.py").write_text(format_recipe(tones.recipe(epochs=8), "Tones."), encoding="utf-8")
-    words = ["search", str(tmp_path / "tones.py"), "--data", str(corpus), "--out", str(tmp_path / "search")]
+    words = ["sweep", str(tmp_path / "tones.py"), "--data", str(corpus), "--out", str(tmp_path / "search")]
     words += ["--space", f"{RATE}=1e-3..1e-2:log", "--budget", "3", "--jobs", "2", "--threads", "1"]
     words += ["--accelerator", "cpu"]
     started = subprocess.Popen(
@@ -209,7 +209,7 @@ def test_two_processes_and_a_stop_in_the_middle(tmp_path: Path) -> None:
     )  # Ctrl-C may be ignored where the tests themselves run in the background
     _, told = started.communicate(timeout=120)
     assert started.returncode == 130, told
-    assert "the same command goes on in" in told
+    assert "the same command resumes in" in told
     done = subprocess.run(
         [sys.executable, "-m", "asrattn.cli.main", *words],
         capture_output=True,
@@ -227,7 +227,7 @@ def test_two_processes_and_a_stop_in_the_middle(tmp_path: Path) -> None:
 
 def test_a_wrong_budget_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "tones.py").write_text(format_recipe(RECIPE, "Tones."), encoding="utf-8")
-    words = ["search", str(tmp_path / "tones.py"), "--data", str(tmp_path), "--out", str(tmp_path / "search")]
+    words = ["sweep", str(tmp_path / "tones.py"), "--data", str(tmp_path), "--out", str(tmp_path / "search")]
     assert main([*words, "--space", "loss.ctc=0..1", "--budget", "many"]) == 1
     told = capsys.readouterr().err
     assert told.startswith("asrattn: --budget many: write a number of trials")

@@ -1,15 +1,14 @@
-"""How likely a word is right: the fit finds what the data was made with, the measures follow their formulas."""
+"""Word confidence: the fit finds the parameters that generated the data, and is calibrated on held-out words."""
 
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from asrattn.errors import CheckpointError, DataError
 from asrattn.inference import confidence
 from asrattn.inference.confidence import Calibration, ConfidenceFeatures
+from asrattn.metrics import calibration as calibration_metrics
 
 
 def made(count: int, truth: Calibration, seed: int = 0) -> list[tuple[ConfidenceFeatures, bool]]:
@@ -34,12 +33,14 @@ def test_the_fit_finds_the_truth_and_is_calibrated_on_what_it_has_not_seen() -> 
     fresh = made(6000, TRUTH, seed=1)
     told, right = [calibration(e) for e, _ in fresh], [truth for _, truth in fresh]
     assert np.abs(np.array(told) - [TRUTH(e) for e, _ in fresh]).mean() < 0.02
-    assert confidence.expected_calibration_error(told, right) < 0.02
+    assert calibration_metrics.expected_calibration_error(told, right) < 0.02
     raw = [confidence.uncalibrated_confidence(e) for e, _ in fresh]
-    assert confidence.expected_calibration_error(raw, right) > 2 * confidence.expected_calibration_error(
+    assert calibration_metrics.expected_calibration_error(
+        raw, right
+    ) > 2 * calibration_metrics.expected_calibration_error(told, right)
+    assert calibration_metrics.normalized_cross_entropy(
         told, right
-    )
-    assert confidence.normalized_cross_entropy(told, right) > confidence.normalized_cross_entropy(raw, right)
+    ) > calibration_metrics.normalized_cross_entropy(raw, right)
 
 
 def test_the_likelihood_has_its_top_there() -> None:
@@ -62,7 +63,7 @@ def test_the_likelihood_has_its_top_there() -> None:
 
 @pytest.mark.parametrize("truth", [True, False])
 def test_nothing_can_be_learned_where_all_words_are_alike(truth: bool) -> None:
-    with pytest.raises(DataError, match="all are right, or all wrong"):
+    with pytest.raises(DataError, match="all words of dev are correct, or all wrong"):
         confidence.fit_calibration([(evidence, truth) for evidence, _ in made(20, TRUTH)])
 
 
@@ -71,28 +72,6 @@ def test_separable_words_have_finite_weights() -> None:
     calibration = confidence.fit_calibration(found)
     assert all(map(math.isfinite, (*calibration.weights, calibration.bias)))
     assert all((calibration(e) > 0.5) == truth for e, truth in found)
-
-
-class TestMeasures:
-    def test_expected_error_of_two_bins(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(confidence, "NUM_BINS", 2)
-        told, right = [0.9, 0.1, 0.3, 0.7], [True, False, True, True]
-        # 0.1 and 0.3 against one of two, 0.7 and 0.9 against two of two
-        assert confidence.expected_calibration_error(told, right) == pytest.approx((0.3 + 0.2) / 2)
-
-    def test_cross_entropy_by_its_formula(self) -> None:
-        told, right = [0.8, 0.4, 0.9], [True, False, True]
-        most = -(2 * math.log(2 / 3) + math.log(1 / 3))
-        left = -(math.log(0.8) + math.log(0.6) + math.log(0.9))
-        assert confidence.normalized_cross_entropy(told, right) == pytest.approx((most - left) / most)
-
-    def test_who_tells_the_share_of_right_words_knows_nothing(self) -> None:
-        assert confidence.normalized_cross_entropy([0.75] * 4, [True, True, True, False]) == pytest.approx(0)
-        assert math.isnan(confidence.normalized_cross_entropy([0.9], [True]))
-
-    @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=60))
-    def test_expected_error_is_a_share(self, pairs: list[tuple[float, bool]]) -> None:
-        assert 0 <= confidence.expected_calibration_error([p for p, _ in pairs], [t for _, t in pairs]) <= 1
 
 
 def test_held_out_words_are_judged_once_by_a_calibration_of_others() -> None:
@@ -113,5 +92,5 @@ class TestPlain:
         [None, [], {"weights": [1.0], "bias": 0.0}, {"weights": [1.0, 2.0, 3.0, math.nan], "bias": 0.0}],
     )
     def test_anything_else_is_told(self, plain: object) -> None:
-        with pytest.raises(CheckpointError, match="tune the model again"):
+        with pytest.raises(CheckpointError, match="run asrattn tune-decoding again"):
             Calibration.from_plain(plain)  # type: ignore[arg-type]

@@ -190,18 +190,18 @@ class TestBadFiles:
         files = {
             "does not exist": tmp_path / "absent.wav",
             "empty": tmp_path / "empty.wav",
-            "no sound file": tmp_path / "text.wav",
+            "not an audio file": tmp_path / "text.wav",
             "no samples": tmp_path / "nothing.wav",
             "no numbers": tmp_path / "nan.wav",
             "too short": tmp_path / "short.wav",
-            "cut short": tmp_path / "cut.wav",
+            "truncated": tmp_path / "cut.wav",
         }
         files["empty"].write_bytes(b"")
-        files["no sound file"].write_text("hello " * 100)
+        files["not an audio file"].write_text("hello " * 100)
         soundfile.write(files["no samples"], np.zeros(0, np.float32), tiny.RATE)
         soundfile.write(files["no numbers"], np.full(8000, np.nan, np.float32), tiny.RATE, subtype="FLOAT")
         soundfile.write(files["too short"], np.zeros(20, np.float32), tiny.RATE)
-        files["cut short"].write_bytes(tiny.sound(tmp_path / "whole.wav", 1.0).read_bytes()[:5000])
+        files["truncated"].write_bytes(tiny.sound(tmp_path / "whole.wav", 1.0).read_bytes()[:5000])
         return files
 
     def test_each_is_told_and_none_stops_the_others(
@@ -229,7 +229,7 @@ class TestBadFiles:
         def broken(stretch: segmentation.AudioRegion, *rest: object) -> Iterator[segmentation.AudioSegment]:
             yield segmentation.AudioSegment(tiny.wave(1.0))
             if stretch.path == sounds[1]:
-                raise AudioError(f"{stretch.path}: is cut short")
+                raise AudioError(f"{stretch.path}: is truncated")
 
         monkeypatch.setattr(segmentation, "read_segments", broken)
         first, second, third = recognizer.transcribe(sounds[:3])

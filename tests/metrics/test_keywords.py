@@ -13,25 +13,32 @@ ROWS = [
 ]
 
 
-def test_phrases_are_counted_as_said_and_heard() -> None:
+def test_phrases_are_counted_in_references_and_hypotheses() -> None:
     together, each = keyword_recall(["turn on", "the light", "dim"], ROWS)
-    assert [(r.phrase, r.said, r.heard, r.false) for r in each] == [
+    assert [(r.phrase, r.occurrences, r.hits, r.false_alarms) for r in each] == [
         ("the light", 2, 0, 1),
         ("turn on", 2, 1, 0),
     ]
-    assert (together.said, together.heard, together.false, together.recall) == (4, 1, 1, 0.25)
+    assert (together.occurrences, together.hits, together.false_alarms, together.recall) == (4, 1, 1, 0.25)
+    assert together.to_plain() == {
+        "phrase": "all",
+        "said": 4,
+        "heard": 1,
+        "false": 1,
+        "interval": together.interval,
+    }
     assert together.interval[0] <= 0.25 <= together.interval[1] <= 1
 
 
 def test_a_part_of_a_word_is_not_the_word() -> None:
     _, each = keyword_recall(["light"], ROWS)
-    assert [(r.said, r.heard, r.false) for r in each] == [(2, 1, 1)]
+    assert [(r.occurrences, r.hits, r.false_alarms) for r in each] == [(2, 1, 1)]
 
 
-def test_what_was_never_said_has_no_recall() -> None:
+def test_a_phrase_without_occurrences_has_no_recall() -> None:
     together, each = keyword_recall(["dim"], ROWS)
     assert each == []
-    assert "recall undefined" in together.line("all")
+    assert "recall undefined (never in the references)" in together.line("all")
 
 
 def test_phrases_go_through_the_normaliser(tmp_path: Path) -> None:

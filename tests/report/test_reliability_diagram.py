@@ -1,11 +1,11 @@
-"""The page's section on confidence."""
+"""The section on confidence of the report."""
 
 import re
 
 import pytest
 from markup import Page
 
-from asrattn.inference import confidence
+from asrattn.metrics import calibration
 from asrattn.report import reliability_diagram
 
 TOLD = [((i % 10 + 0.5) / 10, i % 3 == 0) for i in range(100)]
@@ -13,7 +13,7 @@ TOLD = [((i % 10 + 0.5) / 10, i % 3 == 0) for i in range(100)]
 
 def test_bins_hold_as_many_words_each() -> None:
     bins = reliability_diagram._bins(TOLD)
-    assert [count for _, _, count in bins] == [10] * confidence.NUM_BINS
+    assert [count for _, _, count in bins] == [10] * calibration.NUM_BINS
     assert [sure for sure, _, _ in bins] == pytest.approx([0.05 + 0.1 * i for i in range(10)])
     assert round(sum(right * count for _, right, count in bins)) == sum(truth for _, truth in TOLD)
 
@@ -22,7 +22,7 @@ def test_the_section_says_and_draws_it() -> None:
     heading, html = reliability_diagram.reliability_section(TOLD)
     assert heading == "Confidence"
     assert Page(html).open == []
-    assert confidence.evaluate_confidence(TOLD).line() in html
+    assert calibration.evaluate_confidence(TOLD).line() in html
     heights = [float(y) for y in re.findall(r'<circle cx="[^"]+" cy="([^"]+)"', html)]
     pairs = sorted(
         (right, -height)

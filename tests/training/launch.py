@@ -19,7 +19,7 @@ from dataclasses import replace
 sys.path.insert(0, {tests!r})
 import tones
 from asrattn.augment import AugmentConfig
-from asrattn.training.module import Training
+from asrattn.training.module import SpeechLightningModule
 
 still = AugmentConfig(noise=0, stretch=0, warp=0, equalizer=0, frequency_masks=0, time_masks=0)
 RECIPE = tones.recipe(epochs=3, save_minutes=0.0)  # a checkpoint after each step
@@ -29,7 +29,7 @@ else:  # all that is random
     encoder = replace(RECIPE.model.encoder, dropout=0.2)
     RECIPE = replace(RECIPE, model=replace(RECIPE.model, encoder=encoder))
 
-before = Training.training_step
+before = SpeechLightningModule.training_step
 
 def step(self, batches, index):
     rank, epoch, number, name = os.environ.get("FAULT", "-1 0 0 SIGKILL").split()
@@ -37,7 +37,7 @@ def step(self, batches, index):
         os.kill(os.getpid(), getattr(signal, name))
     return before(self, batches, index)
 
-Training.training_step = step
+SpeechLightningModule.training_step = step
 """
 
 
@@ -46,7 +46,7 @@ def start(
 ) -> "subprocess.Popen[str]":
     """fault: "RANK EPOCH STEP SIGNAL", where a process sends itself a signal. still: without augmentation."""
     recipe = folder / "recipe.py"
-    recipe.write_text(RECIPE.format(tests=str(Path(__file__).parent)), encoding="utf-8")
+    recipe.write_text(RECIPE.format(tests=str(Path(__file__).parents[1])), encoding="utf-8")
     command = [sys.executable, "-m", "asrattn.cli.main", "train", str(recipe)]
     command += ["--data", str(corpus), "--out", str(folder / out), "--accelerator", "cpu"]
     command += ["--devices", str(devices), *words]

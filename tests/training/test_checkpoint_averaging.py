@@ -54,7 +54,7 @@ def test_among_equals_the_later_are_chosen() -> None:
 @pytest.mark.parametrize("of", ["best", "last"])
 def test_a_run_leaves_the_mean_of_its_models_and_judges_it(of: str, corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    path = fit(tones.recipe(epochs=5, ema=0.0, average=2, average_of=of), corpus, out)
+    path = fit(tones.recipe(epochs=5, ema=0.0, average_checkpoints=2, average_of=of), corpus, out)
     saved = checkpoint.load(path)
     epochs = saved.card["averaged_epochs"]
     assert isinstance(epochs, list)
@@ -82,7 +82,7 @@ def test_the_mean_of_one_model_is_this_model(corpus: Path, tmp_path: Path) -> No
 def test_stopping_and_resuming_leaves_the_same_mean_and_no_more_files(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = tones.recipe(epochs=5, average=2, average_of="last")
+    recipe = tones.recipe(epochs=5, average_checkpoints=2, average_of="last")
     fit(recipe, corpus, tmp_path / "whole")
     before = SpeechLightningModule.training_step
 
@@ -122,7 +122,7 @@ sys.path.insert(0, {tests!r})
 import tones
 from asrattn.training.fit import fit
 torch.set_num_threads(1)
-recipe = tones.recipe(epochs=2, average=2, freeze=("encoder",))
+recipe = tones.recipe(epochs=2, average_checkpoints=2, freeze=("encoder",))
 fit(recipe, Path(sys.argv[1]), Path(sys.argv[2]), devices=2, accelerator="cpu")
 """
 
@@ -130,7 +130,7 @@ fit(recipe, Path(sys.argv[1]), Path(sys.argv[2]), devices=2, accelerator="cpu")
 @pytest.mark.multi
 def test_two_processes_judge_one_mean(corpus: Path, tmp_path: Path) -> None:
     script = tmp_path / "run.py"
-    script.write_text(SCRIPT.format(tests=str(Path(__file__).parent)), encoding="utf-8")
+    script.write_text(SCRIPT.format(tests=str(Path(__file__).parents[1])), encoding="utf-8")
     words = [sys.executable, str(script), str(corpus), str(tmp_path / "run")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(words, capture_output=True, text=True, timeout=500, check=False, env=environment)

@@ -1,4 +1,4 @@
-"""Advice: none while all is well or it is early; else what is seen, and remedies that apply to the run."""
+"""Diagnostics: no warning early or while the model learns; else the symptom and the remedies that apply."""
 
 import csv
 import logging
@@ -24,9 +24,11 @@ EVEN = AttentionMetrics(
 RECIPE = tones.recipe(learning_rate=1e-3, epochs=20)
 
 
-def judged(heard: str, ctc_wrong: int, looks: AttentionMetrics = EVEN, seconds: float = 3.0) -> Validation:
+def validation(
+    hypothesis: str, ctc_wrong: int, looks: AttentionMetrics = EVEN, seconds: float = 3.0
+) -> Validation:
     """One utterance of ten words."""
-    row = metrics.score_utterance("u", "one two three four five six seven eight nine ten", heard)
+    row = metrics.score_utterance("u", "one two three four five six seven eight nine ten", hypothesis)
     return Validation(
         (DevUtteranceResult(row, ErrorCounts(10 - ctc_wrong, ctc_wrong, 0, 0), 2.0, seconds),), looks
     )
@@ -42,67 +44,67 @@ def advise(
     return diagnostics.diagnose(found, recipe, steps, progress, history[::-1])
 
 
-DEAF = judged("ten", ctc_wrong=10)
+FAILED = validation("ten", ctc_wrong=10)
 
 
 def test_nothing_is_said_early_or_where_something_is_heard() -> None:
-    assert advise(DEAF, RECIPE, steps=900, progress=0.9) is None
-    assert advise(DEAF, RECIPE, steps=1900, progress=0.2) is None
-    assert advise(DEAF, RECIPE, steps=5000, progress=0.1) is None
-    assert advise(judged("one two three", ctc_wrong=10), RECIPE, steps=5000, progress=0.5) is None
-    letters = judged("won too three for fife sicks seben ate nein tem", ctc_wrong=10)
+    assert advise(FAILED, RECIPE, steps=900, progress=0.9) is None
+    assert advise(FAILED, RECIPE, steps=1900, progress=0.2) is None
+    assert advise(FAILED, RECIPE, steps=5000, progress=0.1) is None
+    assert advise(validation("one two three", ctc_wrong=10), RECIPE, steps=5000, progress=0.5) is None
+    letters = validation("won too three for fife sicks seben ate nein tem", ctc_wrong=10)
     assert letters.wer > diagnostics.FAILED_WER
     assert advise(letters, RECIPE, steps=5000, progress=0.5) is None
-    assert advise(DEAF, RECIPE, steps=5000, progress=0.5) is not None
-    assert advise(DEAF, RECIPE, steps=1100, progress=0.6) is not None  # a short run
+    assert advise(FAILED, RECIPE, steps=5000, progress=0.5) is not None
+    assert advise(FAILED, RECIPE, steps=1100, progress=0.6) is not None  # a short run
 
 
 def test_nothing_is_said_while_the_loss_falls_or_before_that_can_be_told() -> None:
-    assert advise(DEAF, RECIPE, 3000, 0.5, (2.2, 2.0, 1.8)) is None
-    assert advise(DEAF, RECIPE, 3000, 0.5, (2.0,)) is None
-    assert advise(DEAF, RECIPE, 3000, 0.5, (2.5, 2.0, 1.98)) is not None
-    assert advise(DEAF, RECIPE, 3000, 0.5, (1.8, 2.0)) is not None
+    assert advise(FAILED, RECIPE, 3000, 0.5, (2.2, 2.0, 1.8)) is None
+    assert advise(FAILED, RECIPE, 3000, 0.5, (2.0,)) is None
+    assert advise(FAILED, RECIPE, 3000, 0.5, (2.5, 2.0, 1.98)) is not None
+    assert advise(FAILED, RECIPE, 3000, 0.5, (1.8, 2.0)) is not None
 
 
 def test_what_is_seen_comes_first() -> None:
-    told = advise(DEAF, RECIPE, 3000, 0.5)
+    told = advise(FAILED, RECIPE, 3000, 0.5)
     assert told is not None
     assert told.startswith(
-        "attention has not converged after 3000 updates (dev WER 90 %): it looks at all frames alike"
+        "attention has not converged after 3000 updates (dev WER 90 %): it is uniform over the frames"
     )
-    assert "CTC hears nothing either" in told
+    assert "CTC has not learnt anything either" in told
     for looks, words in (
-        (EVEN._replace(focus=0.5, monotonicity=0.4), "jumps back and forth"),
-        (EVEN._replace(focus=0.5), "stays in one place"),
+        (EVEN._replace(focus=0.5, monotonicity=0.4), "is not monotonic"),
+        (EVEN._replace(focus=0.5), "does not follow the diagonal"),
         (EVEN._replace(focus=0.5, diagonality=0.9), "the words are wrong"),
     ):
-        assert words in (advise(judged("ten", 10, looks), RECIPE, 3000, 0.5) or "")
+        assert words in (advise(validation("ten", 10, looks), RECIPE, 3000, 0.5) or "")
 
 
 @pytest.mark.parametrize(
     ("settings", "there", "absent"),
     [
-        ([], ["texts belong to their audio", "warm-up", "loss.guided=1"], ["learning_rate", "loss.ctc", "factor"]),
+        ([], ["transcripts match their audio", "warm-up", "loss.guided=1"], ["learning_rate", "loss.ctc", "factor"]),
         (["train.optimizer.learning_rate=0.02"], ["train.optimizer.learning_rate=0.002"], []),
-        (["loss.ctc=0"], ["loss.ctc=0.3"], ["texts belong"]),
+        (["loss.ctc=0"], ["loss.ctc=0.3"], ["transcripts match"]),
         (["loss.guided=1"], [], ["loss.guided"]),
         (["model.encoder.factor=8"], ["model.encoder.factor=4"], []),
     ],
 )  # fmt: skip
 def test_remedies_are_those_that_apply(settings: list[str], there: list[str], absent: list[str]) -> None:
-    told = advise(DEAF, override(RECIPE, settings), 3000, 0.5) or ""
+    told = advise(FAILED, override(RECIPE, settings), 3000, 0.5) or ""
     assert all(words in told for words in there), told
     assert not any(words in told for words in absent), told
 
 
 def test_every_remedy_is_a_setting_of_the_recipe() -> None:
     recipe = override(RECIPE, ["train.optimizer.learning_rate=0.02", "model.encoder.factor=8"])
-    told = advise(judged("ten", 10, seconds=12.0), recipe, 3000, 0.5) or ""
+    told = advise(validation("ten", 10, seconds=12.0), recipe, 3000, 0.5) or ""
     assert "data.sortagrad_epochs=5" in told
     settings = [word.strip("();") for word in told.split() if "=" in word]
     assert len(settings) >= 4
     assert isinstance(override(recipe, settings), Recipe)
-    assert "short_first" not in (advise(DEAF, recipe, 3000, 0.5) or "")  # its utterances are short
+    assert "sortagrad_epochs" not in (advise(FAILED, recipe, 3000, 0.5) or "")  # its utterances are short
 
 
 def test_the_mean_of_what_is_known() -> None:

@@ -29,13 +29,13 @@ def whole(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, P
     return {devices: folder / str(devices) for devices in (1, 2)}
 
 
-@pytest.mark.parametrize(("sharing", "kind"), [("ddp", "adamw"), ("fsdp", "adamw"), ("fsdp", "muon")])
+@pytest.mark.parametrize(("strategy", "kind"), [("ddp", "adamw"), ("fsdp", "adamw"), ("fsdp", "muon")])
 def test_two_processes_lose_and_hear_what_one_does(
-    corpus: Path, tmp_path: Path, sharing: str, kind: str
+    corpus: Path, tmp_path: Path, strategy: str, kind: str
 ) -> None:
     """Also where one process has nothing to decode: 100 s is all of dev."""
     settings = ("--set", "data.batch_seconds=100", "--set", f"train.optimizer.kind={kind}")
-    for name, devices, words in (("one", 1, ()), ("two", 2, ("--sharing", sharing))):
+    for name, devices, words in (("one", 1, ()), ("two", 2, ("--strategy", strategy))):
         status, told = launch.run(tmp_path, corpus, name, *words, *settings, devices=devices, still=True)
         assert status == 0, told
     one, two = launch.rows(tmp_path / "one"), launch.rows(tmp_path / "two")

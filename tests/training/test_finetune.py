@@ -1,4 +1,4 @@
-"""Going on from a trained model: what is taken, what is mapped, what stays, and what is told."""
+"""Fine-tuning: which weights are copied, mapped or kept, and what is reported."""
 
 import logging
 from dataclasses import replace
@@ -74,7 +74,7 @@ def test_each_token_keeps_its_rows_and_the_rest_is_taken(
     assert rows == 5  # embedding; weight and bias of both outputs
     assert torch.equal(model.frontend.mean, old.model.frontend.mean)
     assert "old.safetensors: " in caplog.text
-    assert "7 of 8 tokens mapped in 5 weights; new: 'x'; left behind: 'c'" in caplog.text
+    assert "7 of 8 tokens mapped in 5 weights; new: 'x'; not used: 'c'" in caplog.text
 
 
 def test_the_same_vocabulary_gives_the_same_model() -> None:
@@ -132,12 +132,12 @@ def test_freezing_goes_by_whole_names() -> None:
     [
         (
             ("encodr",),
-            "train.freeze: no weight is called 'encodr', or stands below it; did you mean encoder?",
+            "train.freeze: no weight is named 'encodr' or below it; did you mean encoder?",
         ),
         (("decoder.embd",), "did you mean decoder.embed?"),
         (("qqq",), "; the model has encoder, decoder, ctc"),
-        (("encoder.",), "no weight is called 'encoder.'"),
-        (("encoder", "decoder", "ctc"), "train.freeze: leaves nothing to train; name less"),
+        (("encoder.",), "no weight is named 'encoder.'"),
+        (("encoder", "decoder", "ctc"), "train.freeze: leaves nothing to train; freeze fewer weights"),
     ],
 )
 def test_what_cannot_be_frozen_is_told(prefixes: tuple[str, ...], message: str) -> None:
@@ -173,7 +173,7 @@ def test_a_model_is_trained_and_then_fine_tuned_on_one_more_letter(
 
     def train(*words: str, status: int = 0, **recipe: Any) -> str:
         path = tmp_path / "recipe.py"
-        filled = {"tests": str(Path(__file__).parent), "epochs": 2, "freeze": ()} | recipe
+        filled = {"tests": str(Path(__file__).parents[1]), "epochs": 2, "freeze": ()} | recipe
         path.write_text(RECIPE.format(**filled), encoding="utf-8")
         assert main(["train", str(path), "--accelerator", "cpu", *words]) == status
         return capsys.readouterr().err
@@ -182,7 +182,7 @@ def test_a_model_is_trained_and_then_fine_tuned_on_one_more_letter(
     train("--data", str(corpus), "--out", str(base))
     init = ["--init", str(base / "model.safetensors")]
     told = train("--data", str(more), "--out", str(out), *init, freeze=("encoder", "decoder.attention"))
-    assert "8 of 9 tokens mapped in 5 weights; new: 'e'; left behind: none" in told
+    assert "8 of 9 tokens mapped in 5 weights; new: 'e'; not used: none" in told
     assert "M frozen)" in told
     first, second = (checkpoint.load(run / "model.safetensors") for run in (base, out))
     assert second.tokenizer == CharTokenizer(" abcde")
@@ -195,7 +195,7 @@ def test_a_model_is_trained_and_then_fine_tuned_on_one_more_letter(
     resumed = checkpoint.load(out / "model.safetensors").model.state_dict()
     assert all(torch.equal(resumed[name], old[name]) for name in old if name.startswith("encoder."))
     told = train(*again, status=1, epochs=4, freeze=("encoder",))
-    assert "train.freeze=encoder,decoder.attention, and now it is encoder; what is resumed keeps it" in told
+    assert "train.freeze=encoder,decoder.attention, and now it is encoder; a resumed run keeps it" in told
     told = train(
         "--data", str(more), "--out", str(tmp_path / "x"), "--init", str(base / "last.ckpt"), status=1
     )

@@ -26,7 +26,8 @@ from asrattn.data import manifest
 from asrattn.data.fingerprint import fingerprint_dataset
 from asrattn.errors import CheckpointError, ConfigError, DataError, StoppedError
 from asrattn.model import LossConfig
-from asrattn.model.speech_model import Losses, SpeechModel
+from asrattn.model.losses import Losses
+from asrattn.model.speech_model import SpeechModel
 from asrattn.training import callbacks, checkpointing, metrics_log
 from asrattn.training.fit import fit
 from asrattn.training.module import SpeechLightningModule
@@ -146,7 +147,7 @@ def test_a_loss_that_is_no_number_names_its_utterances(
         return losses._replace(total=losses.total * float("nan"))
 
     monkeypatch.setattr(SpeechModel, "loss", loss)
-    with pytest.raises(DataError, match=r"the loss became no number in epoch 1 on the utterances train-\d+"):
+    with pytest.raises(DataError, match=r"non-finite loss in epoch 1 \(utterances train-\d+"):
         fit(tones.recipe(), corpus, tmp_path / "run")
 
 
@@ -162,25 +163,25 @@ def sometimes_wrong(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
     monkeypatch.setattr(SpeechModel, "loss", loss)
 
 
-def test_steps_that_are_no_number_are_left_out_within_the_limit(
+def test_steps_that_are_no_number_are_skipped_steps_within_the_limit(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     recipe = tones.recipe(epochs=1)
     fit(recipe, corpus, tmp_path / "right")
     sometimes_wrong(monkeypatch, float("nan"))
-    fit(tones.recipe(epochs=1, skip=3), corpus, tmp_path / "skipped")
-    left_out = [r.message for r in caplog.records if "left out" in r.message]
-    assert left_out
-    assert all("the loss became no number in epoch 1 on the utterances train-" in m for m in left_out)
+    fit(tones.recipe(epochs=1, max_nonfinite_steps=3), corpus, tmp_path / "skipped")
+    skipped_steps = [r.message for r in caplog.records if "step skipped (" in r.message]
+    assert skipped_steps
+    assert all(m.startswith("non-finite loss in epoch 1 (utterances train-") for m in skipped_steps)
     (right,), (skipped,) = rows(tmp_path / "right"), rows(tmp_path / "skipped")
-    assert int(skipped["step"]) == int(right["step"]) - len(left_out)
+    assert int(skipped["step"]) == int(right["step"]) - len(skipped_steps)
     assert math.isfinite(float(skipped["train_total"]))
     assert all(
         p.isfinite().all()
         for p in checkpoint.load(tmp_path / "skipped" / "model.safetensors").model.parameters()
     )
-    with pytest.raises(DataError, match=r"allow train\.skip steps"):
-        fit(tones.recipe(epochs=1, skip=len(left_out) - 1), corpus, tmp_path / "over")
+    with pytest.raises(DataError, match=r"raise train\.max_nonfinite_steps"):
+        fit(tones.recipe(epochs=1, max_nonfinite_steps=len(skipped_steps) - 1), corpus, tmp_path / "over")
 
 
 def out_of_memory(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
@@ -232,7 +233,7 @@ def test_an_utterance_that_memory_does_not_hold_is_told(
 ) -> None:
     out_of_memory(monkeypatch, 0)
     with pytest.raises(
-        DataError, match=r"out of memory with .* s of audio on the device; lower data\.device_seconds"
+        DataError, match=r"out of memory with .* s of audio on the device; lower data\.max_device_seconds"
     ):
         fit(tones.recipe(), corpus, tmp_path / "step")
     monkeypatch.setattr(SpeechLightningModule, "on_fit_start", SpeechLightningModule.find_max_device_seconds)
@@ -245,7 +246,7 @@ def test_a_folder_with_a_run_is_left_alone(corpus: Path, tmp_path: Path) -> None
     with pytest.raises(ConfigError, match=r"holds a run already \(last\.ckpt\); add --resume"):
         fit(tones.recipe(), corpus, tmp_path)
     assert (tmp_path / "last.ckpt").read_bytes() == b"precious"
-    with pytest.raises(CheckpointError, match=r"last\.ckpt: is truncated, damaged or no checkpoint"):
+    with pytest.raises(CheckpointError, match=r"last\.ckpt: is truncated, damaged or not a checkpoint"):
         fit(tones.recipe(), corpus, tmp_path, resume=True)
 
 
@@ -255,7 +256,7 @@ def test_resuming_needs_a_run_of_the_same_model(corpus: Path, tmp_path: Path) ->
     fit(tones.recipe(epochs=1), corpus, tmp_path)
     other = tones.recipe()
     other = replace(other, model=replace(other.model, encoder=replace(other.model.encoder, dim=8)))
-    with pytest.raises(ConfigError, match="belongs to another model than the recipe 'tones'"):
+    with pytest.raises(ConfigError, match="belongs to another model than that of the recipe 'tones'"):
         fit(other, corpus, tmp_path, resume=True)
 
 

@@ -44,9 +44,9 @@ STRATEGIES = {
     PlateauConfig: st.builds(
         PlateauConfig,
         warmup=shares,
-        watch=st.sampled_from(["loss", "wer"]),
+        monitor=st.sampled_from(["loss", "wer"]),
         patience=st.integers(1, 4),
-        shrink=st.floats(0.01, 0.99),
+        factor=st.floats(0.01, 0.99),
         floor=st.floats(0, 1),
     ),
 }
@@ -109,7 +109,7 @@ def test_one_cycle_as_torch_has_it() -> None:
             torchs.step()
 
 
-def test_stable_from_its_formula() -> None:
+def test_wsd_from_its_formula() -> None:
     config = WSDConfig(warmup=0.1, decay=0.2, floor=0.1)
     for progress, share in ((0.05, 0.5), (0.1, 1.0), (0.5, 1.0), (0.8, 1.0), (0.9, 0.55), (1.0, 0.1)):
         assert lr_factor(config, progress) == pytest.approx(share)
@@ -118,15 +118,15 @@ def test_stable_from_its_formula() -> None:
 
 @given(finds, st.integers(1, 4), st.sampled_from(["loss", "wer"]))
 def test_plateaus_are_counted_as_torch_counts_them(
-    judged: list[ValidationRecord], patience: int, watch: str
+    judged: list[ValidationRecord], patience: int, monitor: str
 ) -> None:
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=1.0)
     torchs = ReduceLROnPlateau(optimizer, factor=0.5, patience=patience - 1, threshold=0.0, eps=0.0)
-    config = PlateauConfig(warmup=0.0, monitor=watch, patience=patience)  # type: ignore[arg-type]
+    config = PlateauConfig(warmup=0.0, monitor=monitor, patience=patience)  # type: ignore[arg-type]
     late = [each._replace(progress=max(each.progress, 0.01)) for each in judged]
     for n, each in enumerate(late, 1):
-        torchs.step(getattr(each, watch))
+        torchs.step(getattr(each, monitor))
         assert lr_factor(config, 1.0, late[:n]) == pytest.approx(optimizer.param_groups[0]["lr"])
 
 

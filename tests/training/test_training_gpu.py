@@ -96,7 +96,7 @@ def test_memory_bounds_a_pass_before_the_first_step(
 
     def note(self: SpeechLightningModule) -> None:
         before(self)
-        found.append(self.trainer.datamodule.bound)  # type: ignore[attr-defined]
+        found.append(self.trainer.datamodule.max_device_seconds)  # type: ignore[attr-defined]
 
     monkeypatch.setattr(SpeechLightningModule, "find_max_device_seconds", note)
     fit(tones.recipe(epochs=1), corpus, tmp_path, accelerator="gpu")

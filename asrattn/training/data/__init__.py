@@ -1,1 +1,1 @@
-"""From a corpus to batches: dataset, sampler, concatenation, Lightning data module."""
+"""Training data: datasets, batch sampler (bucketing), utterance concatenation, LightningDataModule."""

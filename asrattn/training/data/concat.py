@@ -1,4 +1,4 @@
-"""Utterances of one speaker put one after the other: longer ones, and sequences of words that nobody has read."""
+"""Utterance concatenation: pairs of utterances of one speaker, drawn anew for each epoch."""
 
 from collections import defaultdict
 
@@ -14,11 +14,10 @@ from asrattn.training.data.sampler import derive_seed
 def concat_utterances(
     dataset: InMemoryDataset, tokenizer: Tokenizer, prob: float, max_seconds: float, seed: int, epoch: int
 ) -> InMemoryDataset:
-    """Those of an epoch: about this share of the utterances stands in pairs, drawn anew for each epoch, of at most so
-    many seconds. Each utterance is there once. Where no speakers are known, all count as one.
+    """The examples of an epoch: a fraction `prob` of the utterances is concatenated to pairs of at most `max_seconds`,
+    drawn anew for each epoch. Each utterance occurs once. If no speakers are known, all count as one.
 
-    A decoder that learns a few hundred texts by heart hears each of them in ever new company.
-    The audio must be in memory.
+    A decoder that memorises a few hundred texts gets each of them in ever new contexts. The audio must be in memory.
     """
     generator = torch.Generator().manual_seed(derive_seed("join", seed, epoch))
     order = torch.randperm(len(dataset), generator=generator).tolist()
@@ -31,9 +30,8 @@ def concat_utterances(
     for items in speakers.values():
         for first, second in zip(items[::2], items[1::2], strict=False):
             seconds = first.utterance.seconds + second.utterance.seconds
-            fits = (
-                seconds <= max_seconds and first.spare_frames + second.spare_frames > 0
-            )  # CTC needs a frame for the space between
+            spare = first.spare_frames + second.spare_frames  # CTC needs one for the space between
+            fits = seconds <= max_seconds and spare > 0
             found += [_concat_pair(first, second, tokenizer)] if fits else [first, second]
         found += items[len(items) // 2 * 2 :]
     return InMemoryDataset(found, dataset.rate)

@@ -1,4 +1,4 @@
-"""A corpus for training: read, checked and tokenised; what cannot serve is told."""
+"""Corpus loading for training: read, check and tokenise; dropped utterances are reported."""
 
 import contextlib
 import logging
@@ -46,13 +46,13 @@ from asrattn.training.vocabulary import extend_tokenizer
 
 log = logging.getLogger(__name__)
 
-BYTES_PER_SAMPLE = 4  # of a sample in memory
-MAX_TEXTS = 500_000  # most texts that a tokenizer learns from, where they are not in memory
+BYTES_PER_SAMPLE = 4  # float32
+MAX_TEXTS = 500_000  # that a tokenizer is trained on, if the corpus is not in memory
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """What is trained on and judged on."""
+    """Training and dev utterances, the dropped ones, and the tokenizer."""
 
     train: SpeechDataset
     dev: InMemoryDataset
@@ -61,7 +61,7 @@ class Corpus:
 
 
 def is_rank_zero() -> bool:
-    """Also before the trainer runs: the environment says which process this is."""
+    """Whether this is rank 0; works before the trainer runs, by the environment."""
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
@@ -74,19 +74,17 @@ def load(
 ) -> Corpus:
     """The train and dev utterances of a folder: train.jsonl, or shards in train/, and dev.jsonl.
 
-    Training utterances that cannot serve are dropped and listed; dev utterances never are, since the references say
-    what is counted. The tokenizer is trained on the train texts unless one is given; one that is `known`, from a model
-    to go on from, is extended by them. Audio is decoded once, and kept, where the whole corpus fits into
-    `config.cache`. Otherwise, and from shards, it is read and checked when it is needed; what is dropped then is told
-    then.
+    Unusable training utterances are dropped and listed; dev utterances never are: every reference counts.
+    The tokenizer is trained on the train texts unless one is given; `base_tokenizer`, of a model to fine-tune, is
+    extended by them. Audio is decoded once and kept if the whole corpus fits into `config.cache`. Otherwise, and from
+    shards, it is read and checked when it is needed, and dropped utterances are reported then.
 
-    Raises DataError where dev holds what cannot be read, or nothing is left to train on; ManifestError for a bad
-    manifest.
+    Raises DataError if a dev utterance cannot be read, or none is left to train on; ManifestError for a bad manifest.
     """
     source, store = data_folder.open_train(folder)
     dev = manifest.read(folder / data_folder.DEV)
     room = config.cache * 1e9 / BYTES_PER_SAMPLE / rate - sum(u.seconds for u in dev)
-    judged, broken = partition_dropped(_open_audio(dev, rate, keep=room >= 0))
+    dev_examples, broken = partition_dropped(_open_audio(dev, rate, keep=room >= 0))
     if broken:
         raise DataError(
             f"dev.jsonl: {broken[0].id}: {broken[0].detail}; mend it or take it out ({len(broken)} such)"
@@ -105,8 +103,8 @@ def load(
     train, dropped, learnt = (_load_in_memory if whole else _load_streaming)(
         source, store, config, rate, learn
     )
-    judged = [replace(i, tokens=tuple(learnt.encode_lossy(i.utterance.text))) for i in judged]
-    return Corpus(train, InMemoryDataset(judged, rate), dropped, learnt)
+    dev_examples = [replace(i, tokens=tuple(learnt.encode_lossy(i.utterance.text))) for i in dev_examples]
+    return Corpus(train, InMemoryDataset(dev_examples, rate), dropped, learnt)
 
 
 TrainTokenizer = Callable[[Iterable[str]], Tokenizer]
@@ -115,7 +113,7 @@ TrainTokenizer = Callable[[Iterable[str]], Tokenizer]
 def _load_in_memory(
     source: Path, store: LazyManifest | Shards, config: DataConfig, rate: int, learn: TrainTokenizer
 ) -> tuple[SpeechDataset, list[DroppedUtterance], Tokenizer]:
-    """All of it read, checked and tokenised."""
+    """The whole corpus in memory: read, checked and tokenised."""
     items, dropped = partition_dropped(check_transcript(Example(u)) for u in manifest.read(source))
     items, broken = partition_dropped(_open_audio([i.utterance for i in items], rate, keep=True))
     items, outside = partition_dropped(check_duration(i, config) for i in items)
@@ -131,7 +129,7 @@ def _load_in_memory(
 def _load_streaming(
     source: Path, store: LazyManifest | Shards, config: DataConfig, rate: int, learn: TrainTokenizer
 ) -> tuple[SpeechDataset, list[DroppedUtterance], Tokenizer]:
-    """Only the lengths are looked at, as the manifest gives them; and texts, to learn the tokens."""
+    """Only the lengths in the manifest are checked; texts are read to train the tokenizer."""
     seconds = np.asarray(store.seconds)
     bad = (seconds < config.min_seconds) | (seconds > config.max_seconds)
     _, dropped = partition_dropped(
@@ -140,22 +138,22 @@ def _load_streaming(
     usable = np.flatnonzero(~bad)
     _check_not_empty(usable, dropped, source)
     tokenizer = learn(_texts(store, usable[:: -(-len(usable) // MAX_TEXTS)]))
-    log.info("%s: larger than the cache, or in shards: read and checked as it is trained on", source)
+    log.info("%s: larger than the cache, or in shards: read and checked during training", source)
     return StreamingDataset(store, usable, ExampleBuilder(config, rate, tokenizer)), dropped, tokenizer
 
 
 def _texts(store: LazyManifest | Shards, numbers: NDArray[np.int64]) -> Iterator[str]:
     for i in numbers.tolist():
-        with contextlib.suppress(ManifestError):  # a bad line is told when it is its turn
+        with contextlib.suppress(ManifestError):  # a bad line is reported when it is read
             yield store[i].text
 
 
 def filter_by_ctc_length(corpus: Corpus, model: SpeechModel, min_stretch: float) -> Corpus:
-    """The corpus without the training utterances whose tokens may not fit the encoder's frames.
+    """The corpus without training utterances that have too few encoder frames for CTC.
     min_stretch: the factor by which augmentation may shorten.
 
-    Of a corpus that is read when it is needed, they are dropped then. Raises DataError where nothing is left, or a dev
-    utterance is too short for the model.
+    A streaming corpus drops them when it reads them. Raises DataError if nothing is left, or a dev utterance is too
+    short for the model.
     """
     for item, available in zip(corpus.dev, encoder_frames(model, corpus.dev.seconds, 1.0), strict=True):
         if not available:
@@ -197,9 +195,9 @@ def report_dropped(corpus: Corpus, path: Path) -> None:
 
 
 def _open_audio(utterances: list[Utterance], rate: int, keep: bool) -> Iterable[LoadResult]:
-    """Items with their true lengths: decoded (and kept) where memory allows, else judged by their headers.
+    """Examples with their true lengths: decoded and kept, or else (`keep` is False) read from the headers.
 
-    In threads, since decoding does not hold Python's lock; with a bar where there is a terminal.
+    In threads, since decoding releases the GIL; with a progress bar on a terminal.
     """
     from tqdm import tqdm
 

@@ -1,4 +1,4 @@
-"""A corpus in steps: what each process takes of each, from any step on."""
+"""LightningDataModule of speech: the micro-batches of each process for every step, resumable at any step."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from asrattn.data.manifest import Utterance
 from asrattn.errors import ConfigError, DataError
-from asrattn.model.speech_model import LossNormalizer
+from asrattn.model.losses import LossNormalizer
 from asrattn.text import BLANK, UNKNOWN
 from asrattn.training.data.concat import concat_utterances
 from asrattn.training.data.corpus import Corpus
@@ -40,12 +40,12 @@ from asrattn.training.recipe import DataConfig
 
 log = logging.getLogger(__name__)
 
-NORMALIZATION_UTTERANCES = 2000  # utterances the front-end's normalisation is taken from
-MAX_DROPPED_UTTERANCES = 200  # utterances that may be lost before it is asked whether more is lost than left
+NORMALIZATION_UTTERANCES = 2000  # whose features give the mean and deviation (CMVN)
+MAX_DROPPED_UTTERANCES = 200  # may be dropped in any case; beyond that fewer than are used
 
 
 class SpeechDataModule(L.LightningDataModule):
-    """Serves a corpus in batches to Lightning, which asks again for the loaders in every epoch."""
+    """Batches of a corpus for Lightning, which asks for new loaders in every epoch."""
 
     def __init__(self, corpus: Corpus, config: DataConfig, rate: int, stretch: float, seed: int) -> None:
         super().__init__()
@@ -56,17 +56,17 @@ class SpeechDataModule(L.LightningDataModule):
         self.seed = seed
         self.max_device_seconds = min(config.batch_seconds, config.max_device_seconds or config.batch_seconds)
         self.seconds = corpus.train.seconds
-        self.resume_position = (0, 0)  # the epoch and the step of it that training begins with
+        self.resume_position = (0, 0)  # epoch and step of it at which training starts
         self._planned: tuple[int, SpeechDataset, EpochPlan] | None = None
         self._reported: set[str] = set()
         self._dropped_count = self._used_count = 0
 
     def epoch_plan(self, epoch: int) -> EpochPlan:
-        """All steps of an epoch, for all processes together; their lengths are those after the stretch."""
+        """All steps of an epoch, for all processes together; lengths are those after the speed stretch."""
         return self._epoch_data(epoch)[1]
 
     def train_dataloader(self) -> "DataLoader[list[Batch]]":
-        """The steps of the current epoch: what this process takes of each, pass by pass."""
+        """The steps of the current epoch: the micro-batches that this process takes of each."""
         assert self.trainer is not None
         epoch, world, rank = self.trainer.current_epoch, self.trainer.world_size, self.trainer.global_rank
         train, plan = self._epoch_data(epoch)
@@ -87,7 +87,7 @@ class SpeechDataModule(L.LightningDataModule):
         )
 
     def val_dataloader(self) -> "DataLoader[Batch]":
-        """Each dev utterance on exactly one process; a process for which there is none gets an empty batch."""
+        """Each dev utterance on exactly one process; a process without any gets an empty batch."""
         assert self.trainer is not None
         batches = bucket_by_duration(self.corpus.dev.seconds, self.max_device_seconds)
         own = batches[self.trainer.global_rank :: self.trainer.world_size]
@@ -96,14 +96,14 @@ class SpeechDataModule(L.LightningDataModule):
         )
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Tell what was lost of a step, each utterance once. Raises DataError when that is more than what was used."""
+        """Report dropped utterances, each once. Raises DataError if more were dropped than used."""
         if isinstance(batch, list):
             for each in batch:
                 self._report_dropped(each)
         return batch
 
     def largest_batch(self) -> Batch:
-        """The costliest pass there can be: silence, as much of the longest utterance as the bound allows."""
+        """The largest possible micro-batch: copies of the longest utterance, silent, as many as the bound allows."""
         longest = int(self.seconds.argmax())
         seconds = float(self.seconds[longest])
         tokens = (UNKNOWN,) * self.corpus.train.token_count(longest)
@@ -115,7 +115,7 @@ class SpeechDataModule(L.LightningDataModule):
         return collate([item] * max(1, int(self.max_device_seconds / seconds)))
 
     def normalization_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Padded train waves (B, S), (B,) for the normalisation of the front-end: all, or a sample."""
+        """Padded train waves (B, S), (B,) for the feature mean and deviation: all of them, or a sample."""
         train = self.corpus.train
         chosen = train.sample_indices(NORMALIZATION_UTTERANCES)
         read = train.reader(np.array(chosen))
@@ -125,12 +125,12 @@ class SpeechDataModule(L.LightningDataModule):
             yield collated.wave, collated.wave_lens
 
     def padding_ratio(self) -> float:
-        """Its share in the first epoch."""
+        """The fraction of padding in the first epoch."""
         train, plan = self._epoch_data(0)
         return padding_ratio(train.seconds * self._stretch_factors(0, len(train)), plan)
 
     def _epoch_data(self, epoch: int) -> tuple[SpeechDataset, EpochPlan]:
-        """What the steps of an epoch are about, and the steps."""
+        """The examples of an epoch, and its steps."""
         if self._planned is None or self._planned[0] != epoch:
             train = self._concatenated(epoch)
             self._planned = epoch, train, self._plan(train, epoch)
@@ -174,10 +174,10 @@ class SpeechDataModule(L.LightningDataModule):
 
 
 class StepDataset(Dataset[list[Batch]]):
-    """Steps by number: the passes of one process. To be asked for in ascending order from `first` on, and by each of K
-    workers for every K-th, as a DataLoader does. What is passed over, or other processes take, is not read.
+    """Steps by number: the micro-batches of one process. They must be asked for in ascending order from `first` on, by
+    each of K workers every K-th, as a DataLoader does. Utterances of skipped steps and other processes are not read.
 
-    An utterance that cannot be used is missing from its batch, which says so. It counts in `whole` all the same: no
+    A dropped utterance is missing from its batch and listed in `dropped`. It counts in the normaliser all the same: no
     process knows what another one cannot read.
     """
 
@@ -212,27 +212,29 @@ class StepDataset(Dataset[list[Batch]]):
         self._last = number
         step = self.plan[number]
         lengths = {i: self.dataset.seconds[i] * self.factors[i] for i in step}
-        whole = LossNormalizer(len(step), max(1, sum(map(self.dataset.token_count, step))))
-        passes = micro_batches_of_rank(step, lengths, self.bound, self.world, self.rank)
-        return [self._collate_micro_batch(portion, self._read, whole) for portion in passes]
+        normalizer = LossNormalizer(len(step), max(1, sum(map(self.dataset.token_count, step))))
+        micro_batches = micro_batches_of_rank(step, lengths, self.bound, self.world, self.rank)
+        return [self._collate_micro_batch(each, self._read, normalizer) for each in micro_batches]
 
-    def _collate_micro_batch(self, portion: list[int], read: ReadExample, whole: LossNormalizer) -> Batch:
-        outcomes = [(i, read(i)) for i in portion]
+    def _collate_micro_batch(
+        self, indices: list[int], read: ReadExample, normalizer: LossNormalizer
+    ) -> Batch:
+        outcomes = [(i, read(i)) for i in indices]
         items = [replace(o, stretch=float(self.factors[i])) for i, o in outcomes if isinstance(o, Example)]
-        lost = tuple(o for _, o in outcomes if isinstance(o, DroppedUtterance))
+        dropped = tuple(o for _, o in outcomes if isinstance(o, DroppedUtterance))
         if items:
-            return replace(collate(items), normalizer=whole, dropped=lost)
-        return replace(collate([SILENT_EXAMPLE]), utterances=(), normalizer=whole, dropped=lost)
+            return replace(collate(items), normalizer=normalizer, dropped=dropped)
+        return replace(collate([SILENT_EXAMPLE]), utterances=(), normalizer=normalizer, dropped=dropped)
 
     def _worker_steps(self) -> range:
-        """The steps this worker is asked for."""
+        """The steps that this DataLoader worker serves."""
         worker = get_worker_info()
         id_, count = (0, 1) if worker is None else (worker.id, worker.num_workers)
         return range(self.first + id_, len(self.plan), count)
 
 
 class DevDataset(Dataset[Batch]):
-    """Batches of dev by number; every utterance of it must be there. Raises AudioError."""
+    """Batches of dev by number. Raises AudioError: no dev utterance is dropped."""
 
     def __init__(self, dev: InMemoryDataset, batches: list[list[int]]) -> None:
         self.dev = dev
@@ -246,7 +248,7 @@ class DevDataset(Dataset[Batch]):
 
 
 class ResumableSampler(Sampler[int]):
-    """The steps start … count - 1. Its length is that of the whole epoch, by which Lightning tells the last one."""
+    """The steps start … count - 1. Its length is that of the whole epoch, by which Lightning knows the last one."""
 
     def __init__(self, start: int, count: int) -> None:
         self.start = start
@@ -259,13 +261,12 @@ class ResumableSampler(Sampler[int]):
         return self.count
 
 
-SILENT_EXAMPLE = Example(
-    Utterance("silence", "none", "", 1.0), wave=np.zeros(16000, np.float32)
-)  # keeps processes in step
+# For a process without an utterance in a micro-batch: it must take part in the collectives.
+SILENT_EXAMPLE = Example(Utterance("silence", "none", "", 1.0), wave=np.zeros(16000, np.float32))
 
 
 def collate(items: Sequence[Example]) -> Batch:
-    """A batch that is a whole by itself, padded with silence and BLANK; no items give an empty one (0, 0)."""
+    """A batch that is a whole step, padded with silence and BLANK; without items an empty one (0, 0)."""
     waves = [i.wave for i in items if i.wave is not None]
     assert len(waves) == len(items)
     wave = torch.zeros(len(items), max(map(len, waves), default=0))
@@ -276,5 +277,6 @@ def collate(items: Sequence[Example]) -> Batch:
     wave_lens = torch.tensor([len(w) for w in waves], dtype=torch.int64)
     token_lens = torch.tensor([len(i.tokens) for i in items], dtype=torch.int64)
     stretch = torch.tensor([i.stretch for i in items])
-    whole = LossNormalizer(len(items), int(token_lens.sum()))
-    return Batch(wave, wave_lens, tokens, token_lens, stretch, tuple(i.utterance for i in items), whole)
+    normalizer = LossNormalizer(len(items), int(token_lens.sum()))
+    utterances = tuple(i.utterance for i in items)
+    return Batch(wave, wave_lens, tokens, token_lens, stretch, utterances, normalizer)

@@ -1,4 +1,4 @@
-"""Training utterances by number: all in memory, or read from a manifest or from shards when they are needed."""
+"""Datasets of training utterances: in memory, or streaming from a manifest or from shards."""
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
@@ -19,12 +19,12 @@ from asrattn.errors import AudioError, ManifestError, TextError
 from asrattn.text import Tokenizer
 from asrattn.training.recipe import DataConfig
 
-FRAME_TABLE_STEP_SECONDS = 0.01  # seconds: of the table that says how many frames a sound has
-_MAX_SAMPLED_SHARDS = 8  # shards from which a sample is taken
+FRAME_TABLE_STEP_SECONDS = 0.01  # resolution of the table from audio length to encoder frames
+_MAX_SAMPLED_SHARDS = 8  # from which `sample_indices` draws
 
 
 class DroppedUtterance(NamedTuple):
-    """A training utterance left out, why (one of a few words, for counting), and what exactly."""
+    """A dropped training utterance, the reason (one of a few, for counting), and the detail."""
 
     id: str
     reason: str
@@ -33,7 +33,7 @@ class DroppedUtterance(NamedTuple):
 
 @dataclass(frozen=True)
 class Example:
-    """An utterance with its tokens, the stretch of this epoch, and its samples (S,) where they are in memory.
+    """An utterance with its tokens, the speed stretch of this epoch, and its samples (S,) if they are in memory.
 
     spare_frames: encoder frames beyond those that CTC needs.
     """
@@ -46,14 +46,14 @@ class Example:
 
 
 LoadResult = Example | DroppedUtterance
-ReadExample = Callable[[int], LoadResult]  # the item of a number, with its wave
+ReadExample = Callable[[int], LoadResult]  # the example of a number, with its wave
 
 
 class SpeechDataset(Protocol):
     """Utterances with the numbers 0 … n - 1.
 
-    seconds   (n,) how long each lasts
-    starts    (shards + 1,) the first number of each shard; None where any utterance can be read at any time
+    seconds   (n,) length of each
+    starts    (shards + 1,) the first number of each shard; None with random access
     """
 
     @property
@@ -63,18 +63,18 @@ class SpeechDataset(Protocol):
     def __len__(self) -> int: ...
 
     def token_count(self, number: int) -> int:
-        """Of its tokens, without reading the sound; 0 where it has none, or no known ones."""
+        """The number of its tokens, without reading audio; 0 if the text is bad or has unknown characters."""
 
     def sample_indices(self, count: int) -> list[int]:
-        """About so many numbers, ascending, evenly spread as far as that is cheap to read."""
+        """About `count` numbers, ascending, spread evenly as far as that is cheap to read."""
 
     def reader(self, wanted: NDArray[Any]) -> ReadExample:
-        """What reads the wanted numbers, each once; from shards those asked for one after the other come from few."""
+        """A function that reads each wanted number once; in the order of shards it holds few shards in memory."""
 
 
 @dataclass(frozen=True)
 class InMemoryDataset(Sequence[Example]):
-    """Items in a list, their waves too, or read from their files where they are not."""
+    """Examples in a list; waves in memory too, or read from their files."""
 
     examples: list[Example]
     rate: int
@@ -111,9 +111,9 @@ class InMemoryDataset(Sequence[Example]):
 
 @dataclass(frozen=True)
 class ExampleBuilder:
-    """What makes an utterance and its wave an item, or a reason to drop it.
+    """Builds an example from an utterance and its wave, or a reason to drop it.
 
-    frames   encoder frames by length in units of GRAIN, (0,) where that does not matter
+    frames   encoder frames by length in units of FRAME_TABLE_STEP_SECONDS, (0,) without the CTC check
     """
 
     config: DataConfig
@@ -137,9 +137,9 @@ class ExampleBuilder:
 
 @dataclass(frozen=True)
 class StreamingDataset:
-    """Utterances of a manifest or of shards, read, tokenised and checked when they are needed.
+    """Streaming dataset: utterances of a manifest or shards, read, tokenised and checked on demand.
 
-    usable   (n,) the numbers in the store of those which may serve, as far as their lengths say
+    usable   (n,) numbers in the store of the utterances whose lengths in the manifest are allowed
     """
 
     store: LazyManifest | Shards
@@ -209,7 +209,7 @@ def read_wave(utterance: Utterance, rate: int) -> Wave:
 
 
 def check_transcript(item: Example) -> LoadResult:
-    """Unless there is no text."""
+    """The example, dropped if it has no text."""
     utterance = item.utterance
     return (
         item
@@ -219,7 +219,7 @@ def check_transcript(item: Example) -> LoadResult:
 
 
 def check_duration(item: Example, config: DataConfig) -> LoadResult:
-    """Unless it is shorter or longer than is wanted."""
+    """The example, dropped if it is shorter or longer than configured."""
     id_, seconds = item.utterance.id, item.utterance.seconds
     if seconds < config.min_seconds:
         return DroppedUtterance(id_, "too short", f"{seconds:.3f} s, below {config.min_seconds:g} s")
@@ -229,7 +229,7 @@ def check_duration(item: Example, config: DataConfig) -> LoadResult:
 
 
 def add_tokens(item: Example, tokenizer: Tokenizer) -> LoadResult:
-    """With its tokens, unless they do not exist."""
+    """The example with its tokens, dropped if it has unknown characters."""
     try:
         return replace(item, tokens=tuple(tokenizer.encode(item.utterance.text)))
     except TextError as error:
@@ -237,15 +237,15 @@ def add_tokens(item: Example, tokenizer: Tokenizer) -> LoadResult:
 
 
 def check_ctc_length(item: Example, frames: int) -> LoadResult:
-    """Unless CTC has too few encoder frames: it needs one for each token and one more between two equal ones."""
+    """The example, dropped with too few encoder frames for CTC: one per token, one more between two equal ones."""
     needed = forced_alignment.min_ctc_frames(item.tokens)
     if max(needed, 1) <= frames:
         return replace(item, spare_frames=frames - needed)
-    detail = f"{frames} encoder frames for {needed} tokens; a wrong transcript or a hasty speaker"
+    detail = f"{frames} encoder frames for {needed} tokens; a wrong transcript or very fast speech"
     return DroppedUtterance(item.utterance.id, "too short for CTC", detail)
 
 
 def partition_dropped(outcomes: Iterable[LoadResult]) -> tuple[list[Example], list[DroppedUtterance]]:
-    """The items, and what was dropped."""
+    """The examples, and the dropped utterances."""
     found = list(outcomes)
     return [o for o in found if isinstance(o, Example)], [o for o in found if isinstance(o, DroppedUtterance)]

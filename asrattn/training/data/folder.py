@@ -11,7 +11,7 @@ DEV = "dev.jsonl"
 
 
 def check(folder: Path) -> None:
-    """Raises ManifestError where the training or dev utterances are missing, or the first of them is none."""
+    """Raises ManifestError if the training or dev utterances are missing, or the first one is invalid."""
     source = _train(folder)
     if source.is_dir():
         shards.check(source)
@@ -21,13 +21,13 @@ def check(folder: Path) -> None:
 
 
 def open_train(folder: Path) -> tuple[Path, LazyManifest | Shards]:
-    """The file or folder of the training utterances, and these. Raises ManifestError."""
+    """The file or folder of the training utterances, and the utterances. Raises ManifestError."""
     source = _train(folder)
     return source, Shards.open(source) if source.is_dir() else LazyManifest(source)
 
 
 def fingerprints(folder: Path) -> dict[str, JSONValue]:
-    """Of train and dev, see `fingerprint.of_set`. Raises ManifestError."""
+    """Fingerprints of train and dev, see `fingerprint_dataset`. Raises ManifestError."""
     sets = {"train": open_train(folder)[1], "dev": manifest.read(folder / DEV)}
     return {name: fingerprint.fingerprint_dataset(utterances) for name, utterances in sets.items()}
 

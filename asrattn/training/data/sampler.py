@@ -1,4 +1,4 @@
-"""Steps of utterances of like length, bounded by seconds of audio; the same ones for every number of processes."""
+"""Batch sampler: bucketing by duration, steps bounded by seconds of audio, the same for any number of processes."""
 
 import hashlib
 import math
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asrattn.data.manifest import Utterance
-from asrattn.model.speech_model import LossNormalizer
+from asrattn.model.losses import LossNormalizer
 
 Indices: TypeAlias = NDArray[Any]
 Lengths: TypeAlias = Sequence[float] | NDArray[Any]
-_CHUNK = 100_000  # lengths that are Python numbers at a time
+_CHUNK = 100_000  # lengths converted to Python floats at a time
 LENGTH_JITTER_RATIO = (
-    0.03  # how far, relatively, lengths are shaken before sorting, so that neighbours change between epochs
+    0.03  # relative jitter of lengths before sorting, so that neighbours change between epochs
 )
 
 
@@ -26,10 +26,10 @@ LENGTH_JITTER_RATIO = (
 class Batch:
     """wave (B, S) · wave_lens (B,) samples · tokens (B, U) padded with BLANK · token_lens (B,) · utterances B.
 
-    stretch (B,): by how much augmentation is to lengthen each; drawn first, so that batches fit the new lengths.
-    normalizer: the step this is a part of. Where a process has no part, it gets an utterance of another's that is not
-    to count, and `utterances` is empty.
-    dropped: what should have been in it and could not be used: id, reason, detail.
+    stretch (B,): the factor by which augmentation lengthens each; drawn first, so that batches fit the new lengths.
+    normalizer: that of the step, of which this may be one micro-batch. A process without utterances in a micro-batch
+    gets a silent one that does not count; `utterances` is empty then.
+    dropped: utterances that could not be used: id, reason, detail.
     """
 
     wave: Tensor
@@ -57,13 +57,13 @@ class Batch:
 
 
 def derive_seed(*parts: int | str) -> int:
-    """One seed for one purpose: stable between runs and machines, different for any other parts."""
+    """A seed derived from the parts: the same on all machines, another one for any other parts."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
 class EpochPlan(Sequence[list[int]]):
-    """The steps of an epoch, held in two arrays: millions of lists would fill the memory, and every worker's too."""
+    """The steps of an epoch, in two arrays: millions of lists would fill the memory of every worker."""
 
     def __init__(self, steps: Iterable[Sequence[int] | Indices]) -> None:
         found = [np.asarray(step, np.int32) for step in steps]
@@ -90,7 +90,7 @@ class EpochPlan(Sequence[list[int]]):
     __hash__ = None  # type: ignore[assignment]
 
     def indices_of_rank(self, numbers: range, world: int, rank: int) -> Indices:
-        """The indices that a process takes in the steps with these numbers, see `portions`."""
+        """The indices that a process takes in the steps with these numbers, see `micro_batches_of_rank`."""
         chosen = np.zeros(len(self), bool)
         chosen[numbers.start : numbers.stop : numbers.step] = True
         sizes = np.diff(self._starts)
@@ -100,15 +100,15 @@ class EpochPlan(Sequence[list[int]]):
 
 
 def bucket_by_duration(seconds: Lengths, bound: float, order: Sequence[int] | None = None) -> list[list[int]]:
-    """Indices into `seconds`, in the given order (default: by length), cut where the longest times the count
-    would pass the bound. An utterance that is longer by itself stands alone."""
+    """Bucketing: indices into `seconds` in the given order (default: by length), split into batches whose padded
+    length (longest × count) stays within the bound. A longer single utterance is a batch of its own."""
     lengths = np.asarray(seconds, np.float64)
     indices = np.argsort(lengths, kind="stable") if order is None else np.asarray(order, np.int64)
     return [batch.tolist() for batch in _bucket(indices, lengths[indices], bound)]
 
 
 def _bucket(indices: Indices, lengths: Indices, bound: float) -> list[Indices]:
-    """Parts of the indices; the lengths are in their order."""
+    """Split the indices; the lengths are in their order."""
     starts: list[int] = []
     count, longest = 0, 0.0
     for at in range(0, len(lengths), _CHUNK):
@@ -125,9 +125,9 @@ def _bucket(indices: Indices, lengths: Indices, bound: float) -> list[Indices]:
 def epoch_batches(
     seconds: Lengths, bound: float, seed: int, epoch: int, ascending: bool = False
 ) -> EpochPlan:
-    """The steps of an epoch, for all processes together; each takes its `portions`.
+    """The steps of an epoch, for all processes together; each takes its `micro_batches_of_rank`.
 
-    Lengths are shaken a little, sorted and cut; then the steps are shuffled, or left in the order of rising lengths.
+    Lengths are jittered, sorted and bucketed; then the steps are shuffled, or kept in ascending order (SortaGrad).
     The same for the same seed and epoch.
     """
     generator = torch.Generator().manual_seed(derive_seed("batches", seed, epoch))
@@ -146,8 +146,8 @@ def shard_batches(
 ) -> EpochPlan:
     """As `epoch_batches`, for utterances that are read shard by shard; those of shard i are starts[i]:starts[i + 1].
 
-    The shards are shuffled; so many of them at a time, a window, are put into steps, which are shuffled too, or left in
-    the order of rising lengths. So nobody needs to keep more than a window in memory.
+    The shards are shuffled; each window of `window` shards is bucketed into steps, which are shuffled too, or kept in
+    ascending order. So no more than a window must be in memory.
     """
     generator = torch.Generator().manual_seed(derive_seed("shards", seed, epoch))
     lengths = np.asarray(seconds)
@@ -160,28 +160,31 @@ def shard_batches(
 
 
 def _bucket_and_shuffle(
-    indices: Indices, lengths: Indices, bound: float, generator: torch.Generator, rising: bool
+    indices: Indices, lengths: Indices, bound: float, generator: torch.Generator, ascending: bool
 ) -> list[Indices]:
-    shaken = (
+    jitter = (
         torch.rand(len(indices), generator=generator)
         .mul_(2 * LENGTH_JITTER_RATIO)
         .add_(1 - LENGTH_JITTER_RATIO)
     )
-    order = torch.argsort(shaken * torch.as_tensor(lengths, dtype=torch.float32), stable=True).numpy()
+    order = torch.argsort(jitter * torch.as_tensor(lengths, dtype=torch.float32), stable=True).numpy()
     steps = _bucket(indices[order], lengths[order], bound)
-    return steps if rising else [steps[i] for i in torch.randperm(len(steps), generator=generator).tolist()]
+    return (
+        steps if ascending else [steps[i] for i in torch.randperm(len(steps), generator=generator).tolist()]
+    )
 
 
 def micro_batches_of_rank(
     batch: Sequence[int], seconds: Lengths | Mapping[int, float], bound: float, world: int, rank: int
 ) -> list[list[int]]:
-    """What a process takes of a step, in as many passes as keep each within `bound` seconds, padding included.
+    """The micro-batches of one process for a step, for gradient accumulation: each within `bound` seconds, padding
+    included.
 
-    All processes take equally many; a portion is empty where there are more of them than utterances.
+    All processes take equally many; some are empty if there are more of them than utterances.
     """
     fitting = max(1, int(bound / max(seconds[i] for i in batch)))
-    passes = math.ceil(len(batch) / world / fitting)
-    return [list(batch[i :: world * passes]) for i in range(rank, world * passes, world)]
+    count = math.ceil(len(batch) / world / fitting)
+    return [list(batch[i :: world * count]) for i in range(rank, world * count, world)]
 
 
 def stretch_factors(count: int, amount: float, seed: int, epoch: int) -> NDArray[np.float32]:
@@ -192,7 +195,7 @@ def stretch_factors(count: int, amount: float, seed: int, epoch: int) -> NDArray
 
 
 def padding_ratio(seconds: Lengths, batches: Sequence[Sequence[int]]) -> float:
-    """The share of padding in the batches, between 0 and 1."""
+    """The fraction of padding in the batches, in [0, 1]."""
     used = sum(seconds[i] for batch in batches for i in batch)
     taken = sum(len(batch) * max(seconds[i] for i in batch) for batch in batches if batch)
     return 1 - used / taken if taken else 0.0

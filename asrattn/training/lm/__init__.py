@@ -1,1 +1,1 @@
-"""Training of neural language models: texts and a recipe -> a model file."""
+"""Training of neural language models, from texts and a recipe."""

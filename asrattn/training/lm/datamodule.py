@@ -1,4 +1,4 @@
-"""Sentences as tokens, in steps of like length."""
+"""LightningDataModule of sentences: tokens in batches bucketed by length."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -18,10 +18,10 @@ LMBatch = tuple[Tensor, Tensor]
 
 
 class Sentences:
-    """All sentences of a text behind each other: four bytes a token, since there may be billions."""
+    """All sentences of a text in one array: four bytes per token, since there may be billions."""
 
     def __init__(self, texts: Iterable[str], tokenizer: Tokenizer) -> None:
-        """Raises DataError where there is no sentence."""
+        """Raises DataError if there is no sentence."""
         self.counts: list[int] = []
         self.tokens: NDArray[np.int32] = np.fromiter(
             chain.from_iterable(self._encode(texts, tokenizer)), np.int32
@@ -43,7 +43,7 @@ class Sentences:
 
 
 class LMStepDataset(Dataset[LMBatch]):
-    """The steps of an epoch: what is read and what is foretold, (B, U) each; see `neural.pad`."""
+    """The steps of an epoch: inputs and targets, (B, U) each; see `neural.pad_inputs_and_targets`."""
 
     def __init__(self, sentences: Sentences, plan: EpochPlan) -> None:
         self.sentences, self.plan = sentences, plan

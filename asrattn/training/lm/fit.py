@@ -1,4 +1,4 @@
-"""`fit`: from a recipe and texts to a neural language model."""
+"""`fit`: train a neural language model from a recipe and texts, with early stopping."""
 
 import json
 import logging
@@ -45,14 +45,14 @@ def fit(
     accelerator: str = "auto",
     command: Sequence[str] = (),
 ) -> Path:
-    """Train on the texts, judge on dev after each epoch; the path of the best model's file, out/lm.safetensors.
+    """Train on the texts, evaluate on dev after each epoch; the path of the best model's file, out/lm.safetensors.
 
-    In `out` there are also last.ckpt (to resume) and metrics.csv. The same seed and machine give the same losses, also
-    when a run is resumed, which it is from the end of an epoch. command: what was typed, for the card.
+    `out` also holds last.ckpt (to resume) and metrics.csv. The same seed and machine give the same losses, also for a
+    resumed run, which restarts at the end of an epoch. command: the command line, for the card.
 
-    Raises ConfigError where `out` holds a run and `resume` is not set, or a run of another recipe or tokenizer;
-    DataError where there is no text, or the loss becomes no number; CheckpointError as `storage.latest`; StoppedError
-    on Ctrl-C.
+    Raises ConfigError if `out` holds a run and `resume` is not set, or a run of another recipe or tokenizer; DataError
+    if there is no text, or for a non-finite loss; CheckpointError as `checkpointing.load_latest`; StoppedError on
+    Ctrl-C.
     """
     run_folder.prepare_out_dir(out, resume)
     last = _latest(out, recipe, tokenizer) if resume else None
@@ -118,12 +118,12 @@ def _run(
     recipe: LMRecipe,
     module: LMLightningModule,
     data: TextDataModule,
-    keeper: "LMTrainingCallback",
+    callback: "LMTrainingCallback",
     accelerator: str,
     last: Path | None,
 ) -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # what it says of itself is no news
+        logging.getLogger(name).setLevel(logging.WARNING)
     with warnings.catch_warnings():
         silence_lightning_warnings()
         trainer = L.Trainer(
@@ -133,7 +133,7 @@ def _run(
             max_epochs=recipe.train.epochs,
             gradient_clip_val=recipe.train.clip or None,
             reload_dataloaders_every_n_epochs=1,
-            callbacks=[keeper],
+            callbacks=[callback],
             plugins=[checkpointing.AtomicCheckpointIO()],
             logger=False,
             enable_checkpointing=False,
@@ -144,7 +144,7 @@ def _run(
 
 
 class LMTrainingCallback(Callback):
-    """After each epoch dev, a row in the table, the model file if it is the best so far, last.ckpt; meanwhile a bar."""
+    """After each epoch: perplexity of dev, a row in metrics.csv, the best model file, early stopping, last.ckpt."""
 
     def __init__(self, out: Path, dev: Sequence[str], base_card: dict[str, JSONValue]) -> None:
         self.out, self.dev, self.base_card = out, dev, base_card
@@ -173,7 +173,9 @@ class LMTrainingCallback(Callback):
         assert isinstance(pl_module, LMLightningModule)
         self._bar.update(pl_module.progress(batch_idx + 1) - self._bar.n)
         if self._signals.name is not None:
-            before = "--resume goes on from the end of the one before" if pl_module.history else "start again"
+            before = (
+                "--resume continues from the end of the previous one" if pl_module.history else "start again"
+            )
             raise StoppedError(
                 f"stopped by {self._signals.name} in epoch {trainer.current_epoch + 1}; {before}"
             )
@@ -182,14 +184,12 @@ class LMTrainingCallback(Callback):
         assert isinstance(pl_module, LMLightningModule)
         loss = float(pl_module.nll_sum) / max(pl_module.token_count, 1)
         if not math.isfinite(loss):
-            raise DataError(
-                f"the loss became no number in epoch {trainer.current_epoch + 1}; lower the learning rate"
-            )
+            raise DataError(f"non-finite loss in epoch {trainer.current_epoch + 1}; lower the learning rate")
         found = neural.perplexity(pl_module.network, pl_module.tokenizer, self.dev)
-        judged = math.log(found.tokens.including_oov)
-        best = judged < min((each.loss for each in pl_module.history), default=math.inf)
+        dev_loss = math.log(found.tokens.including_oov)
+        best = dev_loss < min((each.loss for each in pl_module.history), default=math.inf)
         progress = (trainer.current_epoch + 1) / pl_module.recipe.train.epochs
-        pl_module.history.append(schedule.ValidationRecord(progress, judged, judged))
+        pl_module.history.append(schedule.ValidationRecord(progress, dev_loss, dev_loss))
         if best:
             neural.save(
                 self.out / MODEL_FILE, pl_module.network, pl_module.tokenizer, self._card(trainer, found)
@@ -199,7 +199,7 @@ class LMTrainingCallback(Callback):
         worse = len(losses) - 1 - losses.index(min(losses))
         if 0 < pl_module.recipe.train.patience <= worse:
             trainer.should_stop = True
-            log.info("no better perplexity in %d epochs: stopped early", worse)
+            log.info("early stopping: no better perplexity in %d epochs", worse)
         trainer.save_checkpoint(self.out / run_folder.LAST_CHECKPOINT)
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
@@ -221,13 +221,13 @@ class LMTrainingCallback(Callback):
         }
         metrics_log.append_row(self.out / "metrics.csv", row)
         self._bar.clear()
-        by_word = f"by word {found.per_word:.2f}   by character {found.per_character:.3f}"
-        of_dev = f"{found.tokens.including_oov:.2f}   {by_word}"
+        per_unit = f"by word {found.per_word:.2f}   by character {found.per_character:.3f}"
+        dev = f"{found.tokens.including_oov:.2f}   {per_unit}"
         epoch = f"{row['epoch']}/{module.recipe.train.epochs}"
-        log.info("epoch %s   perplexity %.2f, of dev %s", epoch, row["train_perplexity"], of_dev)
+        log.info("epoch %s   perplexity %.2f, of dev %s", epoch, row["train_perplexity"], dev)
 
     def _card(self, trainer: L.Trainer, found: TextPerplexity) -> dict[str, JSONValue]:
-        judged: dict[str, JSONValue] = {
+        result: dict[str, JSONValue] = {
             "dev_perplexity": round(found.tokens.including_oov, 4),
             "dev_word_perplexity": round(found.per_word, 4),
             "dev_character_perplexity": round(found.per_character, 4),
@@ -235,4 +235,4 @@ class LMTrainingCallback(Callback):
             "seconds": round(time.perf_counter() - self._started, 1),
             "hardware": provenance.hardware(trainer.strategy.root_device),
         }
-        return self.base_card | judged
+        return self.base_card | result

@@ -1,4 +1,4 @@
-"""A neural language model in training."""
+"""LightningModule of a neural language model: next-token cross-entropy."""
 
 import json
 from typing import Any
@@ -22,10 +22,10 @@ from asrattn.training.optimizers.factory import build as build_optimizer
 
 
 class LMLightningModule(L.LightningModule):
-    """Nats a token, by stochastic gradient descent.
+    """Minimises the cross-entropy in nats per token.
 
     nll_sum, token_count   sums over the tokens of this epoch
-    history       what dev said after each epoch
+    history       dev loss after each epoch
     """
 
     def __init__(
@@ -58,16 +58,16 @@ class LMLightningModule(L.LightningModule):
             )
 
     def training_step(self, batch: LMBatch, index: int) -> Tensor:
-        read, foretold = batch
-        count = int((foretold != BLANK).sum())
-        logits = self.network(read).float()
-        loss = F.cross_entropy(logits.transpose(1, 2), foretold, ignore_index=BLANK)
+        inputs, targets = batch
+        count = int((targets != BLANK).sum())
+        logits = self.network(inputs).float()
+        loss = F.cross_entropy(logits.transpose(1, 2), targets, ignore_index=BLANK)
         self.nll_sum += loss.detach() * count
         self.token_count += count
         return loss
 
     def progress(self, steps: float = 0.0) -> float:
-        """The share of the run that is done, `steps` of this epoch among them."""
+        """The fraction of the run that is done, `steps` of this epoch included."""
         epoch = steps / self.trainer.num_training_batches
         return (self.trainer.current_epoch + epoch) / self.recipe.train.epochs
 

@@ -1,4 +1,4 @@
-"""A recipe for a neural language model."""
+"""Recipe of a neural language model."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +13,13 @@ from asrattn.training.schedule import CosineConfig, ScheduleConfig
 
 @dataclass(frozen=True)
 class LMTrainConfig:
-    """How the weights are found.
+    """Optimisation and early stopping.
 
-    batch_tokens   most tokens in a step, padding included
-    optimizer      with the full learning rate
-    schedule       what share of it is taken along the run
-    clip           largest norm of the gradient; 0 leaves it alone
-    patience       stop after so many epochs without a better perplexity on dev; 0 never stops early
+    batch_tokens   maximum number of tokens in a step, padding included
+    optimizer      with the peak learning rate
+    schedule       learning-rate schedule: the factor of that rate along the run
+    clip           maximum gradient norm; 0 does not clip
+    patience       early stopping: after so many epochs without a better dev perplexity; 0 is off
     """
 
     epochs: int = 20

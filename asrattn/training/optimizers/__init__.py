@@ -1,6 +1,6 @@
-"""Optimizers: from gradients to the next weights.
+"""Optimizers: AdamW, Adam, SGD, Muon.
 
-The configuration is here and loads no torch. Adding one: write its config, name it in `OptimizerConfig` (both in
+The configuration is here and loads no torch. To add one: write its config, name it in `OptimizerConfig` (both in
 `config.py`), and add a case to `build` in `factory.py`.
 """
 

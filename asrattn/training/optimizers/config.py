@@ -17,7 +17,7 @@ def _check_betas(betas: tuple[float, ...]) -> None:
 
 @dataclass(frozen=True)
 class AdamWConfig:
-    """Adam with decay beside the gradient (Loshchilov & Hutter 2019)."""
+    """AdamW: Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
 
     kind: Literal["adamw"] = "adamw"
     learning_rate: float = 1.2e-3
@@ -31,7 +31,7 @@ class AdamWConfig:
 
 @dataclass(frozen=True)
 class AdamConfig:
-    """Kingma & Ba 2015; the decay is a part of the gradient, and scaled with it."""
+    """Adam (Kingma & Ba 2015) with L2 weight decay, which is part of the gradient."""
 
     kind: Literal["adam"] = "adam"
     learning_rate: float = 1e-3
@@ -45,7 +45,7 @@ class AdamConfig:
 
 @dataclass(frozen=True)
 class SGDConfig:
-    """Gradient descent with a heavy ball, or with Nesterov's; the decay is a part of the gradient."""
+    """SGD with momentum, Nesterov's or plain; L2 weight decay, which is part of the gradient."""
 
     kind: Literal["sgd"] = "sgd"
     learning_rate: float = 0.1
@@ -61,12 +61,12 @@ class SGDConfig:
 
 @dataclass(frozen=True)
 class MuonConfig:
-    """Muon (Jordan 2024) for the matrices inside the network, AdamW for the rest: vectors, convolutions, and what
-    has a row for each token. Muon's steps are scaled to the size of AdamW's (Liu et al. 2025), so that one learning
-    rate and one decay serve both.
+    """Muon (Jordan 2024) for the matrices inside the network, AdamW for the rest: vectors, convolutions, embeddings
+    and output layers. Muon's steps are scaled to the size of AdamW's (Liu et al. 2025), so that one learning rate and
+    one decay serve both.
 
-    momentum   of Muon, Nesterov's
-    steps      towards orthogonal ones, each as dear as the last
+    momentum   of Muon (Nesterov)
+    steps      Newton–Schulz iterations of the orthogonalisation
     betas      of AdamW
     """
 

@@ -1,4 +1,4 @@
-"""The optimizer of a configuration."""
+"""Optimizer factory: parameter groups with and without weight decay; several optimizers as one."""
 
 from collections.abc import Callable, Container
 from typing import Any
@@ -13,10 +13,10 @@ from asrattn.training.vocabulary import token_weights
 
 
 def build(config: OptimizerConfig, model: nn.Module, fused: bool) -> Optimizer:
-    """The optimizer of a configuration over all weights that are not frozen.
+    """Build the optimizer of a configuration over all weights that are not frozen.
 
-    Only matrices decay, not biases, gains and other vectors. Fused steps are three times as fast; with fp16 they
-    would unscale the gradients only after these are clipped.
+    Weight decay applies to matrices, not to biases, gains and other vectors. Fused steps are three times as fast; with
+    fp16 they would unscale the gradients only after clipping.
     """
     rate, decay = config.learning_rate, config.weight_decay
     groups = _groups(model, decay)
@@ -38,7 +38,7 @@ def build(config: OptimizerConfig, model: nn.Module, fused: bool) -> Optimizer:
 
 
 class CombinedOptimizer(Optimizer):
-    """Several optimizers, each with weights of its own, as one: one list of groups, one state, one step."""
+    """Several optimizers over disjoint weights as one: one list of groups, one state, one step."""
 
     def __init__(self, *parts: Optimizer) -> None:
         self._parts = parts
@@ -53,7 +53,7 @@ class CombinedOptimizer(Optimizer):
                 loss = closure()
         start = 0
         for part, count in zip(self._parts, self._counts, strict=True):
-            # Handed over at every step: loading a state replaces both.
+            # Assigned at every step: loading a state replaces both.
             part.param_groups, part.state = self.param_groups[start : start + count], self.state
             part.step()
             start += count
@@ -61,7 +61,7 @@ class CombinedOptimizer(Optimizer):
 
 
 def _groups(model: nn.Module, decay: float, others: Container[str] = ()) -> list[dict[str, Any]]:
-    """The trainable weights but for the others, those that decay apart from those that do not."""
+    """The trainable weights except `others`, in two groups: with and without weight decay."""
     weights = [p for name, p in model.named_parameters() if p.requires_grad and name not in others]
     return [
         {"params": [p for p in weights if p.ndim >= 2], "weight_decay": decay},
@@ -70,7 +70,7 @@ def _groups(model: nn.Module, decay: float, others: Container[str] = ()) -> list
 
 
 def _muon_matrices(model: nn.Module) -> dict[str, Tensor]:
-    """The trainable matrices between the ends of the network."""
+    """The trainable matrices, except embeddings and output layers."""
     outer = token_weights(model)
     matrices = {name: p for name, p in model.named_parameters() if p.requires_grad and p.ndim == 2}
     return {name: p for name, p in matrices.items() if name not in outer}

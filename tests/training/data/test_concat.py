@@ -79,7 +79,9 @@ def test_training_serves_them(tmp_path: Path) -> None:
 def test_a_corpus_that_is_not_in_memory_says_so(tmp_path: Path) -> None:
     config = DataConfig(batch_seconds=4.0, concat_prob=0.5, cache=0.0)
     corpus = corpora.load(tones.write_corpus(tmp_path), config, tones.RATE)
-    with pytest.raises(ConfigError, match=r"data\.join: needs the corpus in memory; raise data\.cache"):
+    with pytest.raises(
+        ConfigError, match=r"data\.concat_prob: needs the corpus in memory; raise data\.cache"
+    ):
         SpeechDataModule(corpus, config, tones.RATE, stretch=0.1, seed=0).epoch_plan(0)
     off = replace(config, concat_prob=0.0)
     assert len(SpeechDataModule(corpus, off, tones.RATE, stretch=0.1, seed=0).epoch_plan(0))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn.data.manifest import Utterance
-from asrattn.model.speech_model import LossNormalizer
+from asrattn.model.losses import LossNormalizer
 from asrattn.training.data.sampler import (
     LENGTH_JITTER_RATIO,
     Batch,

@@ -230,7 +230,7 @@ def test_the_parts_of_a_step_are_the_whole_step(sharded: Path) -> None:
 def test_a_process_without_a_part_of_a_step_has_silence_that_does_not_count(sharded: Path) -> None:
     parts = [served(sharded, replace(CONFIG, batch_seconds=0.1), 0, rank, 2) for rank in (0, 1)]
     for (ours,), (theirs,) in zip(*parts, strict=True):
-        assert len(ours.utterances) == ours.whole.utterances == theirs.whole.utterances == 1
+        assert len(ours.utterances) == ours.normalizer.utterances == theirs.normalizer.utterances == 1
         assert theirs.utterances == ()
         assert theirs.wave.shape == (1, 16000)
 
@@ -259,7 +259,7 @@ def test_what_is_broken_is_told_and_the_run_goes_on(
     broken = damage(sharded / "train")
     found = data_of(corpora.load(sharded, CONFIG, tones.RATE, tokenizer), CONFIG, 0)
     steps = [found.on_before_batch_transfer(step, 0) for step in list(found.train_dataloader()) * 2]
-    assert {each[0] for (batch,) in steps for each in batch.lost} == broken
+    assert {each[0] for (batch,) in steps for each in batch.dropped} == broken
     assert sum(len(batch.utterances) for (batch,) in steps) == 2 * 21
     assert (
         len([r for r in caplog.records if r.message.startswith("dropped: ")]) == 3
@@ -273,8 +273,8 @@ def test_a_step_of_which_nothing_is_left_is_taken_all_the_same(sharded: Path) ->
     found = data_of(corpora.load(sharded, CONFIG, tones.RATE), CONFIG, 0)
     steps = list(found.train_dataloader())
     assert len(steps) == len(found.epoch_plan(0))
-    assert all(b.utterances == () and not b.wave.any() and b.whole.tokens > 0 for (b,) in steps)
-    assert sum(len(b.lost) for (b,) in steps) == 24
+    assert all(b.utterances == () and not b.wave.any() and b.normalizer.tokens > 0 for (b,) in steps)
+    assert sum(len(b.dropped) for (b,) in steps) == 24
 
 
 def test_when_more_is_broken_than_whole_the_run_ends(
@@ -314,7 +314,7 @@ def test_a_run_from_shards_learns(sharded: Path, tmp_path: Path, caplog: pytest.
     with caplog.at_level(logging.INFO):
         saved = checkpoint.load(fit(recipe, sharded, tmp_path / "run"))
     assert saved.card["epochs"] == 3
-    assert "in shards: read and checked as it is trained on" in caplog.text
+    assert "in shards: read and checked during training" in caplog.text
     rows = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
     column = rows[0].split(",").index("train_total")
     losses = [float(row.split(",")[column]) for row in rows[1:]]

@@ -1,0 +1,61 @@
+"""Losses: cross-entropy with label smoothing, CTC, consistency (CR-CTC, R-Drop), guided attention."""
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from asrattn.attention.measures import off_diagonal
+from asrattn.lengths import mask
+from asrattn.text import BLANK
+
+IGNORE_INDEX = -100
+
+
+class LossNormalizer(NamedTuple):
+    """Loss denominators: utterances and tokens of the whole optimizer step (a batch may be one micro-batch of it)."""
+
+    utterances: int
+    tokens: int
+
+
+class Losses(NamedTuple):
+    """Each a mean over the tokens of the step, in nats per token; losses with weight 0 are zero."""
+
+    total: Tensor
+    attention: Tensor
+    ctc: Tensor
+    inter_ctc: Tensor
+    consistency: Tensor
+    guided: Tensor
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    """Cross-entropy with label smoothing: logits (B, U, V), targets (B, U), IGNORE_INDEX on padding -> nats, summed."""
+    return F.cross_entropy(
+        logits.flatten(0, 1),
+        targets.flatten(),
+        ignore_index=IGNORE_INDEX,
+        label_smoothing=smoothing,
+        reduction="sum",
+    )
+
+
+def ctc_loss(log_probs: Tensor, lens: Tensor, tokens: Tensor, token_lens: Tensor) -> Tensor:
+    """CTC (Graves et al. 2006): log_probs (B, T, V) -> nats, summed. Infinite if the tokens do not fit the frames."""
+    return F.ctc_loss(log_probs.transpose(0, 1), tokens, lens, token_lens, blank=BLANK, reduction="sum")
+
+
+def guided_attention_loss(weights: Tensor, token_lens: Tensor, lens: Tensor) -> Tensor:
+    """Guided attention (Tachibana et al. 2018): weights (B, U, T) off the diagonal, summed."""
+    off = (weights.float() * off_diagonal(weights, token_lens, lens)).sum(-1)
+    return (off * mask(token_lens, weights.shape[1])).sum()
+
+
+def consistency_loss(log_probs: Tensor, lens: Tensor) -> Tensor:
+    """Symmetric KL between the two halves of log_probs (B, T, V), each a detached target of the other: nats, summed."""
+    first, second = log_probs.chunk(2)
+    real = mask(lens[: len(first)], log_probs.shape[1])[..., None]
+    there = F.kl_div(first, second.detach(), log_target=True, reduction="none")
+    back = F.kl_div(second, first.detach(), log_target=True, reduction="none")
+    return ((there + back) * real).sum()
