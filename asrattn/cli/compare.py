@@ -123,7 +123,7 @@ def _system(named: NamedSystem, utterances: Sequence["Utterance"], args: argpars
     for file in named.files:
         texts = error_rates.match_hypotheses(utterances, args.reference, file, form.name, args.force).texts
         pairs = zip(utterances, texts, strict=True)
-        runs.append(tuple(score_utterance(u.id, u.text, heard, u.speaker, form) for u, heard in pairs))
+        runs.append(tuple(score_utterance(u.id, u.text, hyp, u.speaker, form) for u, hyp in pairs))
     return System(named.name, tuple(runs))
 
 

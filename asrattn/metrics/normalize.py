@@ -1,6 +1,6 @@
 """Text normalisation before scoring: named, versioned normalisers. Each result names the one that was used.
 
-A fingerprint is the name, the version and a hash of the rules: two rates can be compared where it is the same.
+A fingerprint is the name, the version and a hash of the rules: two rates are comparable if it is the same.
 """
 
 import hashlib

@@ -91,7 +91,7 @@ def _field(field: str, found: Sequence[Slice]) -> str:
     top = max(max(s.result.wer, s.result.wer_interval[1]) for s in shown) or 1.0
     more = f", the worst {_MAX_SLICES} of {len(found)}" if len(found) > _MAX_SLICES else ""
     few = (
-        '<p class="soft">* fewer than 100 words: a rate that says little.</p>'
+        '<p class="soft">* fewer than 100 words: an unreliable rate.</p>'
         if any(s.has_few_words for s in shown)
         else ""
     )

@@ -62,7 +62,7 @@ class Forecast:
         return self.weights + self.activations(audio, utterance)
 
     def max_batch_seconds(self, memory: float, utterance: float) -> float:
-        """The most seconds of audio a batch that fit into so many bytes; 0 where not even the weights do."""
+        """The most seconds of audio a batch that fit into so many bytes; 0 if not even the weights fit."""
         return max(0.0, (memory - self.memory(0.0, utterance)) / self.activation_bytes_per_second(utterance))
 
     def activation_bytes_per_second(self, utterance: float) -> float:
@@ -113,7 +113,7 @@ ProbeBatch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def _batch(recipe: Recipe, model: SpeechModel, utterances: int, seconds: float) -> ProbeBatch:
-    """Noise and made texts of usual speed, twice where the recipe asks for consistency."""
+    """Noise, and artificial texts of usual speed; twice if the recipe uses the consistency loss."""
     utterances *= 2 if recipe.loss.consistency else 1
     samples, V = round(seconds * model.config.frontend.rate), model.config.vocabulary
     with torch.no_grad():

@@ -192,4 +192,4 @@ def test_the_parts_of_a_job_array_score_as_the_whole(capsys, model: Path, data: 
 def test_a_part_needs_a_place(capsys, model: Path, data: Path) -> None:
     status, out, err = run(capsys, model, data / "test.jsonl", "--shard", "1/2")
     assert (status, out) == (1, [])
-    assert "say where, with --out DIR" in err[0]
+    assert "name their folder with --out DIR" in err[0]

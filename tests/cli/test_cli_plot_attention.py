@@ -23,7 +23,7 @@ def test_a_given_text_is_drawn_and_measured(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sound, out = tiny.sound(tmp_path / "a & b.wav", 1.2), tmp_path / "out"
-    assert main(["attend", str(model), str(sound), "--text", "the fox", "--out", str(out)]) == 0
+    assert main(["plot-attention", str(model), str(sound), "--text", "the fox", "--out", str(out)]) == 0
     text, measures, *paths = capsys.readouterr().out.splitlines()
     assert text == "the fox"
     names = measures.split()[::2]
@@ -44,7 +44,7 @@ def test_without_a_text_it_is_what_the_model_hears(
     assert main(["transcribe", str(model), str(sound)]) == 0
     hypothesis = capsys.readouterr().out.strip()
     assert hypothesis
-    assert main(["attend", str(model), str(sound), "--out", str(tmp_path)]) == 0
+    assert main(["plot-attention", str(model), str(sound), "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out.splitlines()[0].strip() == hypothesis
 
 
@@ -65,10 +65,18 @@ def test_silence_and_long_files_are_told(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing = tmp_path / "nowhere.wav"
-    assert main(["attend", str(model), str(missing)]) == 1
+    assert main(["plot-attention", str(model), str(missing)]) == 1
     assert capsys.readouterr().err.count("\n") == 1
     wave = np.concatenate([tiny.wave(20.0), np.zeros(tiny.RATE), tiny.wave(20.0)]).astype(np.float32)
     audio.write(tmp_path / "long.wav", wave, tiny.RATE)
-    words = ["attend", str(model), str(tmp_path / "long.wav"), "--text", "fox", "--out", str(tmp_path)]
+    words = [
+        "plot-attention",
+        str(model),
+        str(tmp_path / "long.wav"),
+        "--text",
+        "fox",
+        "--out",
+        str(tmp_path),
+    ]
     assert main(words) == 0
     assert "this is the first of 2 pieces" in capsys.readouterr().err

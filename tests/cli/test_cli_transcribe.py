@@ -74,7 +74,7 @@ class TestWhatIsNamed:
 
     @pytest.mark.parametrize(
         ("name", "reason"),
-        [("empty", "holds no sound file"), ("*.wav", "no file matches"), ("absent.wav", "does not exist")],
+        [("empty", "holds no audio file"), ("*.wav", "no file matches"), ("absent.wav", "does not exist")],
     )
     def test_what_is_not_there_is_told_and_the_others_are_done(
         self, capsys, model: Path, folder: Path, tmp_path: Path, name: str, reason: str

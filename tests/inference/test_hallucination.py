@@ -127,5 +127,5 @@ class TestLimits:
     def test_there_and_back(self) -> None:
         assert ConfidenceThresholds.from_plain(LIMITS.to_plain()) == LIMITS
         for plain in (None, {}, {"decoder": "1", "ctc": 1.0}):
-            with pytest.raises(CheckpointError, match="tune the model again"):
+            with pytest.raises(CheckpointError, match="run asrattn tune-decoding again"):
                 ConfidenceThresholds.from_plain(plain)  # type: ignore[arg-type]

@@ -121,7 +121,7 @@ def test_the_model_keeps_what_was_chosen(
     corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, other = tiny.model_file(tmp_path), tmp_path / "tuned.safetensors"
-    assert main(["tune", str(model), str(corpus), "--out", str(other)]) == 0
+    assert main(["tune-decoding", str(model), str(corpus), "--out", str(other)]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[-1] == str(other)
     before, after = checkpoint.load(model), checkpoint.load(other)
