@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PYTHON ?= python3
 
-.PHONY: help setup demo test test-all check format bench clean
+.PHONY: help setup demo test test-slow test-avx2 test-all check format bench clean
 
 help:           ## these words
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -20,11 +20,17 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## the main job, start to finish, on made speech: corpus, training, transcription, WER, a page
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" recipes/demo/run.sh
 
-test: $(READY)  ## the tests
+test: $(READY)  ## the fast tests
 	$(PY) -m pytest -n 2
 
-test-all: $(READY)  ## the tests, the slow ones too
-	$(PY) -m pytest -n 2 -m "not gpu"
+test-slow: $(READY)  ## the slow tests, those of several processes, and the property tests with all their examples
+	$(PY) -m pytest -n 2 -m "(slow or multi or hypothesis) and not gpu" --hypothesis-profile full
+
+test-avx2: $(READY)  ## layers, encoders, decoders and decoding as a processor without AVX-512 computes them
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 \
+		$(PY) -m pytest -n 2 tests/layers tests/encoders tests/decoders tests/decoding
+
+test-all: test test-slow test-avx2  ## all tests that need no GPU
 
 check: $(READY)  ## ruff and mypy
 	$(PY) -m ruff check .

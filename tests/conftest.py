@@ -1,4 +1,4 @@
-"""What all tests share: one thread each, and the real speech beside the repository, where it is there."""
+"""What all tests share: one thread each, few examples of a property, and the real speech beside the repository."""
 
 import os
 from collections.abc import Iterator
@@ -7,6 +7,11 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded, here and in processes the tests start
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("quick", max_examples=20, deadline=None)
+settings.register_profile("full", max_examples=100, deadline=None)  # make test-slow
+settings.load_profile("quick")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
