@@ -181,7 +181,7 @@ class SpeechLightningModule(L.LightningModule):
         self.steps, self.skipped = so_far["steps"], so_far["skipped"]
         losses, self.seconds = so_far["parts"][self.global_rank % len(so_far["parts"])]
         self.losses = torch.tensor(losses, device=self.device)
-        self.trainer.datamodule.start = (so_far["epoch"], self.steps)  # type: ignore[attr-defined]
+        self.trainer.datamodule.resume_position = (so_far["epoch"], self.steps)  # type: ignore[attr-defined]
 
     def mean_losses(self) -> Losses:
         """Of this epoch so far, over all processes; each of them must call this."""
