@@ -18,7 +18,7 @@ WRONG = {  # run in an empty folder
     "train, misspelt setting": f"train {RECIPE} --data . --out out --set model.encoder.layrs=2",
     "train, no data": f"train {RECIPE} --data absent --out out",
     "search, no data": f"search {RECIPE} --data absent --out out --space train.ema=0..0.9 --budget 3",
-    "ablate, no data": f"ablate {RECIPE} --data absent --out out --over train.ema=0,0.9",
+    "ablate, no data": f"ablate {RECIPE} --data absent --out out --vary train.ema=0,0.9",
     "transcribe, no model": "transcribe absent absent.wav",
     "evaluate, no manifest": "evaluate absent absent.jsonl",
     "align, no manifest": "align absent absent.jsonl",

@@ -1,6 +1,6 @@
 """WER against the length of the utterance, of each variant of an ablation: python -m benchmarks.wer_by_length DIR MANIFEST.
 
-DIR is what `asrattn ablate … --judge MANIFEST --out DIR` left. A table, and a picture with --figure.
+DIR is what `asrattn ablate … --eval-on MANIFEST --out DIR` left. A table, and a picture with --figure.
 """
 
 import argparse

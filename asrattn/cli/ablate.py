@@ -18,7 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     options.add_training(parser, "the runs are")
     parser.add_argument(
-        "--over",
+        "--vary",
         action="append",
         required=True,
         metavar="KEY=A,B,C",
@@ -28,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=options.positive_int, default=1, metavar="N", help="runs of each (default: 1)"
     )
     parser.add_argument(
-        "--judge",
+        "--eval-on",
         type=Path,
         metavar="MANIFEST",
         help="what they are compared on (default: dev.jsonl, on which the best epoch was chosen too)",
@@ -44,10 +44,10 @@ def run(args: argparse.Namespace) -> int:
     from asrattn.training.data import folder as data_folder
 
     data_folder.check(args.data)
-    judged = args.judge or args.data / data_folder.DEV
+    judged = args.eval_on or args.data / data_folder.DEV
     manifest.check(judged)
     what = Ablation(
-        recipe, parse_variants(args.over, recipe), args.seeds, args.data, judged, args.out, args.accelerator
+        recipe, parse_variants(args.vary, recipe), args.seeds, args.data, judged, args.out, args.accelerator
     )
     prepare_out_dir(what)
 

@@ -21,7 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--nodes", type=options.positive_int, default=1, metavar="N", help="machines")
     parser.add_argument(
-        "--sharing",
+        "--strategy",
         choices=["ddp", "fsdp"],
         default="ddp",
         help="ddp (default): each process holds the whole model; fsdp: a part, for models too large for one device",
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
             resume=args.resume,
             seed=args.seed,
             accelerator=args.accelerator,
-            strategy=args.sharing,
+            strategy=args.strategy,
             init=args.init,
             command=args.typed,
         )

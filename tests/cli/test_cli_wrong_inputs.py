@@ -34,7 +34,7 @@ for line in sys.stdin:
 """
 TRAIN = "train recipe.py --data data --out out"
 SEARCH = "search recipe.py --data data --out out --space train.ema=0..0.9 --budget 3"
-ABLATE = "ablate recipe.py --data data --out out --over train.ema=0,0.9"
+ABLATE = "ablate recipe.py --data data --out out --vary train.ema=0,0.9"
 NEURAL = "lm train-neural lm.py text --dev text --tokenizer model --out out"
 NO_MANIFEST = "does not exist; make it with python -m data_prep"
 NO_MODEL = "does not exist; a run's model is its model.safetensors"
@@ -61,7 +61,7 @@ TOLD = {
     ABLATE.replace("recipe.py", "absent.py"): "absent.py: does not exist; name a recipe",
     ABLATE.replace("--data data", "--data absent"): f"absent/train.jsonl: {NO_MANIFEST}",
     ABLATE.replace("train.ema", "train.em"): "the recipe has no such setting",
-    f"{ABLATE} --judge absent.jsonl": f"absent.jsonl: {NO_MANIFEST}",
+    f"{ABLATE} --eval-on absent.jsonl": f"absent.jsonl: {NO_MANIFEST}",
     ABLATE.replace("--out out", "--out ablated"): "ablated: holds an ablation of another recipe",
     "transcribe absent sound.wav": f"absent: {NO_MODEL}",
     "transcribe text sound.wav": f"text: {NO_SAFETENSORS}",

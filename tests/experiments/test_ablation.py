@@ -139,7 +139,7 @@ def test_as_it_is_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     corpus = tones.write_corpus(tmp_path / "corpus")
     (tmp_path / "tones.py").write_text(format_recipe(RECIPE, "Tones."), encoding="utf-8")
     words = ["ablate", str(tmp_path / "tones.py"), "--data", str(corpus), "--out", str(tmp_path / "out")]
-    assert main([*words, "--over", *OVER, "--threads", "1", "--accelerator", "cpu"]) == 0
+    assert main([*words, "--vary", *OVER, "--threads", "1", "--accelerator", "cpu"]) == 0
     heading, *lines, page = capsys.readouterr().out.splitlines()
     assert heading.startswith("variant")
     assert [line.split()[0] for line in lines] == ["dot", "location+kernel=5"]
