@@ -1,6 +1,7 @@
 """How long after a word a stream tells it: python -m benchmarks.latency MODEL MANIFEST --help.
 
-Words put together with known borders, as in `benchmarks.word_timing`, are fed in small chunks; the clock is the sound's.
+Words put together with known borders, as in `benchmarks.word_timing`, are fed in small chunks; time is that
+of the audio.
 """
 
 import argparse
@@ -37,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     spent = time.process_time() - started
     stable, ends, kept = ([x for each in part for x in each] for part in zip(*found, strict=True))
     print(
-        f"{len(stable)} words stable after: {format_latencies(stable)}; {100 * np.mean(kept):.1f} % of them stay to the end"
+        f"{len(stable)} words stable after: {format_latencies(stable)}; "
+        f"{100 * np.mean(kept):.1f} % of them stay to the end"
     )
     print(f"{len(ends)} utterances ended after: {format_latencies(ends)}")
     print(

@@ -1,4 +1,4 @@
-"""WER against the length of the utterance, of each variant of an ablation: python -m benchmarks.wer_by_length DIR MANIFEST.
+"""WER by utterance length, for each variant of an ablation: python -m benchmarks.wer_by_length DIR MANIFEST.
 
 DIR is what `asrattn ablate … --eval-on MANIFEST --out DIR` left. A table, and a picture with --figure.
 """

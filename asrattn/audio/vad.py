@@ -16,7 +16,9 @@ THRESHOLD_FRACTION = (
 )
 MIN_PAUSE_DEPTH_DB = 15.0  # decibels that a pause lies below the loudest sound at least
 SILENCE_DB = -80.0  # decibels of full scale: nobody speaks below
-MIN_DYNAMIC_RANGE_DB = 5.0  # decibels between the quiet and the loudest places, which speech always has, and steady noise has not
+MIN_DYNAMIC_RANGE_DB = (
+    5.0  # between the quiet and the loudest places: speech always has it, steady noise has not
+)
 
 SpeechSegment = tuple[float, float]  # seconds
 SpeechDetector = Callable[

@@ -35,8 +35,8 @@ def add_normalize(parser: argparse.ArgumentParser, help_text: str) -> None:
     parser.add_argument(
         "--normalize",
         choices=NORMALIZER_NAMES,
-        help=f"{help_text}: lower (case), plain (and punctuation), basic (any script; Chinese and the like by character), "
-        "english (basic, and numbers, contractions, spelling variants)",
+        help=f"{help_text}: lower (case), plain (and punctuation), basic (any script; "
+        "Chinese and the like by character), english (basic, and numbers, contractions, spelling variants)",
     )
 
 

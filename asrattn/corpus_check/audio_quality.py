@@ -41,7 +41,9 @@ CHANNELS = FindingKind(
 )
 
 SILENCE_DB = -75.0  # dB: the quietest real speech seen (Common Voice) has -66
-MIN_DYNAMIC_RANGE_DB = 15.0  # dB between loud and quiet frames: real speech in strong noise has 13 and more, in AN4 28; noise has 3
+MIN_DYNAMIC_RANGE_DB = (
+    15.0  # between loud and quiet frames: speech in strong noise has 13, in AN4 28; noise has 3
+)
 MAX_PAUSE_SECONDS, MAX_PAUSE_FRACTION = (
     5.0,
     2 / 3,

@@ -37,7 +37,8 @@ class Ablation:
 
 def parse_variants(texts: Sequence[str], recipe: Recipe) -> tuple[Variant, ...]:
     """`decoder.attention=dot,location+heads=4`: one setting's values, a kind where it is a set of settings, to which +
-    adds others below it, lists in brackets: encoder=lstm,conformer+downsampling=[1,2,1]. Of several texts, every combination.
+    adds others below it, lists in brackets: encoder=lstm,conformer+downsampling=[1,2,1]. Of several
+    texts, every combination.
 
     Raises ConfigError for what the recipe does not take.
     """

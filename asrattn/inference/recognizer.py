@@ -1,12 +1,11 @@
 """Using a model: sound files in, transcripts out."""
 
-import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,6 +26,15 @@ from asrattn.decoding.scorers import WeightedScorer
 from asrattn.encoders.output import EncoderOutput
 from asrattn.errors import AudioError, ConfigError
 from asrattn.inference import segmentation
+from asrattn.inference.batching import (
+    DecodedSegment,
+    QueuedSegment,
+    TimedSegment,
+    next_window,
+    pad_texts,
+    pad_waves,
+    select_device,
+)
 from asrattn.inference.confidence import Calibration, ConfidenceFeatures, uncalibrated_confidence
 from asrattn.inference.hallucination import ConfidenceThresholds, filter_hypothesis
 from asrattn.inference.segmentation import MAX_SEGMENT_SECONDS, AudioRegion
@@ -63,32 +71,6 @@ MIN_SEGMENT_LIMIT_SECONDS = 3.0  # seconds that any model can read
 _ONEDNN_CACHE_CAPACITY = (
     "32"  # kept by oneDNN, unless told otherwise: nearly every batch has shapes that do not come again
 )
-_MAX_QUEUED_SEGMENTS = 1000  # at most, so that a long row of broken files is told soon
-
-
-class _DecodedSegment(NamedTuple):
-    """What was heard in a piece, what the search found there, and the words where they are asked for."""
-
-    tokens: tuple[int, ...]
-    flags: tuple[str, ...]
-    hypotheses: list[Hypothesis]
-    words: list[Word]
-
-
-class _TimedSegment(NamedTuple):
-    """And where in the stretch, in seconds."""
-
-    start: float
-    end: float
-    decoded: _DecodedSegment
-
-
-class _QueuedSegment(NamedTuple):
-    """A piece of a stretch. Without one it is the stretch's end, a bad one where there is a message."""
-
-    region: AudioRegion
-    segment: segmentation.AudioSegment | None
-    message: str = ""
 
 
 class Recognizer:
@@ -128,7 +110,7 @@ class Recognizer:
         precision: of the products of matrices in encoder and search; sums and probabilities are always in fp32.
         Raises CheckpointError for a bad file, ConfigError for a device that is not there.
         """
-        chosen = _device(device)
+        chosen = select_device(device)
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _ONEDNN_CACHE_CAPACITY)
         saved = checkpoint.load(path, chosen)
         if chosen.type == "cpu" and precision == "fp32":
@@ -158,16 +140,16 @@ class Recognizer:
         parts = self._read_segments(map(AudioRegion.from_source, sources))
         decoding = decoding or self.decoding
         batch_seconds = batch_seconds or BATCH_SECONDS[self.device.type]
-        done: list[_TimedSegment] = []  # of the stretch at hand
+        done: list[TimedSegment] = []  # of the stretch at hand
         samples = 0
-        while window := _next_window(parts, round(_BATCHES_READ_AHEAD * batch_seconds * self.rate)):
+        while window := next_window(parts, round(_BATCHES_READ_AHEAD * batch_seconds * self.rate)):
             spoken = [p.segment.wave for p in window if p.segment and p.segment.has_speech]
             decoded = self._decode_sorted(spoken, decoding, batch_seconds, words)
             for stretch, piece, message in window:
                 if piece:
                     start, samples = samples, samples + len(piece.wave)
                     if piece.has_speech:
-                        done.append(_TimedSegment(start / self.rate, samples / self.rate, next(decoded)))
+                        done.append(TimedSegment(start / self.rate, samples / self.rate, next(decoded)))
                     continue
                 yield self._outcome(stretch, message, done, samples / self.rate)
                 done, samples = [], 0
@@ -272,7 +254,7 @@ class Recognizer:
         source: AlignmentSource = "ctc",
     ) -> list[list[tuple[Word, ConfidenceFeatures]]]:
         """As `align` of what `encode` gave, with what the confidence is judged by instead of it."""
-        tokens, _ = self._pad_texts(texts)
+        tokens, _ = pad_texts(texts, self.device)
         found = []
         for wave, text, said in zip(
             waves, texts, token_spans(self.model, enc, log_probs, tokens, texts, source), strict=True
@@ -294,12 +276,14 @@ class Recognizer:
         self, waves: Sequence[Wave], texts: Sequence[Sequence[int]], aligned: bool
     ) -> AttentionMetrics:
         """What attention does while the decoder writes each text's tokens for its (S,) wave, see `doctor.examine`."""
-        return attention_metrics.measure(self.model, *self._pad(waves), *self._pad_texts(texts), aligned)
+        return attention_metrics.measure(
+            self.model, *self._pad(waves), *pad_texts(texts, self.device), aligned
+        )
 
     @torch.inference_mode()
     def losses(self, waves: Sequence[Wave], texts: Sequence[Sequence[int]]) -> list[float]:
         """Nats a token, by which the decoder would not write each text's tokens, and the end, for its (S,) wave."""
-        tokens, counts = self._pad_texts(texts)
+        tokens, counts = pad_texts(texts, self.device)
         enc = self.model.encode(*self._pad(waves))
         logits = self.model.decoder(F.pad(tokens, (1, 0), value=EOS), enc.output, enc.lens).logits
         targets = F.pad(tokens, (0, 1)).scatter(1, counts[:, None], EOS)
@@ -309,7 +293,7 @@ class Recognizer:
         return found
 
     def _outcome(
-        self, stretch: AudioRegion, message: str, done: list[_TimedSegment], seconds: float
+        self, stretch: AudioRegion, message: str, done: list[TimedSegment], seconds: float
     ) -> Outcome:
         if message:
             return Failure(stretch.id, stretch.path, message)
@@ -326,7 +310,7 @@ class Recognizer:
     def _nbest_entry(self, found: Hypothesis) -> NBestEntry:
         return NBestEntry(clean(self.tokenizer.decode(found.tokens)), found.score, found.component_scores)
 
-    def _read_segments(self, stretches: Iterable[AudioRegion]) -> Iterator[_QueuedSegment]:
+    def _read_segments(self, stretches: Iterable[AudioRegion]) -> Iterator[QueuedSegment]:
         for stretch in stretches:
             message = ""
             try:
@@ -335,16 +319,16 @@ class Recognizer:
                 ):
                     if trouble := self.find_wave_error(piece.wave):
                         raise AudioError(f"{stretch.path}: {trouble}")
-                    yield _QueuedSegment(stretch, piece)
+                    yield QueuedSegment(stretch, piece)
             except AudioError as error:
                 message = str(error)
-            yield _QueuedSegment(stretch, None, message)
+            yield QueuedSegment(stretch, None, message)
 
     def _decode_sorted(
         self, waves: list[Wave], search: DecodingConfig, batch_seconds: float, words: bool
-    ) -> Iterator[_DecodedSegment]:
+    ) -> Iterator[DecodedSegment]:
         """What is heard in each wave in order; decoded longest first, in batches of like lengths."""
-        best: dict[int, _DecodedSegment] = {}
+        best: dict[int, DecodedSegment] = {}
         order = sorted(range(len(waves)), key=lambda i: -len(waves[i]))
         while order:
             size = max(1, int(batch_seconds * self.rate / len(waves[order[0]])))
@@ -352,7 +336,7 @@ class Recognizer:
             best.update(zip(batch, self._decode([waves[i] for i in batch], search, words), strict=True))
         return (best[i] for i in range(len(waves)))
 
-    def _decode(self, waves: list[Wave], search: DecodingConfig, words: bool) -> list[_DecodedSegment]:
+    def _decode(self, waves: list[Wave], search: DecodingConfig, words: bool) -> list[DecodedSegment]:
         try:
             return self._decode_batch(waves, search, words)
         except torch.OutOfMemoryError:
@@ -363,7 +347,7 @@ class Recognizer:
         half = len(waves) // 2
         return self._decode(waves[:half], search, words) + self._decode(waves[half:], search, words)
 
-    def _decode_batch(self, waves: list[Wave], search: DecodingConfig, words: bool) -> list[_DecodedSegment]:
+    def _decode_batch(self, waves: list[Wave], search: DecodingConfig, words: bool) -> list[DecodedSegment]:
         enc, log_probs = self.encode(waves)
         found = self.decode(enc, log_probs, search)
         asked = search.ctc > 0
@@ -379,7 +363,7 @@ class Recognizer:
                 self.align_encoded(waves, enc, log_probs, [v.tokens for v in verdicts])
             )
         return [
-            _DecodedSegment(verdict.tokens, verdict.flags, hypotheses, timed)
+            DecodedSegment(verdict.tokens, verdict.flags, hypotheses, timed)
             for verdict, hypotheses, timed in zip(verdicts, found, spoken, strict=True)
         ]
 
@@ -400,19 +384,7 @@ class Recognizer:
         """(S,) waves as (B, S) and (B,) on the device. Raises AudioError for one that cannot be recognised."""
         if trouble := next(filter(None, map(self.find_wave_error, waves)), ""):
             raise AudioError(trouble)
-        padded = np.zeros((len(waves), max(map(len, waves))), dtype=np.float32)
-        for row, wave in zip(padded, waves, strict=True):
-            row[: len(wave)] = wave
-        lens = torch.tensor([len(w) for w in waves])
-        return torch.from_numpy(padded).to(self.device), lens.to(self.device)
-
-    def _pad_texts(self, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Tokens as (B, U) and (B,) on the device."""
-        counts = torch.tensor([len(text) for text in texts], device=self.device)
-        tokens = torch.zeros(len(texts), max(1, int(counts.max())), dtype=torch.int64, device=self.device)
-        for row, text in zip(tokens, texts, strict=True):
-            row[: len(text)] = torch.tensor(text, dtype=torch.int64)
-        return tokens, counts
+        return pad_waves(waves, self.device)
 
 
 def _max_segment_seconds(card: Mapping[str, JSONValue]) -> float:
@@ -423,30 +395,3 @@ def _max_segment_seconds(card: Mapping[str, JSONValue]) -> float:
         if isinstance(known, float)
         else MAX_SEGMENT_SECONDS
     )
-
-
-def _next_window(parts: Iterator[_QueuedSegment], samples: int) -> list[_QueuedSegment]:
-    """The next pieces, until they hold so many samples."""
-    window: list[_QueuedSegment] = []
-    for part in itertools.islice(parts, _MAX_QUEUED_SEGMENTS):
-        window.append(part)
-        samples -= len(part.segment.wave) if part.segment else 0
-        if samples <= 0:
-            break
-    return window
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N") from None
-    if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"device {name!r} is not supported; use auto, cpu, cuda or cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(
-            f"device {name!r} is not there ({torch.cuda.device_count()} found); use --device cpu"
-        )
-    return device

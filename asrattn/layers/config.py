@@ -31,8 +31,9 @@ class LocalAttentionConfig:
 
 @dataclass(frozen=True)
 class SparseAttentionConfig:
-    """Every frame sees its block of `block` frames, the two beside it, and the global frames: `global_frames` of them over
-    the utterance, evenly, which see and are seen by every frame (Zaheer et al. 2020, Big Bird, without random frames).
+    """Every frame sees its block of `block` frames, the two beside it, and the global frames: `global_frames` of
+    them over the utterance, evenly, which see and are seen by every frame (Zaheer et al. 2020, Big Bird, without
+    random frames).
 
     Relative positions are those within the blocks; what a global frame sees, and who sees it from further away, has
     none.

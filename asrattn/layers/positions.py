@@ -84,7 +84,8 @@ class AddedPositions(nn.Module):
             case "learned":
                 if T > MAX_LEARNED_FRAMES:
                     raise DataError(
-                        f"an utterance of {T} frames: learned positions end at {MAX_LEARNED_FRAMES}; cut it, or train with others"
+                        f"an utterance of {T} frames: learned positions end at {MAX_LEARNED_FRAMES}; "
+                        "cut it, or train with others"
                     )
                 return x + self.table[:T].to(x.dtype)
             case "convolutional":

@@ -116,7 +116,7 @@ class Automaton(NamedTuple):
 class AutomatonScorer:
     """An automaton that hypotheses walk through token by token. State: (N,) of the automaton.
 
-    history_columns, next_columns   (V,) the column of each token where it was the last one, and where it may be the next
+    history_columns, next_columns   (V,) the column of each token as the last one, and as the next
     """
 
     def __init__(self, automaton: Automaton, history_columns: Tensor, next_columns: Tensor):

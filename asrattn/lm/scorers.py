@@ -99,7 +99,7 @@ class TokenScorer:
 
 
 class NeuralScorer:
-    """A neural model as a Scorer (see asrattn.decoding.scorers), also of a tokenizer that has its tokens in another order.
+    """A neural model as a Scorer (see asrattn.decoding.scorers), also if the tokenizers' tokens differ in order.
 
     State: the network's. A token that the model does not know gets the probability of unknown ones; `unknown` names
     them.

@@ -54,7 +54,7 @@ class SetResult:
     """Error rates of one set, with 95 % intervals from resampling `unit`.
 
     wrong_utterances  utterances with at least one word error; of all of them, the sentence error rate
-    error_type_intervals  intervals of the rates of substitutions, deletions and insertions, all of the reference's words
+    error_type_intervals  of the rates of substitutions, deletions and insertions, all of the reference's words
     rtf      seconds of work for a second of audio, None where nothing was timed
     normalizer  fingerprint of the normaliser both texts went through
     """

@@ -29,8 +29,8 @@ class LossConfig:
     ctc           share of CTC in the joint loss (Kim et al. 2017)
     inter_ctc     share of the middle layer in the CTC part (Lee & Watanabe 2021)
     label_smoothing  of the labels in the cross-entropy (Szegedy et al. 2016)
-    decoder_input_noise  share of the tokens fed to the decoder that are replaced by random ones, so that it relies on the
-                  sound more than on its memory of texts (Xie et al. 2017)
+    decoder_input_noise  share of the tokens fed to the decoder that are replaced by random ones, so that it relies
+                  on the sound more than on its memory of texts (Xie et al. 2017)
     consistency   weight of the divergence between two masked copies of each utterance, in what CTC says of them
                   (CR-CTC, Yao et al. 2024) and in what the decoder says of them (R-Drop, Liang et al. 2021)
     guided        weight of the attention that lies off the diagonal, where alignment does not come by itself

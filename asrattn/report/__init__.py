@@ -47,8 +47,8 @@ def write_report(
 ) -> None:
     """Write the page whole or not at all.
 
-    results    one a set; rows the utterances of all, and `manifest_utterances` the same ones as the manifests have them, where
-               they are to be cut into parts: by length, by the tag snr, by `fields` and what else they tell
+    results    one a set; rows the utterances of all, and `manifest_utterances` the same ones as the manifests have
+               them, where they are to be cut into parts: by length, by the tag snr, by `fields` and what else they tell
     cards      what is known, by heading, shown as it is
     word_confidences  of each word heard its confidence, and whether it is right
     media_by_id  by utterance id, for those of the worst and of the `n_random` drawn with `seed` that have one

@@ -19,8 +19,8 @@ def reliability_section(word_confidences: Sequence[WordConfidence]) -> Section:
     if len(bins) < 2:
         return Section("Confidence", "")
     about = (
-        f"{confidence.evaluate_confidence(word_confidences).line()}. Bins of as many words each; on the straight line, words are as often right "
-        "as the model is sure."
+        f"{confidence.evaluate_confidence(word_confidences).line()}. Bins of as many words each; on the straight "
+        "line, words are as often right as the model is sure."
     )
     cells = [[f"{100 * sure:.1f} %", f"{100 * right:.1f} %", str(count)] for sure, right, count in bins]
     columns = [Column("confidence", "num"), Column("right", "num"), Column("words", "num")]

@@ -121,7 +121,8 @@ def _value(text: str) -> str:
 def _pictures(found: Sequence[VariantRow]) -> str:
     shown = [
         f"<article><header><h3>{_name(line)}</h3></header>"
-        f'<img alt="{escape(f"Attention of {line.entry.system.name}")}" src="{png_data_url(line.entry.attention_png)}"></article>'
+        f'<img alt="{escape(f"Attention of {line.entry.system.name}")}" '
+        f'src="{png_data_url(line.entry.attention_png)}"></article>'
         for line in found
         if line.entry.attention_png
     ]

@@ -10,7 +10,7 @@ from asrattn.training.schedule import ValidationRecord
 from asrattn.training.validation import Validation
 
 FAILED_WER = 0.8  # WER from which on nothing was learnt that anybody could use
-FAILED_CER = 0.6  # CER below which it hears letters: attention has begun, though words may take more speech than there is
+FAILED_CER = 0.6  # CER below which attention has converged, though words may take more speech than there is
 MIN_PROGRESS = 0.15  # share of the run before which nothing is said
 MIN_UPDATES = (
     1000  # updates before which nothing is said: CTC and attention sit on a plateau for the first 400 to 700
@@ -35,7 +35,10 @@ def diagnose(
     if hears or progress < MIN_PROGRESS or steps < patience or is_improving(history):
         return None
     deaf = recipe.loss.ctc > 0 and found.ctc_wer >= FAILED_WER
-    state = f"attention has not begun after {steps} updates (dev WER {100 * found.wer:.0f} %): {describe_attention(found.attention_metrics)}"
+    attention = describe_attention(found.attention_metrics)
+    state = (
+        f"attention has not converged after {steps} updates (dev WER {100 * found.wer:.0f} %): {attention}"
+    )
     if deaf:
         state += "; CTC hears nothing either"
     return f"{state}. Try " + "; or ".join(suggest_remedies(found, recipe, deaf))

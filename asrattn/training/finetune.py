@@ -35,8 +35,8 @@ def load(path: Path, wanted: ModelConfig) -> Checkpoint:
     if found:
         name, theirs, ours = found
         raise ConfigError(
-            f"--init {path}: its {name} is {format_value(theirs)}, the recipe's {format_value(ours)}; weights fit the same "
-            f"model only: --set {name}={format_value(theirs)}, or train without --init"
+            f"--init {path}: its {name} is {format_value(theirs)}, the recipe's {format_value(ours)}; weights fit "
+            f"the same model only: --set {name}={format_value(theirs)}, or train without --init"
         )
     return saved
 

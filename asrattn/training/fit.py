@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.strategies import Strategy
 
 from asrattn import provenance, text
 from asrattn.config import JSONValue, to_plain, upgrade
@@ -92,17 +91,8 @@ def fit(
         _describe(recipe, model, served, out)
     sharded = strategy == "fsdp" and devices * nodes > 1
     module = SpeechLightningModule(recipe, model, corpus.tokenizer, seed, sharded)
-    trainer = _trainer(
-        recipe,
-        devices,
-        nodes,
-        accelerator,
-        distributed.build_strategy(strategy, devices * nodes, recipe.loss),
-        [
-            *_callbacks(recipe, out, module, served, _base_card(recipe, data, served, init, command)),
-            *callbacks,
-        ],
-    )
+    own = _callbacks(recipe, out, module, served, _base_card(recipe, data, served, init, command))
+    trainer = _trainer(recipe, devices, nodes, accelerator, strategy, [*own, *callbacks])
     _run(trainer, module, served, last)
     return out / MODEL_FILE
 
@@ -178,7 +168,7 @@ def _trainer(
     devices: int,
     nodes: int,
     accelerator: str,
-    strategy: Strategy | str,
+    strategy: distributed.StrategyName,
     callbacks: list[Callback],
 ) -> L.Trainer:
     for name in ("lightning.pytorch", "lightning.fabric"):
@@ -188,7 +178,7 @@ def _trainer(
             accelerator=accelerator,
             devices=devices,
             num_nodes=nodes,
-            strategy=strategy,
+            strategy=distributed.build_strategy(strategy, devices * nodes, recipe.loss),
             precision=LIGHTNING_PRECISION[recipe.train.precision],  # type: ignore[arg-type]
             max_epochs=recipe.train.epochs,
             check_val_every_n_epoch=recipe.train.validate_every,

@@ -112,8 +112,9 @@ def measure(device: str, small: bool, budget: float) -> None:
     told = ", ".join(f"{precision} {rate / 1e12:.3g}" for precision, rate in rates.items())
     tables.begin(
         "Training steps",
-        f"Utterances of {sizes.utterance:g} s of made sound, {PIECES_PER_SECOND:g} tokens a second of {VOCABULARY}, CTC 0.3; "
-        "augmentation, forward, backward, clipping, AdamW, moving average. Matrix rate in TFLOP/s, of a linear layer "
+        f"Utterances of {sizes.utterance:g} s of made sound, {PIECES_PER_SECOND:g} tokens a second of {VOCABULARY}, "
+        "CTC 0.3; augmentation, forward, backward, clipping, AdamW, moving average. "
+        "Matrix rate in TFLOP/s, of a linear layer "
         f"{sizes.width} × {sizes.width} forward and backward: {told}.",
         COLUMNS,
         device,

@@ -68,7 +68,7 @@ def test_what_is_seen_comes_first() -> None:
     told = advise(DEAF, RECIPE, 3000, 0.5)
     assert told is not None
     assert told.startswith(
-        "attention has not begun after 3000 updates (dev WER 90 %): it looks at all frames alike"
+        "attention has not converged after 3000 updates (dev WER 90 %): it looks at all frames alike"
     )
     assert "CTC hears nothing either" in told
     for looks, words in (
@@ -121,7 +121,7 @@ def test_a_run_writes_down_what_attention_does_and_warns(
     recipe = replace(recipe, train=replace(recipe.train, patience_start=1))
     with caplog.at_level(logging.INFO, "asrattn"):
         fit(recipe, tones.write_corpus(tmp_path), tmp_path / "run", accelerator="cpu")
-    assert any(m.startswith("attention has not begun after") for m in caplog.messages)
+    assert any(m.startswith("attention has not converged after") for m in caplog.messages)
     with (tmp_path / "run" / "metrics.csv").open() as table:
         rows = list(csv.DictReader(table))
     assert all(0 <= float(row["dev_focus"]) <= 1 and 0 <= float(row["dev_diagonality"]) <= 1 for row in rows)

@@ -164,8 +164,8 @@ class SpeechDataModule(L.LightningDataModule):
         if self._dropped_count > max(MAX_DROPPED_UTTERANCES, self._used_count):
             id_, reason, detail = batch.dropped[-1]
             raise DataError(
-                f"{self._dropped_count} of {self._dropped_count + self._used_count} utterances could not be used (the last: {id_}: {reason}: "
-                f"{detail}); mend the corpus, then --resume"
+                f"{self._dropped_count} of {self._dropped_count + self._used_count} utterances could not be used "
+                f"(the last: {id_}: {reason}: {detail}); mend the corpus, then --resume"
             )
         for id_, reason, detail in batch.dropped:
             if id_ not in self._reported:

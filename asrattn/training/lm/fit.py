@@ -221,7 +221,8 @@ class LMTrainingCallback(Callback):
         }
         metrics_log.append_row(self.out / "metrics.csv", row)
         self._bar.clear()
-        of_dev = f"{found.tokens.including_oov:.2f}   by word {found.per_word:.2f}   by character {found.per_character:.3f}"
+        by_word = f"by word {found.per_word:.2f}   by character {found.per_character:.3f}"
+        of_dev = f"{found.tokens.including_oov:.2f}   {by_word}"
         epoch = f"{row['epoch']}/{module.recipe.train.epochs}"
         log.info("epoch %s   perplexity %.2f, of dev %s", epoch, row["train_perplexity"], of_dev)
 
