@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _make_run(prepare: Prepare) -> Run:
     def run(args: argparse.Namespace) -> Iterable[str]:
-        names = ("lower", "upper", "strip_punctuation", "quick", "jobs", "seed", "part")
+        names = ("lower", "upper", "strip_punctuation", "quick", "jobs", "seed", "job_shard")
         options = PrepOptions(**{name: getattr(args, name) for name in names})
         return summary.format_summary(prepare(args, options), args.dest)
 
@@ -142,7 +142,7 @@ def _add_work(parser: argparse.ArgumentParser, part: str) -> None:
         metavar="I/N",
         type=JobShard.parse,
         default=UNSHARDED,
-        dest="part",
+        dest="job_shard",
         help=f"{part} (default: all)",
     )
 
@@ -155,7 +155,7 @@ def _add_shards(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.set_defaults(
         run=lambda args: shards.format_shard_summary(
             shards.write_shards(
-                args.source, args.dest, args.hours, args.rate, args.seed, args.jobs, args.part
+                args.source, args.dest, args.hours, args.rate, args.seed, args.jobs, args.job_shard
             ),
             args.dest,
         )
