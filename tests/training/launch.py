@@ -31,7 +31,7 @@ import tones
 from asrattn.augment import AugmentConfig
 from asrattn.training.module import SpeechLightningModule
 
-still = AugmentConfig(noise=0, stretch=0, warp=0, equalizer=0, frequency_masks=0, time_masks=0)
+still = AugmentConfig(noise=0, stretch=0, vtlp=0, equalizer=0, frequency_masks=0, time_masks=0)
 RECIPE = tones.recipe(epochs=3, save_minutes=0.0)  # a checkpoint after each step
 if "STILL" in os.environ:
     RECIPE = replace(RECIPE, augment=still)
