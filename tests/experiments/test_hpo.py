@@ -195,7 +195,7 @@ def test_two_processes_and_a_stop_in_the_middle(tmp_path: Path) -> None:
     """As it is typed: stopped by a signal, then gone on with to the end."""
     corpus = tones.write_corpus(tmp_path / "corpus")
     (tmp_path / "tones.py").write_text(format_recipe(tones.recipe(epochs=8), "Tones."), encoding="utf-8")
-    words = ["search", str(tmp_path / "tones.py"), "--data", str(corpus), "--out", str(tmp_path / "search")]
+    words = ["sweep", str(tmp_path / "tones.py"), "--data", str(corpus), "--out", str(tmp_path / "search")]
     words += ["--space", f"{RATE}=1e-3..1e-2:log", "--budget", "3", "--jobs", "2", "--threads", "1"]
     words += ["--accelerator", "cpu"]
     started = subprocess.Popen(
@@ -227,7 +227,7 @@ def test_two_processes_and_a_stop_in_the_middle(tmp_path: Path) -> None:
 
 def test_a_wrong_budget_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "tones.py").write_text(format_recipe(RECIPE, "Tones."), encoding="utf-8")
-    words = ["search", str(tmp_path / "tones.py"), "--data", str(tmp_path), "--out", str(tmp_path / "search")]
+    words = ["sweep", str(tmp_path / "tones.py"), "--data", str(tmp_path), "--out", str(tmp_path / "search")]
     assert main([*words, "--space", "loss.ctc=0..1", "--budget", "many"]) == 1
     told = capsys.readouterr().err
     assert told.startswith("asrattn: --budget many: write a number of trials")
