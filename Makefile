@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PYTHON ?= python3
 
-.PHONY: help setup demo test test-avx2 test-all check format bench clean
+.PHONY: help setup demo test test-slow test-avx2 test-all check format bench clean
 
 help:           ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -20,14 +20,17 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## the main job, start to finish, on synthetic speech: corpus, training, transcription, WER, a page
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" recipes/demo/run.sh
 
-test: $(READY)  ## the tests
+test: $(READY)  ## the fast tests
 	$(PY) -m pytest -n 2
 
-test-avx2: $(READY)  ## the tests of what computes, as on a processor without AVX-512
-	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(PY) -m pytest -n 2 tests/layers tests/encoders tests/decoders tests/search
+test-slow: $(READY)  ## the slow tests, those of several processes, and the property tests with all their examples
+	$(PY) -m pytest -n 2 -m "(slow or multi or hypothesis) and not gpu" --hypothesis-profile full
 
-test-all: $(READY)  ## the tests, the slow ones too
-	$(PY) -m pytest -n 2 -m "not gpu"
+test-avx2: $(READY)  ## layers, encoders, decoders and decoding as a processor without AVX-512 computes them
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 \
+		$(PY) -m pytest -n 2 tests/layers tests/encoders tests/decoders tests/decoding
+
+test-all: test test-slow test-avx2  ## all tests that need no GPU
 
 check: $(READY)  ## ruff and mypy
 	$(PY) -m ruff check .

@@ -1,4 +1,4 @@
-"""What all tests share: one thread each, one library for matrix products, and the real speech beside the repository."""
+"""What all tests share: one thread each, one library for matrix products, few examples of a property, real speech."""
 
 import os
 from collections.abc import Iterator
@@ -10,6 +10,11 @@ os.environ.setdefault(
 )  # the same bits on every machine, and nothing in the cache folder
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("quick", max_examples=20, deadline=None)
+settings.register_profile("full", max_examples=100, deadline=None)  # make test-slow
+settings.load_profile("quick")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn import audio, lengths
@@ -240,7 +240,6 @@ def test_factors_of_one_are_the_identity():
     factor=st.floats(0.5, 1.5),
     tract=st.floats(0.7, 1.3),
 )
-@settings(max_examples=40, deadline=None)
 def test_warping_stays_within_the_values_of_the_utterance(lens, factor, tract):
     feats, counts = features(*lens, size=20)
     feats = feats.abs() + 1  # so that a glance at the padding would show as a smaller value
@@ -304,7 +303,6 @@ def runs(hidden: list[bool]) -> list[int]:
     width=st.integers(0, 30),
     fraction=st.floats(0, 1),
 )
-@settings(max_examples=60, deadline=None)
 def test_time_masks_keep_their_limits(seed, lens, count, width, fraction):
     augment = only(time_masks=count, time_width=width, time_fraction=fraction)
     counts = torch.tensor(lens)
@@ -323,7 +321,6 @@ def test_time_masks_keep_their_limits(seed, lens, count, width, fraction):
     width=st.integers(0, 30),
     size=st.sampled_from([13, 80]),
 )
-@settings(max_examples=60, deadline=None)
 def test_frequency_masks_keep_their_limits(seed, count, width, size):
     augment = only(frequency_masks=count, frequency_width=width)
     masked = augment.mask_features(torch.ones(3, 7, size), torch.tensor([7, 7, 5]), seeded(seed))

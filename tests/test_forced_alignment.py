@@ -40,7 +40,7 @@ CHAINS = {
 
 
 @pytest.mark.parametrize("kind", CHAINS)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(TEXTS.filter(len), st.integers(1, 5), st.integers(0, 99))
 def test_viterbi_and_occupancy_equal_the_enumeration_of_all_paths(
     kind: str, text: list[int], frames: int, seed: int
@@ -69,7 +69,7 @@ def test_viterbi_and_occupancy_equal_the_enumeration_of_all_paths(
             assert occupied[0, t, s].item() == pytest.approx(wanted[t, s], abs=1e-4)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(TEXTS.filter(len), st.integers(6, 30), st.integers(0, 99))
 def test_ctc_is_that_of_torch_and_torchaudio(text: list[int], frames: int, seed: int) -> None:
     log_probs = posteriors(frames, seed)[None]

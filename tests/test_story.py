@@ -1,5 +1,7 @@
 """The main job through the commands, as a user types them, on made speech."""
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -9,27 +11,23 @@ from pathlib import Path
 
 import pytest
 
+from asrattn.cli import main as cli
+from data_prep import __main__ as data_prep
+
 ROOT = Path(__file__).resolve().parents[1]
 LINE = re.compile(r"test +(\d+) utterances +(\d+) words +(WER [\d.]+ % \[.*?\] +CER [\d.]+ % \[.*?\])")
 
 
-def run(*words, status=0):
-    """A command in a process of its own; what it says on stdout."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, *map(str, words)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert done.returncode == status, done.stderr
-    return done.stdout
+def run(main, *words, status=0):
+    """A command, in this process; what it says on stdout."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        assert main([str(word) for word in words]) == status, err.getvalue()
+    return out.getvalue()
 
 
 def asrattn(*words, status=0):
-    return run("-m", "asrattn.cli.main", *words, status=status)
+    return run(cli.main, *words, status=status)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +35,7 @@ def corpus(tmp_path_factory):
     """Made speech, cut down to what is trained in seconds."""
     pytest.importorskip("espeakng_loader", reason="the demo corpus needs the extra `demo`")
     folder = tmp_path_factory.mktemp("story") / "data"
-    assert "train" in run("-m", "data_prep", "demo", folder)
+    assert "train" in run(data_prep.main, "demo", folder)
     for split, kept in {"train": 60, "dev": 8, "test": 12}.items():
         path = folder / f"{split}.jsonl"
         path.write_text("".join(path.read_text().splitlines(keepends=True)[:kept]))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from attention_cases import LENS, make, queries, run_steps, utterances
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -240,7 +240,6 @@ def loop(keep: Tensor, new: Tensor) -> Tensor:
     return torch.stack(found)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.3, 0.9, 1.0]), st.floats(0, 1)), min_size=1, max_size=40))
 def test_the_recurrence_and_its_gradient_are_those_of_a_loop(pairs: list[tuple[float, float]]) -> None:
     keep, new = (torch.tensor(x).double().requires_grad_() for x in zip(*pairs, strict=True))

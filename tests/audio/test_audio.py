@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn import audio
@@ -195,7 +195,6 @@ def test_a_segment_of_a_track_is_a_slice_of_the_whole(tmp_path, suffix, containe
 
 
 @given(start=st.floats(0, 2.99), seconds=st.floats(0.001, 3.0))
-@settings(max_examples=60, deadline=None)
 def test_segments_have_the_length_one_asks_for(three_seconds, start, seconds):
     if start + seconds > 3.01:
         with pytest.raises(AudioError, match="not within its 3"):
@@ -401,7 +400,6 @@ def test_too_few_samples_to_resample(tmp_path):
         ]
     ),
 )
-@settings(max_examples=150, deadline=None)
 def test_no_bytes_raise_anything_but_an_audio_error(scratch, content, head):
     scratch.write_bytes(head + content)
     with suppress(AudioError):

@@ -9,6 +9,7 @@ import tiny
 
 from asrattn.cli.main import main
 from asrattn.encoders import EncoderConfig
+from asrattn.training import forecast
 
 RECIPE = """
 from asrattn.decoders import RecurrentDecoderConfig
@@ -21,6 +22,12 @@ RECIPE = Recipe("small", ModelConfig(
     decoder=RecurrentDecoderConfig(dim=16),
 ))
 """
+
+
+@pytest.fixture(autouse=True)
+def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quicker; test_forecast.py judges how exact it is."""
+    monkeypatch.setattr(forecast, "PROBE_SECONDS", 1.0)
 
 
 @pytest.fixture

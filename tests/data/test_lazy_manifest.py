@@ -40,7 +40,7 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 def test_lazily_or_at_once_is_the_same(kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("corpus")
 
-    @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(st.tuples(UTTERANCES, LAYOUT), min_size=1, max_size=3, unique_by=lambda u: u[0].id))
     def check(listed: list[tuple[manifest.Utterance, tuple[bool, bool, str]]]) -> None:
         path = folder / "a.jsonl"

@@ -97,7 +97,7 @@ configs = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(config=configs, seed=st.integers(0, 10**6), scale=st.sampled_from([1.5, 8.0]))
 def test_one_by_one_is_the_same_and_stopping_early_changes_nothing(config, seed, scale):
     V = 7
@@ -121,7 +121,7 @@ def test_one_by_one_is_the_same_and_stopping_early_changes_nothing(config, seed,
         same(beam_search(decoder, enc, lens, log_probs, config, scorers), found)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(config=configs, seed=st.integers(0, 10**6))
 def test_hypotheses_are_what_they_claim(config, seed):
     V = 7

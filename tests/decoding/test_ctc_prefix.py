@@ -44,7 +44,7 @@ def test_prefix_scores_are_sums_over_all_alignments():
             assert scores[BLANK] == 0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     seed=st.integers(0, 10**6),
     T=st.integers(1, 12),

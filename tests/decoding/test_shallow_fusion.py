@@ -128,7 +128,7 @@ def test_batched_is_one_by_one(kind):
         same(found[one], alone, tolerance=1e-4)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10**6), weight=st.sampled_from([0.3, 2.0]), beam=st.integers(1, 5))
 def test_the_exact_stop_stays_exact_with_rewards(seed, weight, beam):
     enc, lens, log_probs = utterances(3, 9, V, seed)

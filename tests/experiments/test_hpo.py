@@ -191,7 +191,7 @@ def test_the_worse_half_is_ended_early(tmp_path: Path) -> None:
 
 
 @pytest.mark.multi
-def test_two_processes_and_a_stop_in_the_middle(tmp_path: Path) -> None:
+def test_two_processes_and_a_stop_in_the_middle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As it is typed: stopped by a signal, then gone on with to the end."""
     corpus = tones.write_corpus(tmp_path / "corpus")
     (tmp_path / "tones.py").write_text(format_recipe(tones.recipe(epochs=8), "Tones."), encoding="utf-8")
@@ -210,15 +210,8 @@ def test_two_processes_and_a_stop_in_the_middle(tmp_path: Path) -> None:
     _, told = started.communicate(timeout=120)
     assert started.returncode == 130, told
     assert "the same command resumes in" in told
-    done = subprocess.run(
-        [sys.executable, "-m", "asrattn.cli.main", *words],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    *lines, best = done.stdout.splitlines()
+    assert main(words) == 0
+    *lines, best = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert all(each.startswith("trial ") and "dev WER" in each for each in lines)
     assert best == str(tmp_path / "search" / "best.py")

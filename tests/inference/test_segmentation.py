@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn import audio
@@ -37,7 +37,6 @@ def test_joined_they_are_the_file(long: Path) -> None:
 
 
 @given(seconds=st.floats(0.1, 12.0), longest=st.floats(1.0, 5.0))
-@settings(max_examples=40, deadline=None)
 def test_nothing_is_lost_whatever_the_lengths(
     tmp_path_factory: pytest.TempPathFactory, seconds: float, longest: float
 ) -> None:

@@ -61,7 +61,7 @@ def test_what_ends_is_read_as_a_file_is(recognizer: Recognizer, monkeypatch: pyt
 
 
 @given(st.integers(1, 30_000))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_the_size_of_the_chunks_does_not_matter(recognizer: Recognizer, size: int) -> None:
     wave = talk(1.2, 0.8)
     assert heard(recognizer.stream(), wave, size) == heard(recognizer.stream(), wave, 800)

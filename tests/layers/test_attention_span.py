@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn.errors import ConfigError
@@ -35,7 +35,6 @@ def same(restricted, written, real):
 
 
 @given(LENS, st.integers(1, 40), st.sampled_from(["none", "rotary", "relative"]))
-@settings(deadline=None, max_examples=40)
 def test_a_local_window_is_the_full_attention_masked(lens, window, positions):
     layer, full = pair(LocalAttentionConfig(window=window), positions == "rotary", positions == "relative")
     x, real = batch(lens)
@@ -45,7 +44,6 @@ def test_a_local_window_is_the_full_attention_masked(lens, window, positions):
 
 
 @given(LENS, st.integers(1, 20), st.integers(1, 6), st.booleans())
-@settings(deadline=None, max_examples=40)
 def test_blocks_and_global_frames_are_the_full_attention_masked(lens, block, spread, rotary):
     layer, full = pair(SparseAttentionConfig(block=block, global_frames=spread), rotary)
     x, real = batch(lens)

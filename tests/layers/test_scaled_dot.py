@@ -1,7 +1,7 @@
 import math
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn.layers.dropout import Dropout
@@ -25,7 +25,6 @@ bias = st.sampled_from(["none", "whole", "wide", "hidden"])
 
 
 @given(shapes, bias, st.sampled_from([0.0, 0.3]), st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
 def test_it_is_its_formula_and_so_are_its_gradients(shape, kind, p, seed):
     torch.manual_seed(seed)
     (N, H, Q, K, _), given_ = shape, tensors(shape)

@@ -46,7 +46,7 @@ def same(a: lm.NGram, b: lm.NGram) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.arpa", "a.arpa.gz"])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     sentences=st.lists(st.lists(st.sampled_from(["a", "b", "é", "日本"]), max_size=5), max_size=6).filter(
         any

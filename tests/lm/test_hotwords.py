@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn.errors import LMError
@@ -68,7 +68,6 @@ spoken = st.lists(words, min_size=1, max_size=3).map(" ".join)
 
 @pytest.mark.parametrize("limit", [0, automaton.MAX_DENSE_ENTRIES])
 @pytest.mark.parametrize("tokenizer", [SPACED, JOINED, PIECES], ids=["spaced", "joined", "pieces"])
-@settings(max_examples=60, deadline=None)
 @given(
     phrases=st.dictionaries(spoken, st.sampled_from([1.0, 0.5, 3.0]), min_size=1, max_size=6),
     draw=st.randoms(use_true_random=False),

@@ -34,7 +34,7 @@ def walk(scorer, tokens: list[int]) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("limit", [0, 1 << 23])
 @pytest.mark.parametrize("kind", sorted(lm.SMOOTHINGS))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(text=st.text("ab c", max_size=6), order=st.integers(1, 4), threshold=st.sampled_from([0.0, 0.02, 0.3]))
 def test_tokens_are_scored_as_backing_off_says(kind, limit, text, order, threshold):
     model = prune_entropy(lm.estimate(lm.count_ngrams(SENTENCES, order), kind), threshold)
@@ -89,7 +89,7 @@ class Whole:
 @pytest.mark.parametrize("limit", [0, 1 << 23])
 @pytest.mark.parametrize("summed", [False, True])
 @pytest.mark.parametrize("oov", [-1.3, 0.0, -torch.inf])
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     text=st.text("abc ", max_size=9),
     order=st.integers(1, 3),

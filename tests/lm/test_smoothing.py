@@ -5,7 +5,7 @@ import logging
 import naive
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn import lm
@@ -95,14 +95,12 @@ def test_katz_backs_off():
     assert sum(naive.prob(model, w, history) for w in seen) < 1
 
 
-@settings(max_examples=40, deadline=None)
 @given(sentences=texts, order=st.integers(1, 4), kind=st.sampled_from(sorted(lm.SMOOTHINGS)))
 def test_probabilities_sum_to_one(sentences, order, kind):
     model = lm.estimate(lm.count_ngrams(sentences, order), kind)
     assert sums(model) == pytest.approx([1.0] * len(naive.histories(model)), abs=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     sentences=texts,
     kind=st.sampled_from(sorted(lm.SMOOTHINGS)),

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn.metrics.mapsswe import error_segments, mapsswe_test, reference_slots
@@ -58,7 +58,6 @@ def test_words_inserted_between_correct_ones_part_them() -> None:
 texts = st.lists(st.sampled_from("abcd"), max_size=9).map(" ".join)
 
 
-@settings(deadline=None)  # the first one loads jiwer
 @given(texts, texts, texts)
 def test_no_error_is_lost(reference: str, a: str, b: str) -> None:
     found = in_segments(reference, a, b)

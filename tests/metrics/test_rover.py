@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn.metrics.rover import combine, votes_from_text, word_transition_network
@@ -57,7 +57,6 @@ def test_two_that_agree_outvote_a_third(text: str, other: str) -> None:
     assert together(text, text, other) == text
 
 
-@settings(deadline=None)  # the first one loads jiwer
 @given(texts, texts)
 def test_two_systems_are_aligned_as_cheaply_as_can_be(a: str, b: str) -> None:
     slots = word_transition_network([votes_from_text(a, ()), votes_from_text(b, ())])

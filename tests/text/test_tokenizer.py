@@ -55,7 +55,6 @@ def words_of(alphabet: st.SearchStrategy[str]) -> st.SearchStrategy[list[str]]:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
 def test_characters_of_every_script_come_back(script, data):
     texts = data.draw(words_of(SCRIPTS[script]))
     assume(any(t.strip() for t in texts))
@@ -69,7 +68,7 @@ def test_characters_of_every_script_come_back(script, data):
 
 @pytest.mark.parametrize("script", SCRIPTS)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_pieces_of_every_script_come_back(script, data):
     texts = data.draw(words_of(SCRIPTS[script]))
     assume(any(t.strip() for t in texts))
@@ -161,7 +160,6 @@ def test_lossy_puts_unknown_in_their_place(tokenizer):
 
 
 @given(sentence=st.text(max_size=30))
-@settings(max_examples=150, deadline=None)
 def test_any_text_is_encoded_or_told(tokenizer, sentence):
     tokens = tokenizer.encode_lossy(sentence)
     assert all(text.UNKNOWN <= t < tokenizer.size for t in tokens)
@@ -179,7 +177,6 @@ def test_signs_that_sentencepiece_uses_are_refused(sign):
 
 
 @given(texts=words_of(anything))
-@settings(max_examples=100, deadline=None)
 def test_pieces_know_every_other_character_of_their_texts(texts):
     characters = set("".join(map(text.clean, texts)))
     assume(characters and not characters & set("▁▅\uffff"))
@@ -294,7 +291,6 @@ def test_damaged_plain_values(plain):
 
 
 @given(cut=st.integers(0, 2000), flip=st.integers(0, 255))
-@settings(max_examples=60, deadline=None)
 def test_a_damaged_model_is_told_or_works(cut, flip):
     model = bytearray(base64.b64decode(PLAIN["model"]))
     model[cut % len(model)] ^= flip

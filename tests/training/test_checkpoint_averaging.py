@@ -3,11 +3,10 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import launch
 import pytest
 import tones
 import torch
@@ -114,27 +113,12 @@ def test_what_is_kept_goes_through_a_checkpoint(tmp_path: Path) -> None:
     assert other.selected == one.selected
 
 
-SCRIPT = """
-import sys
-from pathlib import Path
-import torch
-sys.path.insert(0, {tests!r})
-import tones
-from asrattn.training.fit import fit
-torch.set_num_threads(1)
-recipe = tones.recipe(epochs=2, average_checkpoints=2, freeze=("encoder",))
-fit(recipe, Path(sys.argv[1]), Path(sys.argv[2]), devices=2, accelerator="cpu")
-"""
-
-
 @pytest.mark.multi
 def test_two_processes_judge_one_mean(corpus: Path, tmp_path: Path) -> None:
-    script = tmp_path / "run.py"
-    script.write_text(SCRIPT.format(tests=str(Path(__file__).parents[1])), encoding="utf-8")
-    words = [sys.executable, str(script), str(corpus), str(tmp_path / "run")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(words, capture_output=True, text=True, timeout=500, check=False, env=environment)
-    assert done.returncode == 0, done.stderr
+    settings = ("epochs=2", "average_checkpoints=2", 'freeze=["encoder"]')
+    words = [word for setting in settings for word in ("--set", f"train.{setting}")]
+    status, told = launch.run(tmp_path, corpus, "run", *words, devices=2)
+    assert status == 0, told
     card = checkpoint.load(tmp_path / "run" / "model.safetensors").card
     assert card["averaged_epochs"] == [1, 2]
     assert card["dev_utterances"] == 7

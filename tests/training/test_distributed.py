@@ -3,15 +3,17 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import launch
 import pytest
+import torch
+import torch.distributed as dist
 
 from asrattn import checkpoint
+from asrattn.layers.norm import BatchNorm
+from asrattn.training import distributed
 from data_prep import shards
 
 pytestmark = pytest.mark.multi
@@ -30,9 +32,7 @@ def whole(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, P
 
 
 @pytest.mark.parametrize(("strategy", "kind"), [("ddp", "adamw"), ("fsdp", "adamw"), ("fsdp", "muon")])
-def test_two_processes_lose_and_hear_what_one_does(
-    corpus: Path, tmp_path: Path, strategy: str, kind: str
-) -> None:
+def test_two_processes_lose_and_decode_as_one(corpus: Path, tmp_path: Path, strategy: str, kind: str) -> None:
     """Also where one process has nothing to decode: 100 s is all of dev."""
     settings = ("--set", "data.batch_seconds=100", "--set", f"train.optimizer.kind={kind}")
     for name, devices, words in (("one", 1, ()), ("two", 2, ("--strategy", strategy))):
@@ -74,11 +74,10 @@ def test_ten_kills_at_random_points(corpus: Path, tmp_path: Path, devices: int) 
             tmp_path, corpus, "parts", *epochs, *["--resume"][: kills > 0], devices=devices
         )
         before = time.time()
-        launch.wait_for(process, out / "last.ckpt", seconds=600, newer=before)  # then it is under way
+        process.wait_for(out / "last.ckpt", seconds=600, newer=before)  # then it is under way
         time.sleep(draw.uniform(0, 1.5))
-        assert process.poll() is None, "it ended before it was killed; more epochs are needed"
-        launch.kill(process)
-        process.communicate()
+        assert process.running(), "it ended before it was killed; more epochs are needed"
+        process.kill()
         kills += 1
     status, told = launch.run(tmp_path, corpus, "parts", *epochs, "--resume", devices=devices)
     assert status == 0, told
@@ -97,7 +96,7 @@ def test_preemption_saves_the_step_and_leaves_in_one_line(
     assert status == 130, told
     assert told.strip().splitlines()[-1].startswith("asrattn: stopped by ")
     assert "Traceback" not in told
-    content = launch.storage.load(tmp_path / "parts" / "last.ckpt")
+    content = launch.checkpointing.load(tmp_path / "parts" / "last.ckpt")
     assert '"steps": 3' in content["epoch_so_far"]
     status, told = launch.run(tmp_path, corpus, "parts", *words, "--resume", devices=devices)
     assert status == 0, told
@@ -106,47 +105,40 @@ def test_preemption_saves_the_step_and_leaves_in_one_line(
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_dead_process_ends_the_run_with_its_reason(corpus: Path, tmp_path: Path, rank: int) -> None:
-    status, told = launch.run(
-        tmp_path, corpus, "out", devices=2, fault=f"{rank} 0 2 SIGKILL"
-    )  # or it times out
+    """As it is typed: Lightning, which started the second process, watches it."""
+    status, told = launch.run_typed(tmp_path, corpus, "out", devices=2, fault=f"{rank} 0 2 SIGKILL")
     assert status != 0
     if rank == 1:  # the first one is there to say so
         assert "asrattn: another process of the run is gone" in told
         assert "--resume" in told
 
 
-NORMS = """
-import sys
-import torch, torch.distributed as dist
-from asrattn.layers.norm import BatchNorm
-from asrattn.training import parallel
-
-rank = int(sys.argv[1])
-dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)
-layer = BatchNorm(3)
-torch.manual_seed(rank)
-layer(torch.randn(2, 5, 3), torch.ones(2, 5, dtype=torch.bool))
-held = parallel.everyone(layer.running_mean)
-assert not torch.equal(*held)
-assert torch.equal(parallel.of_first(layer.running_mean), held[0])
-assert torch.equal(layer.running_mean, held[rank])
-dist.destroy_process_group()
-"""
+def check_batch_norm(rank: int, meeting: Path) -> None:
+    """In a process of its own, one of two."""
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+    layer = BatchNorm(3)
+    torch.manual_seed(rank)
+    layer(torch.randn(2, 5, 3), torch.ones(2, 5, dtype=torch.bool))
+    running = distributed.all_gather_objects(layer.running_mean)
+    assert not torch.equal(*running)
+    assert torch.equal(distributed.broadcast_from_rank0(layer.running_mean), running[0])
+    assert torch.equal(layer.running_mean, running[rank])
+    dist.destroy_process_group()
 
 
-def test_what_batch_norm_remembers_is_the_first_processs(tmp_path: Path) -> None:
+def test_batch_norm_statistics_are_those_of_rank_0(tmp_path: Path) -> None:
     """Else each process would judge another model."""
-    started = [
-        subprocess.Popen([sys.executable, "-c", NORMS, str(rank), str(tmp_path / "met")]) for rank in (0, 1)
-    ]
-    assert [process.wait(300) for process in started] == [0, 0]
+    processes = [launch.fork(check_batch_norm, rank, tmp_path / "meeting") for rank in (0, 1)]
+    for process in processes:
+        process.join(300)
+    assert [process.exitcode for process in processes] == [0, 0]
 
 
 def test_a_second_signal_stops_at_once(corpus: Path, tmp_path: Path) -> None:
     process = launch.start(tmp_path, corpus, "out", "--set", "train.epochs=500")
-    launch.wait_for(process, tmp_path / "out" / "metrics.csv")
+    process.wait_for(tmp_path / "out" / "metrics.csv")
     os.kill(process.pid, signal.SIGTERM)
-    status, told = launch.finish(process)
+    status, told = process.finish()
     assert status == 130
     assert "stopped by SIGTERM" in told
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tones
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn import text
@@ -40,7 +40,6 @@ def kept(speakers: list[str]) -> InMemoryDataset:
     )
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.lists(st.sampled_from("xyz"), max_size=30), st.floats(0, 1), st.floats(0.1, 1), st.integers(0, 9))
 def test_each_utterance_is_there_once(speakers: list[str], share: float, most: float, epoch: int) -> None:
     before = kept(speakers)

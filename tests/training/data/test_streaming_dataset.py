@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tones
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn import checkpoint
@@ -63,7 +63,6 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Shards:
     return Shards.open(folder)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     world=st.integers(1, 4),
     workers=st.integers(1, 4),
