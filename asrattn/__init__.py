@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from asrattn.inference.recognizer import Recognizer
 
 __all__ = ["Recognizer", "__version__"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> object:
