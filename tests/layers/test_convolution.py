@@ -10,7 +10,7 @@ from asrattn.layers.convolution import Convolution, Depthwise
 
 HARD = """
 import torch
-from asrattn.layers import Convolution
+from asrattn.layers.convolution import Convolution
 torch.manual_seed(0)
 for dim in (8, 16, 24, 32):
     for kernel in (15, 31):

@@ -118,7 +118,7 @@ def test_a_dead_process_ends_the_run_with_its_reason(corpus: Path, tmp_path: Pat
 NORMS = """
 import sys
 import torch, torch.distributed as dist
-from asrattn.layers import BatchNorm
+from asrattn.layers.norm import BatchNorm
 from asrattn.training import parallel
 
 rank = int(sys.argv[1])
