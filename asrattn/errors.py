@@ -42,4 +42,4 @@ class PeerFailureError(AsrattnError):
 class StoppedError(AsrattnError):
     """The run was told to stop; what it had done is on disk."""
 
-    status = 130
+    exit_status = 130
