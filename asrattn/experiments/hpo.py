@@ -127,7 +127,7 @@ def open_study(sweep: Sweep, worker: int = 0) -> "optuna.Study":
     )
     plain = {"recipe": to_plain(sweep.recipe), "space": [to_plain(axis) for axis in sweep.axes]}
     stored = json.loads(study.user_attrs.get("what", json.dumps(plain)))
-    if stored | {"recipe": upgrade(Recipe, stored["recipe"])} != plain:
+    if "recipe" not in stored or stored | {"recipe": upgrade(Recipe, stored["recipe"])} != plain:
         raise ConfigError(
             f"{sweep.out}: holds the sweep of another recipe or --space; name another folder for this one"
         )

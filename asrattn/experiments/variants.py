@@ -84,7 +84,7 @@ def prepare_out_dir(spec: Ablation) -> None:
     path = spec.out / "ablation.json"
     plain = {"recipe": to_plain(spec.recipe), "judged": str(spec.eval_manifest), "data": str(spec.data)}
     stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else plain
-    if stored | {"recipe": upgrade(Recipe, stored["recipe"])} != plain:
+    if "recipe" not in stored or stored | {"recipe": upgrade(Recipe, stored["recipe"])} != plain:
         raise ConfigError(f"{spec.out}: holds an ablation of another recipe or corpus; name another folder")
     files.make_folder(spec.out)
     files.write_text(path, json.dumps(plain, indent=2) + "\n")
