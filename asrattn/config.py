@@ -191,7 +191,7 @@ def _set(hint: Any, plain: Any, path: list[str], text: str, where: str) -> Any:
 
 def _switch(groups: dict[str, Any], plain: Any, kind: str, where: str) -> dict[str, JSONValue]:
     """The member of a union called `kind`, keeping the fields that it shares with the old one."""
-    if kind in deprecated.KINDS:
+    if deprecated.KINDS.get(kind) in groups:
         deprecated.warn(f"{where}.kind={kind}", deprecated.KINDS[kind])
         kind = deprecated.KINDS[kind]
     new = _member(groups, {"kind": kind}, where)
@@ -295,8 +295,8 @@ def _member(groups: dict[str, Any], plain: Any, where: str) -> Any:
     if not (isinstance(plain, Mapping) and "kind" in plain):
         raise ConfigError(f"{_at(where)}needs a kind, one of {', '.join(groups)}")
     kind = plain["kind"]
-    if isinstance(kind, str):
-        kind = deprecated.KINDS.get(kind, kind)
+    if isinstance(kind, str) and deprecated.KINDS.get(kind) in groups:
+        kind = deprecated.KINDS[kind]
     if not isinstance(kind, str) or kind not in groups:
         raise ConfigError(_unknown(_below(where, "kind"), kind, list(groups)))
     return groups[kind]

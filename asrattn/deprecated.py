@@ -6,6 +6,7 @@ module and its callers. Files written by 0.1 (model files, runs to resume) are r
 
 import ast
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -50,6 +51,11 @@ CLASSES: Mapping[str, Mapping[str, str]] = {  # that recipes import, by module
     },
     "asrattn.decoding": {"SearchConfig": "DecodingConfig"},
     "asrattn.features": {"FrontendConfig": "FeatureConfig"},
+    "asrattn.encoders": {
+        "FullConfig": "FullAttentionConfig",
+        "LocalConfig": "LocalAttentionConfig",
+        "SparseConfig": "SparseAttentionConfig",
+    },
     "asrattn.layers": {
         "FullConfig": "FullAttentionConfig",
         "LocalConfig": "LocalAttentionConfig",
@@ -92,7 +98,8 @@ def current_arguments(arguments: Sequence[str]) -> list[str]:
         warn(f"asrattn {current[at]}", f"asrattn {new}")
         current[at] = new
     flags = FLAGS.get(current[at], {})
-    for i, word in enumerate(current[at + 1 :], at + 1):
+    end = current.index("--") if "--" in current else len(current)
+    for i, word in enumerate(current[at + 1 : end], at + 1):
         flag, equals, value = word.partition("=")
         if flag in flags:
             warn(flag, flags[flag])
@@ -106,21 +113,36 @@ def current_callbacks(states: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class RecipeRenamer(ast.NodeTransformer):
-    """Replaces old modules, classes and settings in the syntax tree of a recipe; warns with file and line."""
+    """Replaces old modules, classes and settings in the syntax tree of a recipe; warns with file and line.
+
+    What only running the recipe would show (a class in a variable, keywords in a dictionary) stays; `explain` says then
+    how it is called now.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._classes: dict[str, str] = {}  # what the recipe calls a class -> its new name
+        self._recipes: set[str] = set()  # names of RECIPE, of another file
+        self._replace = {"dataclasses.replace"}  # names of that function
+
+    def visit_Import(self, node: ast.Import) -> ast.Import:
+        for alias in node.names:
+            if alias.name == "dataclasses":
+                self._replace.add(f"{alias.asname or alias.name}.replace")
+            elif alias.asname and (new := current_module(alias.name)) != alias.name:
+                self._warn(node, alias.name, new)
+                alias.name = new
+        return node
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
-        module = node.module or ""
-        if module in MODULES:
-            self._warn(node, module, MODULES[module])
-            node.module = module = MODULES[module]
+        module = current_module(node.module or "")
+        if module != node.module and node.module:
+            self._warn(node, node.module, module)
+            node.module = module
         classes = {
             old: new
-            for prefix, names in CLASSES.items()
-            if within(module, prefix)
+            for package, names in CLASSES.items()
+            if within(module, package)
             for old, new in names.items()
         }
         for alias in node.names:
@@ -129,34 +151,53 @@ class RecipeRenamer(ast.NodeTransformer):
                 self._warn(node, alias.name, classes[alias.name])
                 alias.asname, alias.name = local, classes[alias.name]
             self._classes[local] = alias.name
+            if alias.name == "RECIPE":
+                self._recipes.add(local)
+            if (module, alias.name) == ("dataclasses", "replace"):
+                self._replace.add(local)
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.Call:
         self.generic_visit(node)
-        function = node.func.id if isinstance(node.func, ast.Name) else ""
+        function = ast.unparse(node.func)
         for keyword in node.keywords:
-            new = self._current_keyword(self._classes.get(function, function), keyword.arg or "")
-            if new:
+            if new := self._current_keyword(function, keyword.arg or ""):
                 self._warn(keyword.value, f"{function}({keyword.arg}=…)", new)
                 keyword.arg = new
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.Attribute:
-        """RECIPE.search, of a recipe that is taken from another file."""
+        """RECIPE.search, of a recipe that is imported from another file."""
         self.generic_visit(node)
-        if node.attr == "search" and isinstance(node.value, ast.Name):
+        if node.attr == "search" and isinstance(node.value, ast.Name) and node.value.id in self._recipes:
             self._warn(node, f"{node.value.id}.search", "decoding")
             node.attr = "decoding"
         return node
 
     def _current_keyword(self, function: str, keyword: str) -> str | None:
-        if function == "replace" and keyword not in _STILL_USED:  # only running it would tell the class
+        if function in self._replace and keyword not in _STILL_USED:  # only running it would tell the class
             return next((names[keyword] for names in SETTINGS.values() if keyword in names), None)
-        base = "SelfAttentionEncoderConfig" if function in _SELF_ATTENTION_ENCODERS else function
+        name = self._classes.get(function, function)
+        base = "SelfAttentionEncoderConfig" if name in _SELF_ATTENTION_ENCODERS else name
         return SETTINGS.get(base, {}).get(keyword)
 
     def _warn(self, node: ast.AST, old: str, new: str) -> None:
         warn(old, new, f"{self.path}:{getattr(node, 'lineno', 0)}")
+
+
+def current_module(name: str) -> str:
+    """The new name of a module that recipes import, or `name` itself."""
+    return next((new + name[len(old) :] for old, new in MODULES.items() if within(name, old)), name)
+
+
+def explain(message: str) -> str:
+    """What to add to the message of an error in a recipe: the new names of the old ones that it quotes, or nothing."""
+    quoted = set(re.findall(r"'([\w.]+)'", message))
+    names = {
+        old: new for table in (*CLASSES.values(), *SETTINGS.values(), MODULES) for old, new in table.items()
+    }
+    found = [f"{old} is now called {names[old]}" for old in sorted(quoted & names.keys())]
+    return f"; {', '.join(found)}" if found else ""
 
 
 def within(module: str, package: str) -> bool:

@@ -88,7 +88,7 @@ def _model(path: Path, settings: list[str]) -> Iterator[str]:
     from asrattn import checkpoint
 
     saved = checkpoint.load(path)
-    yield from _indented({"model": to_plain(saved.model.config), "search": to_plain(saved.decoding)})
+    yield from _indented({"model": to_plain(saved.model.config), "decoding": to_plain(saved.decoding)})
     yield from _parts(saved.model)
     yield from _frames(saved.model)
     yield f"vocabulary    {saved.tokenizer.size} tokens, 3 of them reserved ({type(saved.tokenizer).__name__})"

@@ -126,11 +126,10 @@ def _read(path: Path) -> GemmBackends | None:
     """None if there is no such file, or one that cannot be understood."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        forward, weight_grad = found["forward"], found["weight_grad"]
-    except (OSError, ValueError, KeyError, TypeError):
+        backends = GemmBackends(found["forward"], found["weight_grad"])
+        return backends if set(backends) <= set(get_args(Backend)) else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    known = {forward, weight_grad} <= set(get_args(Backend))
-    return GemmBackends(forward, weight_grad) if known else None
 
 
 def _keep(path: Path, backends: GemmBackends) -> None:

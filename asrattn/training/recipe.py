@@ -133,16 +133,33 @@ class Recipe:
         return load_recipe(Path(path), Recipe)
 
 
+_RECIPE_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
 def load_recipe(path: Path, kind: type[R]) -> R:
     if not path.is_file():
-        raise ConfigError(f"{path}: does not exist; name a recipe such as recipes/an4/lstm.py")
+        what = "is not a file" if path.exists() else "does not exist"
+        raise ConfigError(f"{path}: {what}; name a recipe such as recipes/an4/lstm.py")
     try:
         recipe = getattr(_run(path), "RECIPE", None)
     except SyntaxError as error:
-        raise ConfigError(f"{path}:{error.lineno}: {error.msg}") from None
+        raise ConfigError(f"{path}:{error.lineno or 1}: {error.msg}") from None
     except ConfigError as error:
         raise ConfigError(f"{path}:{_line(path, error)}: {error}") from None
-    except (TypeError, NameError, ImportError, AttributeError, ValueError) as error:
+    except SystemExit:
+        raise ConfigError(f"{path}: ends the program; a recipe only sets RECIPE") from None
+    except _RECIPE_ERRORS as error:
         raise ConfigError(f"{path}:{_line(path, error)}: {_explain(error)}") from None
     if recipe is None:
         raise ConfigError(f"{path}: sets no variable RECIPE; write RECIPE = {kind.__name__}(...)")
@@ -163,11 +180,14 @@ def _run(path: Path) -> ModuleType:
     loader = _RecipeLoader("recipe", str(path))
     module = ModuleType("recipe")
     module.__file__ = str(path)
+    outer = sys.modules.get("recipe")  # a recipe may load another one
     sys.modules["recipe"] = module  # for dataclasses that a recipe defines
     try:
         loader.exec_module(module)
     finally:
         del sys.modules["recipe"]
+        if outer:
+            sys.modules["recipe"] = outer
     return module
 
 
@@ -178,16 +198,18 @@ def _line(path: Path, error: BaseException) -> int:
 
 
 def _explain(error: Exception) -> str:
-    """One line; for a misspelt setting with a suggestion."""
+    """One line; for a misspelt setting with a suggestion, for a deprecated name with the new one."""
     message = str(error).splitlines()[0] if str(error) else type(error).__name__
+    new = deprecated.explain(message)
     callee, found, rest = message.partition(".__init__() got an unexpected keyword argument ")
     if not found:
-        return message
+        return message + new
     wrong = rest.split("'")[1]
     fields = next((list(c.__dataclass_fields__) for c in _configs(error) if c.__name__ == callee), [])
     meant = difflib.get_close_matches(wrong, fields, n=1, cutoff=0.5)
-    hint = f"did you mean {meant[0]}?" if meant else f"known are {', '.join(fields)}"
-    return f"{callee} has no setting {wrong!r}; {hint}"
+    known = f"; known are {', '.join(fields)}" if fields else ""
+    hint = new or (f"; did you mean {meant[0]}?" if meant else known)
+    return f"{callee} has no setting {wrong!r}{hint}"
 
 
 def _configs(error: BaseException) -> Iterator[Any]:

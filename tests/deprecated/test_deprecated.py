@@ -88,6 +88,66 @@ def test_old_recipe_is_the_new_one_and_each_old_name_is_reported(caplog: pytest.
     )
 
 
+HEAD = """
+import dataclasses
+import re
+from dataclasses import replace
+from asrattn.decoding import DecodingConfig
+from recipes.an4.lstm import RECIPE as BASE
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "RECIPE = replace(BASE, decoding=replace(BASE.search, beam=3))",
+        "RECIPE = dataclasses.replace(BASE, search=dataclasses.replace(BASE.decoding, beam=3))",
+        "from asrattn.search import SearchConfig as S\nRECIPE = replace(BASE, search=S(beam=3, ctc=0.3))",
+        "import asrattn.search as s\nRECIPE = replace(BASE, decoding=replace(BASE.decoding, beam_size=3))",
+    ],
+)
+def test_ways_to_write_an_old_name(body: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "r.py").write_text(HEAD + body, encoding="utf-8")
+    assert Recipe.load(tmp_path / "r.py").decoding == DecodingConfig(beam_size=3, ctc=0.3)
+    assert caplog.messages
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "assert re.search('a', 'a')\nRECIPE = BASE",
+        "def replace(a, hidden=1, join=2): return a\nRECIPE = replace(BASE, hidden=3, join=1)",
+        "class Text:\n    search = 1\nx = Text()\nassert x.search\nRECIPE = BASE",
+    ],
+)
+def test_what_only_looks_like_an_old_name_stays(
+    body: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = HEAD.replace("from dataclasses import replace\n", "")
+    (tmp_path / "r.py").write_text(head + body, encoding="utf-8")
+    assert Recipe.load(tmp_path / "r.py").name == "an4-lstm"
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "RECIPE = DecodingConfig(**{'beam': 3})",
+            "r.py:7: DecodingConfig has no setting 'beam'; beam is now called beam_size",
+        ),
+        ("from asrattn import search", "r.py:7: .*'search'.*search is now called decoding"),
+        ("RECIPE = BASE.decoding.beam", "r.py:7: .*'beam'; beam is now called beam_size"),
+        ("1 / 0", "r.py:7: division by zero"),
+        ("import sys; sys.exit(3)", "r.py: ends the program"),
+    ],
+)
+def test_error_in_a_recipe_is_one_line_with_the_new_name(body: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "r.py").write_text(HEAD + body, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        Recipe.load(tmp_path / "r.py")
+
+
 def test_present_recipes_report_nothing(caplog: pytest.LogCaptureFixture) -> None:
     root = HERE.parents[1] / "recipes"
     for path in [*root.glob("*/*.py")]:
@@ -145,6 +205,7 @@ def test_misspelt_setting_is_still_an_error() -> None:
         ),
         (["train", "r.py", "--sharing", "fsdp"], ["train", "r.py", "--strategy", "fsdp"], 1),
         (["transcribe", "m", "search", "--over"], ["transcribe", "m", "search", "--over"], 0),
+        (["ablate", "r.py", "--", "--over=x"], ["ablate", "r.py", "--", "--over=x"], 0),
         (["--version"], ["--version"], 0),
     ],
 )

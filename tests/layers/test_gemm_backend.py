@@ -121,7 +121,7 @@ def test_mkl_is_taken_only_if_it_is_clearly_faster(monkeypatch):
 
 
 def test_a_measurement_of_a_real_process_is_read_by_the_next(folder):
-    code = "from asrattn.layers import gemm_backends; print(*gemm_backends())"
+    code = "from asrattn.layers.gemm_backend import gemm_backends; print(*gemm_backends())"
     told = [
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         for _ in range(2)
