@@ -359,7 +359,7 @@ def test_the_equalizer_adds_one_curve_to_all_frames_of_an_utterance():
         ({"speed": 0.9}, "speed"),
         ({"noise": 1.5}, "noise"),
         ({"stretch": -0.1}, "stretch"),
-        ({"warp": 0.5}, "warp"),
+        ({"vtlp": 0.5}, "vtlp"),
         ({"snr": [30.0, 5.0]}, "snr"),
         ({"snr": [5.0]}, "snr"),
         ({"equalizer": math.nan}, "equalizer"),

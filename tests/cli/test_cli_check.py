@@ -128,7 +128,7 @@ def test_a_cleaned_manifest_is_never_overwritten(capsys, data: Path) -> None:
 def test_nothing_is_written_where_nothing_would_be_left(capsys, data: Path) -> None:
     manifest.write(data / "dev.jsonl", [replace(u, text="") for u in manifest.read(data / "dev.jsonl")])
     assert main(["check", str(data), "--fix", "--jobs", "1"]) == 1
-    assert "dev.jsonl: nothing would be left of it" in capsys.readouterr().err
+    assert "dev.jsonl: no utterance would be left" in capsys.readouterr().err
     assert not list(data.glob("*.clean.jsonl"))
 
 
@@ -159,7 +159,7 @@ def test_a_recipe_whose_tokenizer_does_not_suit(capsys, data: Path, tmp_path: Pa
 def test_a_rate_below_the_models(capsys, data: Path, tmp_path: Path) -> None:
     (tmp_path / "recipe.py").write_text(RECIPE)
     _, out = run(capsys, data, "--recipe", tmp_path / "recipe.py", "--set", "model.frontend.rate=16000")
-    assert "12 of 12 sounds have 8000 Hz, the model 16000 Hz; the first: train:0" in out
+    assert "12 of 12 audio files have 8000 Hz, the model 16000 Hz; the first: train:0" in out
 
 
 def test_with_a_model_it_tells_wrong_texts(capsys, data: Path, tmp_path: Path, monkeypatch) -> None:
