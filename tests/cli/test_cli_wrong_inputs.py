@@ -33,7 +33,7 @@ for line in sys.stdin:
     print(json.dumps([status, told.getvalue(), sorted({HEAVY!r} & sys.modules.keys())]))
 """
 TRAIN = "train recipe.py --data data --out out"
-SEARCH = "search recipe.py --data data --out out --space train.ema=0..0.9 --budget 3"
+SEARCH = "sweep recipe.py --data data --out out --space train.ema=0..0.9 --budget 3"
 ABLATE = "ablate recipe.py --data data --out out --vary train.ema=0,0.9"
 NEURAL = "lm train-neural lm.py text --dev text --tokenizer model --out out"
 NO_MANIFEST = "does not exist; make it with python -m data_prep"
@@ -80,11 +80,11 @@ TOLD = {
     "evaluate model data/dev.jsonl --keywords absent": "absent: cannot be read",
     "align absent data/dev.jsonl": f"absent: {NO_MODEL}",
     "align model absent.jsonl": f"absent.jsonl: {NO_MANIFEST}",
-    "attend absent sound.wav": f"absent: {NO_MODEL}",
-    "attend model absent.wav": "absent.wav: does not exist; check the path",
-    "tune absent data/dev.jsonl": f"absent: {NO_MODEL}",
-    "tune model absent.jsonl": f"absent.jsonl: {NO_MANIFEST}",
-    "tune model data/dev.jsonl --out text/model": "text: cannot be made",
+    "plot-attention absent sound.wav": f"absent: {NO_MODEL}",
+    "plot-attention model absent.wav": "absent.wav: does not exist; check the path",
+    "tune-decoding absent data/dev.jsonl": f"absent: {NO_MODEL}",
+    "tune-decoding model absent.jsonl": f"absent.jsonl: {NO_MANIFEST}",
+    "tune-decoding model data/dev.jsonl --out text/model": "text: cannot be made",
     "listen absent sound.wav": f"absent: {NO_MODEL}",
     "listen model absent.wav": "absent.wav: does not exist; check the path",
     "check absent.jsonl": f"absent.jsonl: {NO_MANIFEST}",
