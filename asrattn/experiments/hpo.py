@@ -20,10 +20,11 @@ from lightning.pytorch.callbacks import Callback
 from tqdm import tqdm
 
 from asrattn import files
-from asrattn.config import override, to_plain, upgrade
+from asrattn.config import override, to_plain
 from asrattn.errors import AsrattnError, ConfigError, DataError, StoppedError
 from asrattn.experiments import search_space
 from asrattn.experiments.search_space import Axis, Budget, Range
+from asrattn.experiments.variants import is_same_experiment
 from asrattn.experiments.workers import StopWhenOrphaned, file_lock, run_workers, try_lock_folder
 from asrattn.training import checkpointing
 from asrattn.training.fit import fit
@@ -126,8 +127,7 @@ def open_study(sweep: Sweep, worker: int = 0) -> "optuna.Study":
         storage=storage, sampler=sampler, pruner=pruner, study_name="asrattn", load_if_exists=True
     )
     plain = {"recipe": to_plain(sweep.recipe), "space": [to_plain(axis) for axis in sweep.axes]}
-    stored = json.loads(study.user_attrs.get("what", json.dumps(plain)))
-    if "recipe" not in stored or stored | {"recipe": upgrade(Recipe, stored["recipe"])} != plain:
+    if "what" in study.user_attrs and not is_same_experiment(study.user_attrs["what"], plain):
         raise ConfigError(
             f"{sweep.out}: holds the sweep of another recipe or --space; name another folder for this one"
         )

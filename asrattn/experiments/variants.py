@@ -83,8 +83,16 @@ def prepare_out_dir(spec: Ablation) -> None:
     """Make the folder, or resume in it. Raises ConfigError if it holds the ablation of another recipe."""
     path = spec.out / "ablation.json"
     plain = {"recipe": to_plain(spec.recipe), "judged": str(spec.eval_manifest), "data": str(spec.data)}
-    stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else plain
-    if "recipe" not in stored or stored | {"recipe": upgrade(Recipe, stored["recipe"])} != plain:
+    if path.is_file() and not is_same_experiment(path.read_text(encoding="utf-8"), plain):
         raise ConfigError(f"{spec.out}: holds an ablation of another recipe or corpus; name another folder")
     files.make_folder(spec.out)
     files.write_text(path, json.dumps(plain, indent=2) + "\n")
+
+
+def is_same_experiment(stored: str, plain: Mapping[str, Any]) -> bool:
+    """Whether the JSON in an experiment's folder is this one; its recipe may be written under deprecated names."""
+    try:
+        found = json.loads(stored)
+        return bool({**found, "recipe": upgrade(Recipe, found["recipe"])} == plain)
+    except (ConfigError, KeyError, TypeError, ValueError):
+        return False

@@ -70,7 +70,7 @@ def test_a_recipe_and_its_memory(capsys, recipe: Path) -> None:
     status, out, _ = run(capsys, recipe, "--flops", 100)
     assert status == 0
     assert re.search(r"\n    kind +conformer\n", out)
-    assert "the data decide" in out
+    assert "the data define it" in out
     smaller = number(out, "activations")
     more = ["--set", "data.batch_seconds=100", "--set", "model.encoder.layers=4"]
     _, out, _ = run(capsys, recipe, "--flops", 100, *more)

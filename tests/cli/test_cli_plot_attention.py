@@ -79,4 +79,4 @@ def test_silence_and_long_files_are_told(
         str(tmp_path),
     ]
     assert main(words) == 0
-    assert "this is the first of 2 pieces" in capsys.readouterr().err
+    assert "this is the first of 2 segments" in capsys.readouterr().err

@@ -327,7 +327,7 @@ class TestDevices:
             sizes.append(len(waves))
             return original(waves)
 
-        monkeypatch.setattr(recognizer, "encode_sentences", small)
+        monkeypatch.setattr(recognizer, "encode", small)
         assert [t.text for t in transcripts(recognizer.transcribe(sounds))] == [t.text for t in expected]
         assert sum(sizes) == len(sounds)
 
@@ -337,7 +337,7 @@ class TestDevices:
         def never(*_: object) -> object:
             raise torch.OutOfMemoryError
 
-        monkeypatch.setattr(recognizer, "decode_batch", never)
+        monkeypatch.setattr(recognizer, "decode", never)
         with pytest.raises(ConfigError, match="too little memory for a beam of 3"):
             list(recognizer.transcribe(sounds))
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn.forced_alignment import TokenSpan
+from asrattn.inference.batching import pad_texts
 from asrattn.inference.recognizer import Recognizer
 from asrattn.inference.transcript import Transcript, Word
 from asrattn.inference.word_timing import (
@@ -163,7 +164,7 @@ class TestListen:
 def heard(
     recognizer: Recognizer, waves: list[np.ndarray], texts: list[list[int]], by: AlignmentSource = "ctc"
 ) -> list[list[AlignedToken]]:
-    tokens, _ = recognizer._pad_texts(texts)
+    tokens, _ = pad_texts(texts, recognizer.device)
     return token_spans(recognizer.model, *recognizer.encode(waves), tokens, texts, by)
 
 

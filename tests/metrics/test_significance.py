@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from asrattn.errors import DataError
-from asrattn.metrics import ErrorCounts, ScoredUtterance, count_word_errors, score_utterance, significance
+from asrattn.metrics import ErrorCounts, ScoredUtterance, compare, count_word_errors, score_utterance
 from asrattn.metrics.error_changes import broken_utterances, fixed_utterances, speaker_changes, word_changes
 from asrattn.metrics.significance import System, compare_to_baseline, holm_correction, randomisation_test
 
@@ -16,7 +16,7 @@ def system(rng: np.random.Generator, words: list[int], rate: float) -> list[Erro
 
 def test_a_clear_difference_is_seen() -> None:
     rng, words = np.random.default_rng(0), [10] * 200
-    found = significance(system(rng, words, 0.2), system(rng, words, 0.1))
+    found = compare(system(rng, words, 0.2), system(rng, words, 0.1))
     assert found.difference == pytest.approx(-0.1, abs=0.03)
     assert found.interval[0] < found.difference < found.interval[1] < 0
     assert found.p < 0.001
@@ -25,21 +25,21 @@ def test_a_clear_difference_is_seen() -> None:
 
 def test_equal_systems_are_rarely_called_different() -> None:
     rng, words = np.random.default_rng(0), [6] * 100
-    found = [significance(system(rng, words, 0.1), system(rng, words, 0.1), seed=i) for i in range(200)]
+    found = [compare(system(rng, words, 0.1), system(rng, words, 0.1), seed=i) for i in range(200)]
     assert 0.01 <= np.mean([c.p < 0.05 for c in found]) <= 0.10
     assert 0.90 <= np.mean([c.interval[0] <= 0 <= c.interval[1] for c in found]) <= 0.99
 
 
 def test_a_system_against_itself_differs_in_nothing() -> None:
     counts = system(np.random.default_rng(0), [5] * 20, 0.3)
-    found = significance(counts, counts)
+    found = compare(counts, counts)
     assert (found.difference, found.interval, found.p) == (0.0, (0.0, 0.0), 1.0)
 
 
 def test_speakers_are_swapped_whole() -> None:
     rng, words = np.random.default_rng(0), [5] * 100
     names = [f"s{i % 10}" for i in range(100)]
-    assert significance(system(rng, words, 0.2), system(rng, words, 0.2), names).unit == "speakers"
+    assert compare(system(rng, words, 0.2), system(rng, words, 0.2), names).unit == "speakers"
 
 
 def test_the_randomisation_test_agrees_with_all_signs() -> None:
@@ -51,9 +51,9 @@ def test_the_randomisation_test_agrees_with_all_signs() -> None:
 
 def test_different_references_cannot_be_compared() -> None:
     with pytest.raises(DataError, match="same references"):
-        significance([ErrorCounts(hits=2)], [ErrorCounts(hits=3)])
+        compare([ErrorCounts(hits=2)], [ErrorCounts(hits=3)])
     with pytest.raises(DataError, match="at least two"):
-        significance([ErrorCounts(hits=2)], [ErrorCounts(hits=2)])
+        compare([ErrorCounts(hits=2)], [ErrorCounts(hits=2)])
 
 
 SAID = ["go to the end", "stop here now", "the end", "yes"]

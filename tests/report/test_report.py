@@ -104,7 +104,7 @@ def test_a_page_that_is_full_shows_fewer_sounds(tmp_path: Path, monkeypatch: pyt
         tmp_path, media_by_id={"u1": UtteranceMedia(flac=b"x" * 3000), "u2": UtteranceMedia(flac=b"y" * 300)}
     )
     assert Page(text).tags.count("audio") == 1
-    assert text.count("No room for its sound and picture.") == 1
+    assert text.count("Audio and image omitted: the page would be too large.") == 1
 
 
 def spoken() -> list[Utterance]:
@@ -121,7 +121,7 @@ def test_parts_as_curves_and_tables(tmp_path: Path) -> None:
     page = Page(text)
     assert page.open == []
     assert page.tags.count("svg") == 2
-    assert "The SNR is estimated from the sound" in text
+    assert "The SNR is estimated from the audio" in text
     captions = re.findall("<caption>(.*?)</caption>", text)
     assert captions == ["Of words", "Of characters", "By speaker", "By rate", "By room"]
     assert "&lt;hall&gt;" in text
