@@ -1,7 +1,8 @@
-"""Audio files -> mono float32 at the requested rate. Codecs are imported when first needed; no torch here.
+"""Audio files: decoding, downmixing and resampling to mono float32 at the requested rate. No torch here.
 
 soundfile reads wav, flac, mp3, ogg, aiff and NIST sphere. PyAV, an extra, reads the audio track of m4a, mp4, mov, webm,
-mkv and aac. The format is detected from the content, not from the name. Every failure is an AudioError of one line.
+mkv and aac. Codecs are imported when first needed. The format is detected from the
+content, not from the name. Every failure is an AudioError of one line.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Batched beam search over any decoder, jointly with CTC prefix scores and shallow fusion of other scorers.
+"""Beam search and its pruning, batched, over any decoder, with CTC prefix scores and shallow fusion of other scorers.
 
 All hypotheses of all utterances are one batch, without loops over them. Every hypothesis may end at
 every length, and only continuing ones occupy the beam, so that a wide enough beam is an exhaustive search.

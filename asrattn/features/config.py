@@ -1,4 +1,4 @@
-"""Configuration of the features."""
+"""Configuration of the features: the feature type (log-mel filterbank, MFCC, spectrogram), frames, normalisation."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args

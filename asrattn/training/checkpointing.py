@@ -1,4 +1,7 @@
-"""Checkpoint files to resume from (last.ckpt): atomic writes, no code executed on loading, the previous one kept."""
+"""Checkpoint files to resume from (last.ckpt): atomic writes, no code executed on loading, the previous one kept.
+
+What resume restores is written by `SpeechLightningModule.on_save_checkpoint`, by Lightning and by the callbacks.
+"""
 
 import logging
 import os

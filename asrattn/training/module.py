@@ -1,4 +1,7 @@
-"""LightningModule of training: gradient accumulation, clipping, moving average (EMA), validation by beam search."""
+"""LightningModule of training: gradient accumulation, clipping, moving average (EMA), dev WER over all ranks.
+
+`on_save_checkpoint` writes what resuming a run needs beside Lightning's own state.
+"""
 
 import copy
 import json
