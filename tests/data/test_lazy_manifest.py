@@ -167,7 +167,7 @@ def memory_growth_mb(folder: Path, count: int, written: Callable[[Path, int], Pa
     """Megabytes that opening a manifest of so many lines takes, in a process of its own."""
     path = written(folder / f"{count}.jsonl", count)
     words = [sys.executable, "-c", GROWTH, str(path), str(count)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     path.unlink()
     assert done.returncode == 0, done.stderr
     return float(done.stdout)
