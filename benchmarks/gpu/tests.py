@@ -12,7 +12,7 @@ from asrattn.errors import AsrattnError
 from benchmarks.gpu import tables
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = ("tests/test_frontend.py", "tests/test_recognizer_gpu.py")
+QUICK = ("tests/test_features.py", "tests/inference/test_recognizer_gpu.py")
 PROCESSES = "4"
 
 
