@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         model_file.read_speech_model(args.init)
     run_folder.prepare_out_dir(args.out, args.resume)
 
-    from asrattn.training.data.corpus import is_rank_zero
+    from asrattn.training.distributed import is_rank_zero
     from asrattn.training.fit import fit
 
     options.use_threads(args)

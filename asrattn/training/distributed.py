@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 
 import torch
 import torch.distributed as dist
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
@@ -102,6 +103,11 @@ def all_gather_objects(local: T) -> list[T]:
     if len(parts) > 1:
         dist.all_gather_object(parts, local)
     return parts
+
+
+def is_rank_zero() -> bool:
+    """Whether this is rank 0; works before the trainer runs, by the environment."""
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def world_size() -> int:

@@ -69,7 +69,7 @@ def fit(
     """
     settled = resolve_precision(recipe.train.precision, precision, accelerator)
     recipe = replace(recipe, train=replace(recipe.train, precision=settled))
-    if corpora.is_rank_zero():  # the first to write
+    if distributed.is_rank_zero():  # the first to write
         run_folder.prepare_out_dir(out, resume)
     found = checkpointing.load_latest(out) if resume else None
     earlier = _resumed_tokenizer(*found, recipe) if found else None
@@ -86,7 +86,7 @@ def fit(
     elif not resume:
         model.frontend.fit(datamodule.normalization_batches())
     finetune.freeze(model, recipe.train.freeze)
-    if corpora.is_rank_zero():
+    if distributed.is_rank_zero():
         corpora.report_dropped(corpus, out / "dropped.tsv")
         _describe(recipe, model, datamodule, out)
     sharded = strategy == "fsdp" and devices * nodes > 1
@@ -106,7 +106,7 @@ def _base_card(
     recipe: Recipe, data: Path, datamodule: SpeechDataModule, init: Path | None, command: Sequence[str]
 ) -> dict[str, JSONValue]:
     """The part of the card known at the start; collected now, since the files may change during the run."""
-    if not corpora.is_rank_zero():
+    if not distributed.is_rank_zero():
         return {}  # it writes no card
     known: dict[str, JSONValue] = {"commit": provenance.git_commit(), "recipe": to_plain(recipe)}
     known["longest_seconds"] = round(float(np.quantile(datamodule.seconds, LONGEST_QUANTILE)), 1)

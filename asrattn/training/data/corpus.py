@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.fabric.utilities.rank_zero import rank_zero_only
 from numpy.typing import NDArray
 
 from asrattn import audio, text
@@ -24,6 +23,7 @@ from asrattn.data.shards import Shards
 from asrattn.errors import AudioError, DataError, ManifestError
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import Tokenizer
+from asrattn.training import distributed
 from asrattn.training.data import folder as data_folder
 from asrattn.training.data.dataset import (
     FRAME_TABLE_STEP_SECONDS,
@@ -58,11 +58,6 @@ class Corpus:
     dev: InMemoryDataset
     dropped: list[DroppedUtterance]
     tokenizer: Tokenizer
-
-
-def is_rank_zero() -> bool:
-    """Whether this is rank 0; works before the trainer runs, by the environment."""
-    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def load(
@@ -213,7 +208,7 @@ def _open_audio(utterances: list[Utterance], rate: int, keep: bool) -> Iterable[
             "reading audio",
             len(utterances),
             leave=False,
-            disable=not (is_rank_zero() and sys.stderr.isatty()),
+            disable=not (distributed.is_rank_zero() and sys.stderr.isatty()),
             unit="files",
         )
 
