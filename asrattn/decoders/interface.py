@@ -8,10 +8,16 @@ from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
-from asrattn.decoders.config import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig
+from asrattn.decoders.config import (
+    DecoderConfig,
+    RecurrentDecoderConfig,
+    TransformerDecoderConfig,
+    WhisperDecoderConfig,
+)
 from asrattn.decoders.output import DecoderOutput
 from asrattn.decoders.recurrent import RecurrentDecoder
 from asrattn.decoders.transformer import TransformerDecoder
+from asrattn.decoders.whisper import WhisperDecoder
 
 M = TypeVar("M")
 S = TypeVar("S")
@@ -47,3 +53,5 @@ def build(config: DecoderConfig, values: int, vocabulary: int) -> Decoder[Any, A
             return RecurrentDecoder(config, values, vocabulary)
         case TransformerDecoderConfig():
             return TransformerDecoder(config, values, vocabulary)
+        case WhisperDecoderConfig():
+            return WhisperDecoder(config, values, vocabulary)

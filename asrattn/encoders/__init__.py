@@ -12,6 +12,7 @@ from asrattn.encoders.config import (
     LSTMEncoderConfig,
     RNNEncoderConfig,
     TransformerEncoderConfig,
+    WhisperEncoderConfig,
 )
 from asrattn.layers import FullAttentionConfig, LocalAttentionConfig, SparseAttentionConfig
 
@@ -27,4 +28,5 @@ __all__ = [
     "RNNEncoderConfig",
     "SparseAttentionConfig",
     "TransformerEncoderConfig",
+    "WhisperEncoderConfig",
 ]

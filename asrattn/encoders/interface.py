@@ -19,6 +19,7 @@ from asrattn.encoders.config import (
     LSTMEncoderConfig,
     RNNEncoderConfig,
     TransformerEncoderConfig,
+    WhisperEncoderConfig,
 )
 from asrattn.encoders.conformer import ConformerLayer
 from asrattn.encoders.convolutional import CNNEncoder
@@ -26,6 +27,7 @@ from asrattn.encoders.output import EncoderOutput
 from asrattn.encoders.recurrent import RecurrentEncoder
 from asrattn.encoders.self_attention_encoder import SelfAttentionEncoder
 from asrattn.encoders.transformer import TransformerEncoderLayer
+from asrattn.encoders.whisper import WhisperEncoder
 
 
 class Encoder(Protocol):
@@ -55,3 +57,5 @@ def build(config: EncoderConfig, features: int) -> Encoder:
             return SelfAttentionEncoder(config, features, partial(ConformerLayer, config))
         case EBranchformerConfig():
             return SelfAttentionEncoder(config, features, partial(EBranchformerLayer, config))
+        case WhisperEncoderConfig():
+            return WhisperEncoder(config, features)
