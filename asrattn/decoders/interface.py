@@ -29,6 +29,11 @@ class Decoder(Protocol[M, S]):
     N = B·K: the K hypotheses of one utterance stand beside each other. The first token is EOS.
     """
 
+    @property
+    def max_tokens(self) -> int | None:
+        """The most tokens of a hypothesis, EOS not counted; None without a bound."""
+        ...
+
     def prepare(self, enc: Tensor, lens: Tensor) -> M:
         """enc (B, T, D), lens (B,) -> memory."""
         ...

@@ -31,6 +31,8 @@ class TransformerDecoder(nn.Module):
     All U positions of the teacher-forced pass go through the one attention interface as K = U queries.
     """
 
+    max_tokens: int | None = None
+
     def __init__(self, config: TransformerDecoderConfig, values: int, vocabulary: int):
         super().__init__()
         self.config = config
