@@ -37,6 +37,16 @@ class AugmentConfig:
     time_fraction: float = 0.2
     warmup: float = 0.0
 
+    @classmethod
+    def off(cls) -> "AugmentConfig":
+        """No augmentation."""
+        return cls(noise=0, stretch=0, vtlp=0, equalizer=0, frequency_masks=0, time_masks=0)
+
+    @property
+    def is_off(self) -> bool:
+        masked = (self.frequency_masks and self.frequency_width) or (self.time_masks and self.time_width)
+        return not (self.speed or self.noise or self.stretch or self.vtlp or self.equalizer or masked)
+
     @property
     def min_length_factor(self) -> float:
         """The factor by which an utterance may be shortened."""

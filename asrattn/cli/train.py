@@ -7,7 +7,7 @@ from asrattn import model_file
 from asrattn.cli import options
 from asrattn.config import override
 from asrattn.errors import StoppedError
-from asrattn.training import run_folder
+from asrattn.training import initialization, run_folder
 from asrattn.training.recipe import Recipe
 
 
@@ -36,7 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    recipe = override(Recipe.load(args.recipe), args.settings)
+    recipe = override(initialization.resolve(Recipe.load(args.recipe), args.init), args.settings)
     from asrattn.training.data import folder as data_folder
 
     data_folder.check(args.data)

@@ -42,8 +42,8 @@ class WhisperDecoder(nn.Module):
 
     @property
     def max_tokens(self) -> int:
-        """Of a text, EOS included."""
-        return self.config.max_tokens - len(self.prompt) + 1
+        """Of a text, EOS not counted."""
+        return self.config.max_tokens - len(self.prompt)
 
     def prepare(self, enc: Tensor, lens: Tensor) -> TransformerMemory:
         return prepare_layers(self.layers, enc, lens)

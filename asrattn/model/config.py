@@ -39,6 +39,10 @@ class LossConfig:
                   (CR-CTC, Yao et al. 2024) and in what the decoder says of them (R-Drop, Liang et al. 2021)
     guided        weight of the attention that lies off the diagonal, where alignment does not come by itself
                   (guided attention, Tachibana et al. 2018)
+    recognition   weight of attention and CTC together; at 0 no transcripts are needed
+    distill_encoder  weight of the distance to the encoder outputs of the teacher, the model of --init as it came, in
+                  units of their variance (Romero et al. 2015, FitNets)
+    distill_decoder  weight of the divergence from the teacher's predictions of the next token (Hinton et al. 2015)
     """
 
     ctc: float = 0.3
@@ -47,11 +51,18 @@ class LossConfig:
     decoder_input_noise: float = 0.0
     consistency: float = 0.0
     guided: float = 0.0
+    recognition: float = 1.0
+    distill_encoder: float = 0.0
+    distill_decoder: float = 0.0
+
+    @property
+    def needs_teacher(self) -> bool:
+        return self.distill_encoder > 0 or self.distill_decoder > 0
 
     def __post_init__(self) -> None:
         for name in ("ctc", "inter_ctc", "label_smoothing", "decoder_input_noise"):
             share = getattr(self, name)
             check(0 <= share <= 1, f"{name} is {share}; it must lie in [0, 1]")
-        for name in ("consistency", "guided"):
+        for name in ("consistency", "guided", "recognition", "distill_encoder", "distill_decoder"):
             weight = getattr(self, name)
             check(weight >= 0, f"{name} is {weight}; it must not be negative")

@@ -28,6 +28,15 @@ class Losses(NamedTuple):
     inter_ctc: Tensor
     consistency: Tensor
     guided: Tensor
+    distill_encoder: Tensor
+    distill_decoder: Tensor
+
+
+class TeacherOutput(NamedTuple):
+    """Of a teacher: encoder outputs (B, T, D) for the frames of the student, logits (B, U + 1, V) or None."""
+
+    encoded: Tensor
+    logits: Tensor | None
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
@@ -59,3 +68,19 @@ def consistency_loss(log_probs: Tensor, lens: Tensor) -> Tensor:
     there = F.kl_div(first, second.detach(), log_target=True, reduction="none")
     back = F.kl_div(second, first.detach(), log_target=True, reduction="none")
     return ((there + back) * real).sum()
+
+
+def encoder_distance(student: Tensor, teacher: Tensor, lens: Tensor) -> Tensor:
+    """Squared distance of the frames (B, T, D), each dimension in units of the teacher's variance: the mean over
+    dimensions and frames of each utterance, summed over the utterances."""
+    real = mask(lens, teacher.shape[1])
+    variance = teacher[real].float().var(0, correction=0).clamp(min=1e-4)
+    squares = ((student.float() - teacher.float()).square() / variance).mean(-1)
+    return ((squares * real).sum(1) / lens.clamp(min=1)).sum()
+
+
+def divergence(student: Tensor, teacher: Tensor, lens: Tensor) -> Tensor:
+    """KL divergence of the student's predictions from the teacher's: logits (B, U, V), lens (B,) -> nats, summed."""
+    real = mask(lens, teacher.shape[1])
+    ours, theirs = (logits[real].float().log_softmax(-1) for logits in (student, teacher))
+    return F.kl_div(ours, theirs, log_target=True, reduction="sum")

@@ -23,9 +23,12 @@ from asrattn.model.losses import (
     IGNORE_INDEX,
     Losses,
     LossNormalizer,
+    TeacherOutput,
     consistency_loss,
     cross_entropy,
     ctc_loss,
+    divergence,
+    encoder_distance,
     guided_attention_loss,
 )
 from asrattn.text import EOS, UNKNOWN
@@ -81,15 +84,30 @@ class SpeechModel(nn.Module):
 
         normalizer: the step that the batch is a part of, copies counted; the losses of its parts add up to its own.
         """
+        return self.loss_of_encoded(self.encoder(feats, feat_lens), tokens, token_lens, config, normalizer)
+
+    def loss_of_encoded(
+        self,
+        encoded: EncoderOutput,
+        tokens: Tensor,
+        token_lens: Tensor,
+        config: LossConfig,
+        normalizer: LossNormalizer | None = None,
+        teacher: TeacherOutput | None = None,
+    ) -> Losses:
+        """As `loss`, for the output of the encoder; with a teacher, the distances from what it gives."""
         normalizer = normalizer or LossNormalizer(len(token_lens), int(token_lens.sum()))
-        encoded = self.encoder(feats, feat_lens)
-        zero = feats.new_zeros(())
-        attention = ctc = inter = consistency = guided = zero
-        if config.ctc < 1:
+        zero = encoded.output.new_zeros(())
+        attention = ctc = inter = consistency = guided = distance = kl = zero
+        spoken = normalizer.tokens + normalizer.utterances  # EOS is a token too
+        attends = config.recognition > 0 and config.ctc < 1
+        if attends or (teacher and config.distill_decoder):
             decoded, targets = self._decode(encoded, tokens, token_lens, config.decoder_input_noise)
-            spoken = normalizer.tokens + normalizer.utterances  # EOS is a token too
             logits = decoded.logits.float()
-            attention = cross_entropy(logits, targets, config.label_smoothing) / spoken
+            if attends:
+                attention = cross_entropy(logits, targets, config.label_smoothing) / spoken
+            if teacher and teacher.logits is not None:
+                kl = divergence(logits, teacher.logits, token_lens + 1) / spoken
             if config.consistency:
                 said = logits.log_softmax(-1)
                 consistency = consistency + consistency_loss(said, token_lens + 1) / spoken
@@ -97,16 +115,34 @@ class SpeechModel(nn.Module):
                 guided = (
                     guided_attention_loss(decoded.last_layer_weights, token_lens + 1, encoded.lens) / spoken
                 )
-        if config.ctc > 0:
+        if config.recognition > 0 and config.ctc > 0:
             log_probs = self.ctc_log_probs(encoded.output)
             ctc = ctc_loss(log_probs, encoded.lens, tokens, token_lens) / normalizer.tokens
             if config.consistency:
                 consistency = consistency + consistency_loss(log_probs, encoded.lens) / normalizer.tokens
             if config.inter_ctc:
                 inter = self._inter_loss(encoded, tokens, token_lens) / normalizer.tokens
+        if teacher and config.distill_encoder:
+            distance = encoder_distance(encoded.output, teacher.encoded, encoded.lens)
+            distance = distance / normalizer.utterances
         mixed = (1 - config.inter_ctc) * ctc + config.inter_ctc * inter
-        total = (1 - config.ctc) * attention + config.ctc * mixed + config.consistency * consistency
-        return Losses(total + config.guided * guided, attention, ctc, inter, consistency, guided)
+        total = config.recognition * ((1 - config.ctc) * attention + config.ctc * mixed)
+        total = total + config.consistency * consistency + config.guided * guided
+        total = total + config.distill_encoder * distance + config.distill_decoder * kl
+        return Losses(total, attention, ctc, inter, consistency, guided, distance, kl)
+
+    @torch.no_grad()
+    def teach(
+        self, encoded: EncoderOutput, lens: Tensor, tokens: Tensor, config: LossConfig
+    ) -> TeacherOutput:
+        """What this model as a teacher gives for its own encoder output: the first `lens` frames (B, T, D), and the
+        logits (B, U + 1, V) of the tokens (B, U) if they are to be learned from."""
+        logits = None
+        if config.distill_decoder:
+            logits = self.decoder(F.pad(tokens, (1, 0), value=EOS), encoded.output, encoded.lens).logits
+        T = int(lens.max())
+        frames = F.pad(encoded.output[:, :T], (0, 0, 0, max(0, T - encoded.output.shape[1])))
+        return TeacherOutput(frames, logits)
 
     def _decode(
         self, encoded: EncoderOutput, tokens: Tensor, token_lens: Tensor, noise: float

@@ -2,7 +2,7 @@
 
 import difflib
 import logging
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import torch
@@ -12,9 +12,9 @@ from asrattn import checkpoint
 from asrattn.checkpoint import Checkpoint
 from asrattn.config import JSONValue, to_plain
 from asrattn.errors import ConfigError
-from asrattn.model import ModelConfig
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import Tokenizer
+from asrattn.training.recipe import Recipe
 from asrattn.training.vocabulary import shared_token_ids, token_weights
 
 log = logging.getLogger(__name__)
@@ -27,10 +27,13 @@ IGNORED_SETTINGS = {
 MAX_SHOWN_TOKENS = 20  # tokens listed in one log line
 
 
-def load(path: Path, wanted: ModelConfig) -> Checkpoint:
-    """The model to fine-tune. Raises CheckpointError as `checkpoint.load`, and ConfigError if its architecture is
-    another one, for the first setting that differs."""
+def load(path: Path, recipe: Recipe) -> Checkpoint:
+    """The model to fine-tune. Raises CheckpointError as `checkpoint.load`, and, if the recipe does not name the parts
+    that it takes, ConfigError if the architecture is another one, for the first setting that differs."""
     saved = checkpoint.load(path)
+    if recipe.init:
+        return saved
+    wanted = recipe.model
     found = first_difference(to_plain(saved.model.config), to_plain(wanted), "model", IGNORED_SETTINGS)
     if found:
         name, theirs, ours = found
@@ -39,6 +42,30 @@ def load(path: Path, wanted: ModelConfig) -> Checkpoint:
             f"same model only: --set {name}={format_value(theirs)}, or train without --init"
         )
     return saved
+
+
+@torch.no_grad()
+def copy_parts(model: SpeechModel, saved: Checkpoint, path: Path, parts: Sequence[str]) -> None:
+    """Copy the weights of these parts, which have the same architecture in both models; log what begins untrained.
+
+    Raises ConfigError for a weight of another shape.
+    """
+    untrained = saved.card.get("untrained")
+    taken = [part for part in parts if not (isinstance(untrained, list) and part in untrained)]
+    own, theirs = model.state_dict(), saved.model.state_dict()
+    copied = [name for name in own if name.split(".")[0] in taken]
+    for name in copied:
+        if name not in theirs or own[name].shape != theirs[name].shape:
+            raise ConfigError(f"--init {path}: its {name} does not fit the recipe's; take the part as it is")
+        own[name].copy_(theirs[name])
+    fresh = sorted({name.split(".")[0] for name in own if name not in copied and "." in name} - {"frontend"})
+    log.info(
+        "%s: loaded %.2f M parameters of %s; untrained: %s",
+        path,
+        sum(own[name].numel() for name in copied) / 1e6,
+        ", ".join(taken),
+        ", ".join(fresh) or "none",
+    )
 
 
 @torch.no_grad()

@@ -14,14 +14,15 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 
-from asrattn import provenance, text
+from asrattn import checkpoint, provenance, text
 from asrattn.config import JSONValue, to_plain, upgrade
 from asrattn.data import fingerprint
+from asrattn.encoders.whisper import WhisperEncoder
 from asrattn.errors import CheckpointError, ConfigError, PeerFailureError
 from asrattn.model import ModelConfig
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import Tokenizer
-from asrattn.training import checkpointing, distributed, finetune, run_folder
+from asrattn.training import checkpointing, distributed, finetune, initialization, run_folder
 from asrattn.training.callbacks import BestCheckpoint, ProgressBar, ResumeCheckpoint
 from asrattn.training.checkpoint_averaging import CheckpointAverager
 from asrattn.training.data import corpus as corpora
@@ -38,6 +39,7 @@ from asrattn.training.validation import Validation
 
 log = logging.getLogger(__name__)
 
+TEACHER_KEEP_SECONDS = 1.5  # 30 s of each utterance would fill the memory
 LONGEST_QUANTILE = 0.99  # of the training lengths: longer audio is cut into segments in use
 
 
@@ -60,13 +62,15 @@ def fit(
 
     `out` also holds last.ckpt (to resume), metrics.csv, tensorboard/, recipe.json and dropped.tsv, and kept/ with
     checkpoint averaging. The same seed, devices and machine give the same losses, also for a resumed run.
-    init: a model file of the same architecture to fine-tune; a resumed run ignores it.
+    init: a model file to begin from, of the same architecture unless recipe.init names the parts that are taken; a
+    resumed run ignores its weights.
     callbacks: Lightning callbacks, called after the run is saved. command: the command line, for the card.
 
     Raises ConfigError if `out` holds a run and `resume` is not set, or if the resumed run or `init` has another model;
     DataError for a corpus without usable utterances and for a non-finite loss; CheckpointError for a file that cannot
     be read or written; StoppedError on Ctrl-C; PeerFailureError if another process of the run is gone.
     """
+    recipe = initialization.resolve(recipe, init)
     settled = resolve_precision(recipe.train.precision, precision, accelerator)
     recipe = replace(recipe, train=replace(recipe.train, precision=settled))
     if distributed.is_rank_zero():  # the first to write
@@ -76,21 +80,27 @@ def fit(
     last = found[0] if found else None
     del found  # as large as the model
     rate = recipe.model.frontend.rate
-    base = finetune.load(init, recipe.model) if init and not resume else None
-    corpus = corpora.load(data, recipe.data, rate, earlier, base.tokenizer if base else None)
+    base = finetune.load(init, recipe) if init and not resume else None
+    parts = recipe.init.parts if recipe.init else ()
+    if base and "decoder" in parts:
+        earlier = base.tokenizer
+    corpus = corpora.load(data, recipe.data, rate, earlier, base.tokenizer if base and not parts else None)
     model = _build(recipe, corpus.tokenizer.size, seed)
     corpus = corpora.filter_by_ctc_length(corpus, model, recipe.augment.min_length_factor)
     datamodule = SpeechDataModule(corpus, recipe.data, rate, recipe.augment.stretch, seed)
-    if init and base:
+    if init and base and parts:
+        finetune.copy_parts(model, base, init, parts)
+    elif init and base:
         finetune.copy_weights(model, corpus.tokenizer, base, init)
-    elif not resume:
+    if not resume and (not base or (parts and "frontend" not in parts)):
         model.frontend.fit(datamodule.normalization_batches())
     finetune.freeze(model, recipe.train.freeze)
     if distributed.is_rank_zero():
         corpora.report_dropped(corpus, out / "dropped.tsv")
         _describe(recipe, model, datamodule, out)
     sharded = strategy == "fsdp" and devices * nodes > 1
-    module = SpeechLightningModule(recipe, model, corpus.tokenizer, seed, sharded)
+    teacher = _teacher(recipe, init)
+    module = SpeechLightningModule(recipe, model, corpus.tokenizer, seed, sharded, teacher)
     own = _callbacks(recipe, out, module, datamodule, _base_card(recipe, data, datamodule, init, command))
     trainer = _trainer(recipe, devices, nodes, accelerator, strategy, [*own, *callbacks])
     _run(trainer, module, datamodule, last)
@@ -100,6 +110,23 @@ def fit(
 def _build(recipe: Recipe, vocabulary: int, seed: int) -> SpeechModel:
     torch.manual_seed(derive_seed("model", seed))
     return SpeechModel(replace(recipe.model, vocabulary=vocabulary))
+
+
+def _teacher(recipe: Recipe, init: Path | None) -> SpeechModel | None:
+    """The model of --init as it came, if the recipe learns from it; of Whisper's padding it reads 1.5 s.
+
+    Raises ConfigError without --init.
+    """
+    if not recipe.loss.needs_teacher:
+        return None
+    if init is None:
+        raise ConfigError(
+            "loss.distill_encoder and distill_decoder need a teacher: name its model with --init"
+        )
+    teacher = checkpoint.load(init).model
+    if isinstance(teacher.encoder, WhisperEncoder):
+        teacher.encoder.config = replace(teacher.encoder.config, keep_seconds=TEACHER_KEEP_SECONDS)
+    return teacher
 
 
 def _base_card(

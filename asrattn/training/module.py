@@ -20,12 +20,13 @@ from asrattn.augment.transforms import Augment
 from asrattn.config import to_plain
 from asrattn.errors import DataError
 from asrattn.layers.gemm_backend import GemmBackends, gemm_backends, use_gemm_backends
-from asrattn.model.losses import Losses, LossNormalizer
+from asrattn.model.losses import Losses, LossNormalizer, TeacherOutput
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import Tokenizer
 from asrattn.training import distributed, schedule
 from asrattn.training.data.datamodule import SpeechDataModule
 from asrattn.training.data.sampler import Batch, derive_seed
+from asrattn.training.encoder_cache import EncoderCache, check_keepable
 from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
 from asrattn.training.validation import DevUtteranceResult, Validation, decode_batch, measure_attention
@@ -48,9 +49,16 @@ class SpeechLightningModule(L.LightningModule):
     losses: Tensor
 
     def __init__(
-        self, recipe: Recipe, model: SpeechModel, tokenizer: Tokenizer, seed: int, sharded: bool = False
+        self,
+        recipe: Recipe,
+        model: SpeechModel,
+        tokenizer: Tokenizer,
+        seed: int,
+        sharded: bool = False,
+        teacher: SpeechModel | None = None,
     ) -> None:
         super().__init__()
+        check_keepable(recipe)
         self.automatic_optimization = (
             False  # gradient accumulation, and steps repeated after running out of memory
         )
@@ -64,6 +72,12 @@ class SpeechLightningModule(L.LightningModule):
         self.decoding = replace(
             recipe.decoding, beam_size=min(recipe.decoding.beam_size, recipe.train.validate_beam)
         )
+        frozen = recipe.data.keep_encoded and not teacher
+        self.encoder_cache = EncoderCache(recipe.data.keep_encoded) if frozen else None
+        self._teachers = (
+            [teacher.eval().requires_grad_(False)] if teacher else []
+        )  # not registered: not saved
+        self._teacher_cache = EncoderCache(recipe.data.keep_encoded)
         # A buffer: a resumed run is loaded before it is moved to its device.
         self.register_buffer("losses", torch.zeros(len(Losses._fields)), persistent=False)
         self.steps = 0
@@ -162,7 +176,7 @@ class SpeechLightningModule(L.LightningModule):
     def validation_step(self, batch: Batch, index: int) -> None:
         if batch.utterances:
             self._scored += decode_batch(
-                self.eval_model, self.tokenizer, batch, self.recipe.loss, self.decoding
+                self.eval_model, self.tokenizer, batch, self.recipe.loss, self.decoding, self.encoder_cache
             )
             if index == int(self.trainer.num_val_batches[0]) // 2:
                 self._attention.append(measure_attention(self.eval_model, batch, self.recipe.loss))
@@ -241,6 +255,12 @@ class SpeechLightningModule(L.LightningModule):
 
     def _loss(self, batch: Batch, generator: torch.Generator) -> Losses:
         config, strength = self.recipe.loss, self.recipe.augment.strength(self.progress())
+        if self.encoder_cache and batch.utterances:
+            with torch.autocast(self.device.type, enabled=False):
+                encoded = self.encoder_cache.encode(self.model, batch)
+            return self.model.loss_of_encoded(
+                encoded, batch.tokens, batch.token_lens, config, batch.normalizer
+            )
         whole, parts = batch.normalizer, (batch.tokens, batch.token_lens)
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             wave, lens = self.augment.augment_wave(batch.wave, batch.wave_lens, generator)
@@ -250,7 +270,18 @@ class SpeechLightningModule(L.LightningModule):
                 feats, lens, *parts = (torch.cat([x, x]) for x in (feats, lens, *parts))  # type: ignore[assignment]
                 whole = LossNormalizer(2 * whole.utterances, 2 * whole.tokens)
             feats = self.augment.mask_features(feats, lens, generator, strength)
-        return self.model.loss(feats, lens, *parts, config, whole)
+        encoded = self.model.encoder(feats, lens)
+        return self.model.loss_of_encoded(encoded, *parts, config, whole, self._teach(batch, encoded.lens))
+
+    def _teach(self, batch: Batch, lens: Tensor) -> TeacherOutput | None:
+        """What the teacher gives for the batch as it was recorded, without augmentation; None without a teacher."""
+        if not (self._teachers and batch.utterances):
+            return None
+        (teacher,) = self._teachers
+        teacher.to(self.device)
+        with torch.autocast(self.device.type, enabled=False):
+            encoded = self._teacher_cache.encode(teacher, batch)
+        return teacher.teach(encoded, lens, batch.tokens, self.recipe.loss)
 
     def _clip_gradients(self) -> Tensor:
         """The gradient norm before clipping. With fp16 the gradients are still scaled, and so is the bound."""

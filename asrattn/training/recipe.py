@@ -39,6 +39,9 @@ class DataConfig:
     workers             processes that read audio; 0 reads in the training process, best if the cache holds everything
     cache               gigabytes of decoded audio to keep in memory; a corpus that does not fit is read from disk
     window              shards whose utterances are shuffled together; all processes together keep one in memory
+    keep_encoded        gigabytes of encoder outputs to keep in memory, in half precision, while the whole encoder is
+                        frozen and nothing is augmented: from the second epoch on only the decoder is computed; 0 keeps
+                        none
     """
 
     tokens: TokenizerConfig = field(default_factory=CharConfig)
@@ -51,6 +54,7 @@ class DataConfig:
     workers: int = 0
     cache: float = 2.0
     window: int = 8
+    keep_encoded: float = 0.0
 
     def __post_init__(self) -> None:
         check(self.batch_seconds > 0, "data.batch_seconds must be above 0")
@@ -64,6 +68,7 @@ class DataConfig:
         check(self.workers >= 0, "data.workers must not be negative")
         check(self.cache >= 0, "data.cache must not be negative")
         check(self.window >= 1, "data.window must be at least 1")
+        check(self.keep_encoded >= 0, "data.keep_encoded must not be negative")
 
 
 @dataclass(frozen=True)
@@ -111,17 +116,42 @@ class TrainConfig:
             check(getattr(self, name) >= 0, f"train.{name} must not be negative")
 
 
+InitPart = Literal["frontend", "encoder", "decoder", "ctc"]
+
+
+@dataclass(frozen=True)
+class InitConfig:
+    """What a run takes, architecture and weights, from the model file that --init names.
+
+    parts      the parts taken, with the decoder also the tokenizer; the others are the recipe's own, and begin untrained
+    settings   of the taken parts that are changed, as --set writes them: model.encoder.context_seconds=0
+    resolved   whether the recipe has the architecture of the parts already
+    """
+
+    parts: tuple[InitPart, ...] = ("frontend", "encoder", "decoder", "ctc")
+    settings: tuple[str, ...] = ()
+    resolved: bool = False
+
+    def __post_init__(self) -> None:
+        check(bool(self.parts), "init.parts: name at least one part, such as frontend,encoder")
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """A training run as a value; `Recipe.load(path)` takes it from the variable RECIPE of a Python file."""
+    """A training run as a value; `Recipe.load(path)` takes it from the variable RECIPE of a Python file.
+
+    init: the parts that come from a pre-trained model; None: the model is the recipe's own, and --init names one of the
+    same architecture.
+    """
 
     name: str
-    model: ModelConfig
+    model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
+    init: InitConfig | None = None
 
     @staticmethod
     def load(path: Path) -> "Recipe":

@@ -16,6 +16,7 @@ from asrattn.model import LossConfig
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import EOS, Tokenizer
 from asrattn.training.data.sampler import Batch
+from asrattn.training.encoder_cache import EncoderCache
 
 MAX_ATTENTION_UTTERANCES = 16  # of a batch, whose attention metrics are computed
 
@@ -76,13 +77,17 @@ def measure_attention(model: SpeechModel, batch: Batch, loss: LossConfig) -> tup
 
 
 def decode_batch(
-    model: SpeechModel, tokenizer: Tokenizer, batch: Batch, loss: LossConfig, decoding: DecodingConfig
+    model: SpeechModel,
+    tokenizer: Tokenizer,
+    batch: Batch,
+    loss: LossConfig,
+    decoding: DecodingConfig,
+    cache: EncoderCache | None = None,
 ) -> list[DevUtteranceResult]:
     """Decode a batch and score it against its references; `model` is in evaluation mode."""
-    feats, lens = model.frontend(batch.wave, batch.wave_lens)
+    enc = cache.encode(model, batch) if cache else model.encode(batch.wave, batch.wave_lens)
     plain = replace(loss, consistency=0.0)  # it needs two masked copies
-    nats = float(model.loss(feats, lens, batch.tokens, batch.token_lens, plain).total)
-    enc = model.encoder(feats, lens)
+    nats = float(model.loss_of_encoded(enc, batch.tokens, batch.token_lens, plain).total)
     log_probs = model.ctc_log_probs(enc.output)
     found = beam_search(
         model.stepwise_decoder(), enc.output, enc.lens, log_probs if decoding.ctc > 0 else None, decoding

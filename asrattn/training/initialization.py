@@ -1,0 +1,48 @@
+"""Initialization: which parts of a model, architecture and weights, a run takes from the file that --init names."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from asrattn import model_file
+from asrattn.config import from_plain, override
+from asrattn.errors import ConfigError
+from asrattn.model import ModelConfig
+from asrattn.training.recipe import Recipe
+
+
+def resolve(recipe: Recipe, path: Path | None) -> Recipe:
+    """The recipe with the architecture of the parts that its `init` takes from the model file, before torch is loaded.
+
+    Without `init` it stays as it is. Raises ConfigError if no file is named, CheckpointError for a bad one.
+    """
+    if recipe.init is None or recipe.init.resolved:
+        return recipe
+    if path is None:
+        raise ConfigError(
+            f"the recipe {recipe.name!r} begins from a pre-trained model; name it with --init "
+            "(asrattn import makes one, for example of openai/whisper-tiny.en)"
+        )
+    header = model_file.read_speech_model(path)
+    base = from_plain(ModelConfig, header["model"], "model")
+    _check_trained(recipe, header["card"], path)
+    parts = recipe.init.parts
+    taken: dict[str, Any] = {part: getattr(base, part) for part in parts if part != "ctc"}
+    if "decoder" in parts:
+        taken |= {"vocabulary": base.vocabulary}
+    if "ctc" in parts or "decoder" in parts:
+        taken |= {"ctc_labels": base.ctc_labels}
+    model = replace(recipe.model, **taken)
+    resolved = replace(recipe, model=model, init=replace(recipe.init, resolved=True))
+    return override(resolved, recipe.init.settings)
+
+
+def _check_trained(recipe: Recipe, card: Mapping[str, Any], path: Path) -> None:
+    """Raises ConfigError for a part that the file holds without having trained it, except CTC, which may begin anew."""
+    assert recipe.init is not None
+    for part in set(recipe.init.parts) & set(card.get("untrained", ())) - {"ctc"}:
+        raise ConfigError(
+            f"--init {path}: its {part} is untrained; take other parts from it: "
+            f"--set init.parts={','.join(p for p in recipe.init.parts if p != part)}"
+        )

@@ -1,0 +1,25 @@
+"""Adapt Whisper to short audio without 30 s of padding: its encoder learns to give, at the audio's own length, what it
+gives itself with the padding (self-distillation), and its decoder's predictions stay what they were."""
+
+from asrattn.augment import AugmentConfig
+from asrattn.decoding import DecodingConfig
+from asrattn.model import LossConfig
+from asrattn.training.optimizers import AdamWConfig
+from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
+
+RECIPE = Recipe(
+    "whisper-adapt",
+    init=InitConfig(settings=("model.encoder.context_seconds=0", "model.encoder.silence_seconds=0.5")),
+    data=DataConfig(batch_seconds=40.0, keep_encoded=8.0),
+    augment=AugmentConfig.off(),
+    loss=LossConfig(ctc=0.0, recognition=0.0, distill_encoder=1.0, distill_decoder=0.5),
+    train=TrainConfig(
+        epochs=6,
+        optimizer=AdamWConfig(learning_rate=5e-4, weight_decay=0.01),
+        freeze=("decoder", "ctc"),
+        clip=1.0,
+        ema=0.99,
+        validate_beam=1,
+    ),
+    decoding=DecodingConfig(beam_size=5, ctc=0.0),
+)

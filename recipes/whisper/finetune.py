@@ -1,0 +1,24 @@
+"""Fine-tune Whisper's decoder on own recordings; the encoder is frozen and its outputs are kept in memory."""
+
+from asrattn.augment import AugmentConfig
+from asrattn.decoding import DecodingConfig
+from asrattn.model import LossConfig
+from asrattn.training.optimizers import AdamWConfig
+from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
+
+RECIPE = Recipe(
+    "whisper-finetune",
+    init=InitConfig(settings=("model.encoder.keep_seconds=1.5",)),
+    data=DataConfig(batch_seconds=30.0, keep_encoded=4.0),
+    augment=AugmentConfig.off(),
+    loss=LossConfig(ctc=0.0, label_smoothing=0.1),
+    train=TrainConfig(
+        epochs=12,
+        optimizer=AdamWConfig(learning_rate=1e-4, weight_decay=0.01),
+        freeze=("encoder", "decoder.embed", "ctc"),
+        clip=1.0,
+        ema=0.0,
+        validate_beam=1,
+    ),
+    decoding=DecodingConfig(beam_size=5, ctc=0.0),
+)
