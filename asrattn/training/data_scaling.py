@@ -1,6 +1,6 @@
 """Epochs and batches of a fine-tuning, chosen by the amount of training data.
 
-Many epochs of small batches for few utterances, few epochs of larger ones for many. Measured on Whisper and CTC models:
+Many epochs of small batches for few utterances, few epochs of larger ones for many. The rule goes through these points:
 
     utterances      20     200     900    2300   18400 (20 h)
     epochs          15      12       5       3       2
@@ -42,7 +42,7 @@ def scale_to_data(recipe: Recipe, utterances: int, seconds: float) -> Recipe:
     data = replace(
         recipe.data,
         batch_utterances=batch,
-        batch_seconds=batch * recipe.data.max_seconds,
+        batch_seconds=batch * recipe.data.max_seconds * (1 + recipe.augment.stretch),
         max_device_seconds=recipe.data.max_device_seconds or recipe.data.batch_seconds,
     )
     return replace(recipe, data=data, train=replace(recipe.train, epochs=epochs, patience_start=0))

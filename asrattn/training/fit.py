@@ -21,17 +21,18 @@ from asrattn.errors import CheckpointError, ConfigError, PeerFailureError
 from asrattn.model import ModelConfig
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import Tokenizer
-from asrattn.training import checkpointing, distributed, finetune, run_folder
+from asrattn.training import checkpointing, distributed, finetune, lora, run_folder
 from asrattn.training.callbacks import BestCheckpoint, ProgressBar, ResumeCheckpoint
 from asrattn.training.checkpoint_averaging import CheckpointAverager
 from asrattn.training.data import corpus as corpora
 from asrattn.training.data import folder as data_folder
 from asrattn.training.data.datamodule import SpeechDataModule
 from asrattn.training.data.sampler import derive_seed
+from asrattn.training.data_scaling import scale_to_data
 from asrattn.training.metrics_log import MetricsLogger, RunProgress
 from asrattn.training.module import SpeechLightningModule
 from asrattn.training.precision import LIGHTNING_PRECISION, resolve_precision
-from asrattn.training.recipe import Precision, Recipe
+from asrattn.training.recipe import Precision, Recipe, TrainConfig
 from asrattn.training.run_folder import MODEL_FILE
 from asrattn.training.time_profile import TimeProfiler
 from asrattn.training.validation import Validation
@@ -80,16 +81,22 @@ def fit(
     corpus = corpora.load(data, recipe.data, rate, earlier, base.tokenizer if base else None)
     model = _build(recipe, corpus.tokenizer.size, seed)
     corpus = corpora.filter_by_ctc_length(corpus, model, recipe.augment.min_length_factor)
+    if recipe.train.scale_to_data:
+        recipe = scale_to_data(recipe, len(corpus.train), corpus.train.seconds.sum(dtype=float))
     datamodule = SpeechDataModule(corpus, recipe.data, rate, recipe.augment.stretch, seed)
     if init and base:
         finetune.copy_weights(model, corpus.tokenizer, base, init)
     elif not resume:
         model.frontend.fit(datamodule.normalization_batches())
-    finetune.freeze(model, recipe.train.freeze)
+    _choose_trained(model, recipe, seed, fine_tuning=resume or base is not None)
+    if base:
+        finetune.warn_of_untrained_tokens(model, corpus.tokenizer, base.tokenizer)
     if distributed.is_rank_zero():
         corpora.report_dropped(corpus, out / "dropped.tsv")
         _describe(recipe, model, datamodule, out)
     sharded = strategy == "fsdp" and devices * nodes > 1
+    if sharded and (recipe.train.lora or recipe.train.freeze_updates):
+        raise ConfigError("train.lora and train.freeze_updates need all weights in each process; use --strategy ddp")
     module = SpeechLightningModule(recipe, model, corpus.tokenizer, seed, sharded)
     own = _callbacks(recipe, out, module, datamodule, _base_card(recipe, data, datamodule, init, command))
     trainer = _trainer(recipe, devices, nodes, accelerator, strategy, [*own, *callbacks])
@@ -100,6 +107,16 @@ def fit(
 def _build(recipe: Recipe, vocabulary: int, seed: int) -> SpeechModel:
     torch.manual_seed(derive_seed("model", seed))
     return SpeechModel(replace(recipe.model, vocabulary=vocabulary))
+
+
+def _choose_trained(model: SpeechModel, recipe: Recipe, seed: int, fine_tuning: bool) -> None:
+    """Add adapters, and freeze what is not trained."""
+    if recipe.train.lora:
+        if not fine_tuning:
+            raise ConfigError("train.lora: adapts a trained model; name it with --init")
+        lora.add_adapters(model, recipe.train.lora, seed)
+    if not recipe.train.freeze_updates:
+        finetune.freeze(model, recipe.train.freeze)
 
 
 def _base_card(
@@ -130,7 +147,7 @@ def _callbacks(
         result = _result(model, progress, found, module.trainer.world_size)
         return {"name": recipe.name, **result, "seed": module.seed, **known}
 
-    best = BestCheckpoint(out, lambda progress, found: card(module.model, progress, found))
+    best = BestCheckpoint(out, lambda progress, found: card(module.eval_model, progress, found))
     callbacks: list[Callback] = [ProgressBar(), best, MetricsLogger(out, lambda: best.progress)]
     averaged = (recipe.train.average_checkpoints, recipe.train.average_of)
     if averaged != (1, "best"):  # that one BestCheckpoint writes
@@ -178,7 +195,7 @@ def _trainer(
             max_epochs=recipe.train.epochs,
             check_val_every_n_epoch=recipe.train.validate_every,
             reload_dataloaders_every_n_epochs=1,
-            num_sanity_val_steps=0,
+            num_sanity_val_steps=-1 if recipe.train.validate_start else 0,  # the whole dev set, or none of it
             use_distributed_sampler=False,
             callbacks=callbacks,
             plugins=[checkpointing.AtomicCheckpointIO()],
@@ -217,9 +234,12 @@ def _resumed_tokenizer(last: Path, content: dict[str, Any], recipe: Recipe) -> T
 
 def _changed(before: Mapping[str, JSONValue], recipe: Recipe) -> tuple[str, str, str] | None:
     """The first changed setting among those that the state of the optimizer depends on or restores."""
-    for name in ("optimizer", "freeze"):
+    default = to_plain(TrainConfig())
+    assert isinstance(default, dict)
+    for name in ("optimizer", "layer_decay", "freeze", "freeze_updates", "lora"):
         now = to_plain(getattr(recipe.train, name))
-        found = finetune.first_difference(before[name], now, f"train.{name}", ignored=("learning_rate",))
+        earlier = before.get(name, default.get(name))  # a run older than the setting
+        found = finetune.first_difference(earlier, now, f"train.{name}", ignored=("learning_rate",))
         if found:
             return found[0], finetune.format_value(found[1]), finetune.format_value(found[2])
     return None
