@@ -88,7 +88,7 @@ class SpeechLightningModule(L.LightningModule):
     def configure_optimizers(self) -> Optimizer:
         config = self.recipe.train
         fused = config.precision != "fp16"
-        return build_optimizer(config.optimizer, self.model, fused, config.layer_decay)
+        return build_optimizer(config.optimizer, self.model, fused, config.layer_decay, self.frozen_at_first)
 
     def on_fit_start(self) -> None:
         if self.device.type == "cuda":

@@ -1,7 +1,7 @@
 """Optimizer factory: parameter groups with and without weight decay; several optimizers as one."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import torch
@@ -14,19 +14,27 @@ from asrattn.training.optimizers.config import AdamConfig, AdamWConfig, MuonConf
 from asrattn.training.vocabulary import token_weights
 
 
-def build(config: OptimizerConfig, model: nn.Module, fused: bool, layer_decay: float = 1.0) -> Optimizer:
+def build(
+    config: OptimizerConfig,
+    model: nn.Module,
+    fused: bool,
+    layer_decay: float = 1.0,
+    frozen_at_first: Container[str] = (),
+) -> Optimizer:
     """Build the optimizer of a configuration over all weights that are not frozen.
 
     Weight decay applies to matrices, not to biases, gains and other vectors. Fused steps are three times as fast; with
     fp16 they would unscale the gradients only after clipping. With layer-wise decay each depth has groups of its own,
-    whose `lr_scale` is the factor of the learning rate.
+    whose `lr_scale` is the factor of the learning rate. So have weights that are frozen for the first updates: fused SGD
+    starts the momentum of a whole group at once.
     """
     rate, decay = config.learning_rate, config.weight_decay
     trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    scales = {name: layer_decay**depth for name, depth in layer_depths(model).items()}
+    depths = layer_depths(model).items()
+    kinds = {name: (layer_decay**depth, name not in frozen_at_first) for name, depth in depths}
 
     def groups(weights: dict[str, Tensor], weight_decay: float) -> list[dict[str, Any]]:
-        return _groups(weights, scales, rate, weight_decay)
+        return _groups(weights, kinds, rate, weight_decay)
 
     def with_decay(weights: dict[str, Tensor]) -> list[dict[str, Any]]:
         matrices = {name: p for name, p in weights.items() if p.ndim >= 2}
@@ -74,15 +82,18 @@ class CombinedOptimizer(Optimizer):
 
 
 def _groups(
-    weights: Mapping[str, Tensor], scales: Mapping[str, float], rate: float, weight_decay: float
+    weights: Mapping[str, Tensor], kinds: Mapping[str, tuple[float, bool]], rate: float, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """The weights in one group for each scale of the learning rate, the largest first; without weights one group."""
-    found: dict[float, list[Tensor]] = defaultdict(list)
+    """The weights in one group for each kind, the largest scale of the learning rate first; without weights one group.
+
+    kinds: of each weight the scale, and whether it is trained from the first update on.
+    """
+    found: dict[tuple[float, bool], list[Tensor]] = defaultdict(list)
     for name, weight in weights.items():
-        found[scales[name]].append(weight)
+        found[kinds[name]].append(weight)
     return [
-        {"params": found[scale], "weight_decay": weight_decay, "lr": rate * scale, "lr_scale": scale}
-        for scale in sorted(found, reverse=True) or [1.0]
+        {"params": found[kind], "weight_decay": weight_decay, "lr": rate * kind[0], "lr_scale": kind[0]}
+        for kind in sorted(found, reverse=True) or [(1.0, True)]
     ]
 
 
