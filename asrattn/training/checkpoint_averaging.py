@@ -41,8 +41,8 @@ def select_checkpoints(
 
 class CheckpointAverager(Callback):
     """Checkpoint averaging: keeps the selected checkpoints in OUT/kept; at the end validates their mean and writes it
-    as the model of the run, unless it is worse than the start (`train.validate_start`). Until then the model file is the
-    best single checkpoint.
+    as the model of the run, unless it is worse than the start (`train.validate_start`). Until then the model file is
+    the best single checkpoint.
 
     datamodule  serves dev
     card        metadata of the run, for the model file

@@ -50,7 +50,7 @@ def scale_to_data(recipe: Recipe, utterances: int, seconds: float) -> Recipe:
 
 def scaled_epochs(utterances: int) -> int:
     """Epochs for so many training utterances; see the curve above."""
-    share = 1 / (1 + (utterances / HALFWAY_UTTERANCES) ** STEEPNESS)
+    share = 1 / (1 + math.pow(utterances / HALFWAY_UTTERANCES, STEEPNESS))
     return round(MIN_EPOCHS + (MAX_EPOCHS - MIN_EPOCHS) * share)
 
 

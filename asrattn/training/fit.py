@@ -96,7 +96,9 @@ def fit(
         _describe(recipe, model, datamodule, out)
     sharded = strategy == "fsdp" and devices * nodes > 1
     if sharded and (recipe.train.lora or recipe.train.freeze_updates):
-        raise ConfigError("train.lora and train.freeze_updates need all weights in each process; use --strategy ddp")
+        raise ConfigError(
+            "train.lora and train.freeze_updates need all weights in each process; use --strategy ddp"
+        )
     module = SpeechLightningModule(recipe, model, corpus.tokenizer, seed, sharded)
     own = _callbacks(recipe, out, module, datamodule, _base_card(recipe, data, datamodule, init, command))
     trainer = _trainer(recipe, devices, nodes, accelerator, strategy, [*own, *callbacks])

@@ -64,7 +64,9 @@ def target_layers(model: nn.Module, targets: Iterable[str]) -> list[str]:
             )
     found = [n for n in linear if any(_ends_with(n, t) for t in targets)] if targets else _projections(linear)
     if not found:
-        raise ConfigError("train.lora: the model has no attention projections; name layers in train.lora.targets")
+        raise ConfigError(
+            "train.lora: the model has no attention projections; name layers in train.lora.targets"
+        )
     return found
 
 
@@ -75,7 +77,7 @@ def merge(model: SpeechModel) -> SpeechModel:
     merged = copy.deepcopy(model).requires_grad_(False)
     for name, layer in list(merged.named_modules()):
         if isinstance(layer, LoraLayer):
-            layer.merge(adapter_names=[ADAPTER])  # type: ignore[operator]
+            layer.merge(adapter_names=[ADAPTER])
             merged.set_submodule(name, layer.get_base_layer())
     vars(merged).pop("peft_config", None)
     return merged

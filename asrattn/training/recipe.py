@@ -72,8 +72,8 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class LoRAConfig:
-    """Low-rank adapters (LoRA, Hu et al. 2022; DoRA, Liu et al. 2024): W + alpha / rank · B A, of which only A and B are
-    trained. They are merged into the model file. Needs `pip install asrattn[hf]`.
+    """Low-rank adapters (LoRA, Hu et al. 2022; DoRA, Liu et al. 2024): W + alpha / rank · B A, of which only A and B
+    are trained. They are merged into the model file. Needs `pip install asrattn[hf]`.
 
     kind     dora also trains the norm of each row of W
     rank     of B A

@@ -265,7 +265,9 @@ class FirstUpdates(Callback):
         assert len(moved) == 1
         self.moved += moved
         state = trainer.optimizers[0].state
-        held = {bool(state.get(p)) for name, p in now.items() if self.prefix in name and "average" not in name}
+        held = {
+            bool(state.get(p)) for name, p in now.items() if self.prefix in name and "average" not in name
+        }
         assert held == moved
 
 
@@ -280,9 +282,7 @@ def test_weights_frozen_for_some_updates_stay_until_then(
     assert set(seen.moved[3:]) == {True}
 
 
-def test_gradients_of_frozen_weights_do_not_count_in_the_norm(
-    corpus: Path, tmp_path: Path
-) -> None:
+def test_gradients_of_frozen_weights_do_not_count_in_the_norm(corpus: Path, tmp_path: Path) -> None:
     """A run that is frozen throughout clips in the same way, and takes the same steps."""
     for name, updates in (("first", 1000), ("always", 0)):
         frozen = tones.recipe(epochs=1, clip=0.1, freeze=("encoder",), freeze_updates=updates)
@@ -301,7 +301,12 @@ def test_gradients_of_frozen_weights_do_not_count_in_the_norm(
 def test_timed_freezing_is_resumed_exactly(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int, optimizer: Any
 ) -> None:
-    settings: dict[str, Any] = {"optimizer": optimizer, "freeze": ("encoder",), "freeze_updates": 9, "layer_decay": 0.8}
+    settings: dict[str, Any] = {
+        "optimizer": optimizer,
+        "freeze": ("encoder",),
+        "freeze_updates": 9,
+        "layer_decay": 0.8,
+    }
     recipe = tones.recipe(epochs=3, **settings)
     fit(recipe, corpus, tmp_path / "whole")
     before = SpeechLightningModule.training_step

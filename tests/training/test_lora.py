@@ -94,7 +94,11 @@ def test_targets_are_names_or_their_endings() -> None:
     ]
     lora.add_adapters(model, LoRAConfig(targets=("ctc",), train=("decoder.norm",)), seed=0)
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
-    assert {name.split(".lora_")[0] for name in trained} == {"ctc", "decoder.norm.weight", "decoder.norm.bias"}
+    assert {name.split(".lora_")[0] for name in trained} == {
+        "ctc",
+        "decoder.norm.weight",
+        "decoder.norm.bias",
+    }
 
 
 @pytest.mark.parametrize(
@@ -112,7 +116,9 @@ def test_what_cannot_be_adapted_is_told(config: LoRAConfig, message: str) -> Non
 
 
 def test_model_without_attention_projections_is_told() -> None:
-    with pytest.raises(ConfigError, match=r"has no attention projections; name layers in train\.lora\.targets"):
+    with pytest.raises(
+        ConfigError, match=r"has no attention projections; name layers in train\.lora\.targets"
+    ):
         lora.target_layers(torch.nn.Sequential(Linear(2, 2)), ())
 
 

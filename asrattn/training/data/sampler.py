@@ -131,8 +131,8 @@ def epoch_batches(
 ) -> EpochPlan:
     """The steps of an epoch, for all processes together; each takes its `micro_batches_of_rank`.
 
-    Lengths are jittered, sorted and bucketed (`bucket_by_duration`); then the steps are shuffled, or kept in ascending order (SortaGrad).
-    The same for the same seed and epoch.
+    Lengths are jittered, sorted and bucketed as by `bucket_by_duration`; then the steps are shuffled, or kept in
+    ascending order (SortaGrad). The same for the same seed and epoch.
     """
     generator = torch.Generator().manual_seed(derive_seed("batches", seed, epoch))
     lengths = np.asarray(seconds)

@@ -25,18 +25,18 @@ def build(
 
     Weight decay applies to matrices, not to biases, gains and other vectors. Fused steps are three times as fast; with
     fp16 they would unscale the gradients only after clipping. With layer-wise decay each depth has groups of its own,
-    whose `lr_scale` is the factor of the learning rate. So have weights that are frozen for the first updates: fused SGD
-    starts the momentum of a whole group at once.
+    whose `lr_scale` is the factor of the learning rate. So have weights that are frozen for the first updates: fused
+    SGD starts the momentum of a whole group at once.
     """
     rate, decay = config.learning_rate, config.weight_decay
     trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
     depths = layer_depths(model).items()
     kinds = {name: (layer_decay**depth, name not in frozen_at_first) for name, depth in depths}
 
-    def groups(weights: dict[str, Tensor], weight_decay: float) -> list[dict[str, Any]]:
+    def groups(weights: Mapping[str, Tensor], weight_decay: float) -> list[dict[str, Any]]:
         return _groups(weights, kinds, rate, weight_decay)
 
-    def with_decay(weights: dict[str, Tensor]) -> list[dict[str, Any]]:
+    def with_decay(weights: Mapping[str, Tensor]) -> list[dict[str, Any]]:
         matrices = {name: p for name, p in weights.items() if p.ndim >= 2}
         vectors = {name: p for name, p in weights.items() if p.ndim < 2}
         return groups(matrices, decay) + groups(vectors, 0.0)
