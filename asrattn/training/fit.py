@@ -68,6 +68,9 @@ def fit(
     DataError for a corpus without usable utterances and for a non-finite loss; CheckpointError for a file that cannot
     be read or written; StoppedError on Ctrl-C; PeerFailureError if another process of the run is gone.
     """
+    sharded = strategy == "fsdp" and devices * nodes > 1
+    if sharded and (recipe.train.lora or recipe.train.freeze_updates):
+        raise ConfigError("train.lora and train.freeze_updates need whole weights; use --strategy ddp")
     settled = resolve_precision(recipe.train.precision, precision, accelerator)
     recipe = replace(recipe, train=replace(recipe.train, precision=settled))
     if distributed.is_rank_zero():  # the first to write
@@ -94,11 +97,6 @@ def fit(
     if distributed.is_rank_zero():
         corpora.report_dropped(corpus, out / "dropped.tsv")
         _describe(recipe, model, datamodule, out)
-    sharded = strategy == "fsdp" and devices * nodes > 1
-    if sharded and (recipe.train.lora or recipe.train.freeze_updates):
-        raise ConfigError(
-            "train.lora and train.freeze_updates need all weights in each process; use --strategy ddp"
-        )
     module = SpeechLightningModule(recipe, model, corpus.tokenizer, seed, sharded)
     own = _callbacks(recipe, out, module, datamodule, _base_card(recipe, data, datamodule, init, command))
     trainer = _trainer(recipe, devices, nodes, accelerator, strategy, [*own, *callbacks])
@@ -117,8 +115,11 @@ def _choose_trained(model: SpeechModel, recipe: Recipe, seed: int, fine_tuning: 
         if not fine_tuning:
             raise ConfigError("train.lora: adapts a trained model; name it with --init")
         lora.add_adapters(model, recipe.train.lora, seed)
-    if not recipe.train.freeze_updates:
-        finetune.freeze(model, recipe.train.freeze)
+    names, updates = recipe.train.freeze, recipe.train.freeze_updates
+    if updates:
+        log.info("frozen for the first %d updates: %s", updates, ", ".join(names))  # by the module
+    else:
+        finetune.freeze(model, names)
 
 
 def _base_card(

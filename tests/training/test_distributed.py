@@ -73,7 +73,7 @@ def test_two_processes_fine_tune_as_one(corpus: Path, tmp_path: Path, whole: dic
             assert float(ours[name]) == pytest.approx(float(theirs[name]), rel=1e-4), name
     status, told = launch.run(tmp_path, corpus, "three", *words, "--strategy", "fsdp", devices=2)
     assert status == 1
-    assert "train.lora and train.freeze_updates need all weights in each process; use --strategy ddp" in told
+    assert "train.lora and train.freeze_updates need whole weights; use --strategy ddp" in told
 
 
 @pytest.mark.parametrize(("devices", "rank"), [(1, 0), (2, 0), (2, 1)])
