@@ -20,7 +20,8 @@ ADAPTER = "default"  # peft names each; there is one
 ATTENTION = ("attention", "self_attention", "self_attn", "encoder_attn")  # modules that hold projections
 PROJECTIONS = (
     *("qkv", "query", "key", "value", "key_value", "out"),
-    *("q_proj", "k_proj", "v_proj", "out_proj"),  # of transformers
+    *("q_proj", "k_proj", "v_proj", "out_proj"),  # of transformers, as below
+    *("linear_q", "linear_k", "linear_v", "linear_out"),
 )
 
 
