@@ -139,6 +139,8 @@ def _forecast(recipe: "Recipe", model: "SpeechModel", args: argparse.Namespace) 
 
     found, each = forecast.forecast_step(recipe, model), args.utterance
     batch = min(recipe.data.batch_seconds, recipe.data.max_device_seconds or recipe.data.batch_seconds)
+    if recipe.data.batch_utterances:
+        batch = min(batch, recipe.data.batch_utterances * each)
     yield f"memory of a training step, {recipe.train.precision}, utterances of {each:g} s (estimate)"
     yield f"  weights       {found.weights / 1e6:8.0f} MB   with gradients, optimiser and average"
     yield f"  activations   {found.activations(batch, each) / 1e6:8.0f} MB   for {batch:g} s of audio at once"

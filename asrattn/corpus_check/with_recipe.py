@@ -22,6 +22,7 @@ from asrattn.training.data.corpus import Corpus
 from asrattn.training.data.datamodule import SpeechDataModule
 from asrattn.training.data.dataset import Example, InMemoryDataset, LoadResult, add_tokens, check_duration
 from asrattn.training.data.dataset import partition_dropped as sorted_out
+from asrattn.training.data_scaling import scale_to_data
 from asrattn.training.recipe import Recipe
 
 DROPPED = FindingKind(
@@ -86,17 +87,21 @@ def _too_short(cases: Sequence[CheckedUtterance], model: SpeechModel) -> list[Fi
 
 
 def _facts(corpus: Corpus, recipe: Recipe, model: SpeechModel) -> dict[str, str]:
+    hours = corpus.train.seconds.sum(dtype=float) / 3600
+    if recipe.train.scale_to_data:
+        recipe = scale_to_data(recipe, len(corpus.train), 3600 * hours)
     data = replace(recipe.data, concat_prob=0.0)  # concatenation needs the audio, and changes little here
     served = SpeechDataModule(corpus, data, recipe.model.frontend.rate, recipe.augment.stretch, 0)
     longest = float(corpus.train.seconds.max())
-    audio = max(1, int(served.max_device_seconds / longest)) * longest
+    audio = served.max_utterances(longest) * longest
     memory = forecast.forecast_step(recipe, model).memory(audio, longest)
-    hours = corpus.train.seconds.sum(dtype=float) / 3600
+    most = f"{data.batch_utterances} utterances, " if data.batch_utterances else ""
     return {
         "recipe": recipe.name,
         "tokens": f"{corpus.tokenizer.size}, 3 of them reserved",
         "left to train on": f"{len(corpus.train)} utterances, {hours:.2f} h",
-        "steps an epoch": f"{len(served.epoch_plan(0))} of at most {data.batch_seconds:g} s",
+        "steps an epoch": f"{len(served.epoch_plan(0))} of at most {most}{data.batch_seconds:g} s",
+        "epochs": f"{recipe.train.epochs}",
         "padding": f"{100 * served.padding_ratio():.1f} %",
         "memory of a step": f"{memory / 1e9:.1f} GB (estimate), for {audio:.0f} s in utterances of {longest:.1f} s",
     }

@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 
 class BestCheckpoint(Callback):
     """Best checkpoint and early stopping, after each epoch: the model file if its dev WER is the lowest so far; the
-    run stops after `train.patience` validations without a lower one. Also the clock and the energy of the run.
+    run stops after `train.patience` validations without a lower one. With `train.validate_start` the start is the first
+    candidate, as epoch 0. Also the clock and the energy of the run.
 
     card     metadata of the run, for the model file
     """
@@ -48,6 +49,29 @@ class BestCheckpoint(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.progress = RunProgress(**json.loads(state_dict["progress"]))
         self._earlier = self.progress.joules
+
+    def on_sanity_check_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+        self._started = self._wall
+
+    def on_sanity_check_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The validation of the start, which Lightning runs as its sanity check; not for a resumed run."""
+        assert isinstance(pl_module, SpeechLightningModule)
+        validation = pl_module.validation
+        assert validation is not None
+        wall, cpu = time.perf_counter(), time.process_time()
+        self.progress.wall_seconds += wall - self._wall
+        self.progress.cpu_seconds += cpu - self._cpu
+        self._is_best(validation, trainer)
+        self._save(pl_module, validation, trainer)
+        if trainer.is_global_zero:
+            log.info("start: dev WER %.1f %% CER %.1f %%", 100 * validation.wer, 100 * validation.cer)
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, SpeechLightningModule)
+        start = pl_module.start_wer
+        if trainer.is_global_zero and start is not None and self.progress.best_epoch == 0:
+            log.warning("no epoch was better than the start: dev WER %.1f %%", 100 * start)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()

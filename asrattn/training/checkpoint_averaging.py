@@ -41,7 +41,8 @@ def select_checkpoints(
 
 class CheckpointAverager(Callback):
     """Checkpoint averaging: keeps the selected checkpoints in OUT/kept; at the end validates their mean and writes it
-    as the model of the run. Until then the model file is the best single checkpoint.
+    as the model of the run, unless it is worse than the start (`train.validate_start`). Until then the model file is
+    the best single checkpoint.
 
     datamodule  serves dev
     card        metadata of the run, for the model file
@@ -96,8 +97,11 @@ class CheckpointAverager(Callback):
             return
         self._delete_others(self.selected)
         epochs: list[JSONValue] = [each.epoch for each in self.selected]
-        card = self.card(model, found) | {"averaged_epochs": epochs}
-        checkpoint.save(self.out / MODEL_FILE, model, saved.tokenizer, card, saved.decoding)
+        start = pl_module.start_wer
+        worse = start is not None and found.wer > start
+        if not worse:
+            card = self.card(model, found) | {"averaged_epochs": epochs}
+            checkpoint.save(self.out / MODEL_FILE, model, saved.tokenizer, card, saved.decoding)
         log.info(
             "average of the %s %d checkpoints (epochs %s): dev WER %.1f %%; the best single one %.1f %%",
             pl_module.recipe.train.average_of,
@@ -106,6 +110,8 @@ class CheckpointAverager(Callback):
             100 * found.wer,
             100 * min(each.wer for each in self.selected),
         )
+        if worse:
+            log.warning("the average is worse than the start: the best single model is kept")
 
     def _path(self, kept: CheckpointScore) -> Path:
         return self.out / CHECKPOINTS_FOLDER / f"epoch-{kept.epoch:04}.safetensors"

@@ -13,24 +13,12 @@ BYTES_PER_VALUE = 2  # half precision
 
 
 def check_keepable(recipe: Recipe) -> None:
-    """Raises ConfigError if the encoder outputs that are kept, or those of a teacher, would not fit the batch."""
-    if recipe.loss.needs_teacher:
-        needs = "loss.distill_encoder and distill_decoder compare frame by frame:"
-        timed = (
-            recipe.augment.speed
-            or recipe.augment.stretch
-            or recipe.data.concat_prob
-            or recipe.loss.consistency
-        )
-        check(
-            not timed,
-            f"{needs} set augment.speed, augment.stretch, data.concat_prob and loss.consistency to 0",
-        )
-        return
-    if not recipe.data.keep_encoded:
+    """Raises ConfigError if the encoder outputs that are kept would change."""
+    if recipe.loss.needs_teacher or not recipe.data.keep_encoded:
         return
     needs = "data.keep_encoded keeps encoder outputs, which must not change:"
     check("encoder" in recipe.train.freeze, f"{needs} set train.freeze=encoder, or keep none")
+    check(not recipe.train.freeze_updates, f"{needs} set train.freeze_updates=0, or keep none")
     check(recipe.augment.is_off, f"{needs} switch the augmentation off (AugmentConfig.off()), or keep none")
     check(not recipe.data.concat_prob, f"{needs} set data.concat_prob=0, or keep none")
     check(not recipe.loss.consistency, f"{needs} set loss.consistency=0, or keep none")

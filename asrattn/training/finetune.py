@@ -91,17 +91,40 @@ def freeze(model: nn.Module, prefixes: tuple[str, ...]) -> None:
 
     Raises ConfigError for a name that no weight has, with a suggestion, and if no weight is left to train.
     """
+    for name in select_frozen(model, prefixes):
+        model.get_parameter(name).requires_grad_(False)
+
+
+def select_frozen(model: nn.Module, prefixes: tuple[str, ...]) -> list[str]:
+    """The names of the weights that `freeze` freezes. Raises ConfigError as it does."""
+    frozen = select_weights(model, prefixes, "train.freeze")
+    if not {name for name, p in model.named_parameters() if p.requires_grad} - set(frozen):
+        raise ConfigError("train.freeze: leaves nothing to train; freeze fewer weights")
+    return frozen
+
+
+def select_weights(model: nn.Module, prefixes: tuple[str, ...], setting: str) -> list[str]:
+    """The names of the weights with these names or prefixes. Raises ConfigError, with a suggestion, for one that no
+    weight has; setting: where it stands."""
     names = [name for name, _ in model.named_parameters()]
     for prefix in prefixes:
         if not any(_has_prefix(name, prefix) for name in names):
-            raise ConfigError(f"train.freeze: {_unknown(prefix, names)}")
-    frozen = [
-        p for name, p in model.named_parameters() if any(_has_prefix(name, prefix) for prefix in prefixes)
-    ]
-    if len(frozen) == len(names):
-        raise ConfigError("train.freeze: leaves nothing to train; freeze fewer weights")
-    for parameter in frozen:
-        parameter.requires_grad_(False)
+            raise ConfigError(f"{setting}: {_unknown(prefix, names)}")
+    return [name for name in names if any(_has_prefix(name, prefix) for prefix in prefixes)]
+
+
+def warn_of_untrained_tokens(model: SpeechModel, ours: Tokenizer, theirs: Tokenizer) -> None:
+    """Warn if tokens that the model to fine-tune lacks have frozen rows, which stay random."""
+    fresh = [token for token in ours.tokens if token not in set(theirs.tokens)]
+    weights = {name.replace(".base_layer.", "."): p for name, p in model.named_parameters()}
+    still = sorted(name for name in token_weights(model) if not weights[name].requires_grad)
+    if fresh and still:
+        log.warning(
+            "the new tokens %s keep random weights in %s, which are frozen; train them as well, or use texts without "
+            "these tokens",
+            _format_tokens(fresh),
+            ", ".join(still),
+        )
 
 
 def first_difference(

@@ -14,32 +14,39 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 
-from asrattn import checkpoint, provenance, text
+from asrattn import provenance, text
 from asrattn.config import JSONValue, to_plain, upgrade
 from asrattn.data import fingerprint
-from asrattn.encoders.whisper import WhisperEncoder
 from asrattn.errors import CheckpointError, ConfigError, PeerFailureError
 from asrattn.model import ModelConfig
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import Tokenizer
-from asrattn.training import checkpointing, distributed, finetune, initialization, run_folder
+from asrattn.training import (
+    checkpointing,
+    distillation,
+    distributed,
+    finetune,
+    initialization,
+    lora,
+    run_folder,
+)
 from asrattn.training.callbacks import BestCheckpoint, ProgressBar, ResumeCheckpoint
 from asrattn.training.checkpoint_averaging import CheckpointAverager
 from asrattn.training.data import corpus as corpora
 from asrattn.training.data import folder as data_folder
 from asrattn.training.data.datamodule import SpeechDataModule
 from asrattn.training.data.sampler import derive_seed
+from asrattn.training.data_scaling import scale_to_data
 from asrattn.training.metrics_log import MetricsLogger, RunProgress
 from asrattn.training.module import SpeechLightningModule
 from asrattn.training.precision import LIGHTNING_PRECISION, resolve_precision
-from asrattn.training.recipe import Precision, Recipe
+from asrattn.training.recipe import Precision, Recipe, TrainConfig
 from asrattn.training.run_folder import MODEL_FILE
 from asrattn.training.time_profile import TimeProfiler
 from asrattn.training.validation import Validation
 
 log = logging.getLogger(__name__)
 
-TEACHER_KEEP_SECONDS = 1.5  # 30 s of each utterance would fill the memory
 LONGEST_QUANTILE = 0.99  # of the training lengths: longer audio is cut into segments in use
 
 
@@ -71,6 +78,9 @@ def fit(
     be read or written; StoppedError on Ctrl-C; PeerFailureError if another process of the run is gone.
     """
     recipe = initialization.resolve(recipe, init)
+    sharded = strategy == "fsdp" and devices * nodes > 1
+    if sharded and (recipe.train.lora or recipe.train.freeze_updates):
+        raise ConfigError("train.lora and train.freeze_updates need whole weights; use --strategy ddp")
     settled = resolve_precision(recipe.train.precision, precision, accelerator)
     recipe = replace(recipe, train=replace(recipe.train, precision=settled))
     if distributed.is_rank_zero():  # the first to write
@@ -87,6 +97,8 @@ def fit(
     corpus = corpora.load(data, recipe.data, rate, earlier, base.tokenizer if base and not parts else None)
     model = _build(recipe, corpus.tokenizer.size, seed)
     corpus = corpora.filter_by_ctc_length(corpus, model, recipe.augment.min_length_factor)
+    if recipe.train.scale_to_data:
+        recipe = scale_to_data(recipe, len(corpus.train), corpus.train.seconds.sum(dtype=float))
     datamodule = SpeechDataModule(corpus, recipe.data, rate, recipe.augment.stretch, seed)
     if init and base and parts:
         finetune.copy_parts(model, base, init, parts)
@@ -94,12 +106,13 @@ def fit(
         finetune.copy_weights(model, corpus.tokenizer, base, init)
     if not resume and (not base or (parts and "frontend" not in parts)):
         model.frontend.fit(datamodule.normalization_batches())
-    finetune.freeze(model, recipe.train.freeze)
+    _choose_trained(model, recipe, seed, fine_tuning=resume or base is not None)
+    if base and not parts:
+        finetune.warn_of_untrained_tokens(model, corpus.tokenizer, base.tokenizer)
     if distributed.is_rank_zero():
         corpora.report_dropped(corpus, out / "dropped.tsv")
         _describe(recipe, model, datamodule, out)
-    sharded = strategy == "fsdp" and devices * nodes > 1
-    teacher = _teacher(recipe, init)
+    teacher = distillation.load_teacher(recipe, init)
     module = SpeechLightningModule(recipe, model, corpus.tokenizer, seed, sharded, teacher)
     own = _callbacks(recipe, out, module, datamodule, _base_card(recipe, data, datamodule, init, command))
     trainer = _trainer(recipe, devices, nodes, accelerator, strategy, [*own, *callbacks])
@@ -112,21 +125,17 @@ def _build(recipe: Recipe, vocabulary: int, seed: int) -> SpeechModel:
     return SpeechModel(replace(recipe.model, vocabulary=vocabulary))
 
 
-def _teacher(recipe: Recipe, init: Path | None) -> SpeechModel | None:
-    """The model of --init as it came, if the recipe learns from it; of Whisper's padding it reads 1.5 s.
-
-    Raises ConfigError without --init.
-    """
-    if not recipe.loss.needs_teacher:
-        return None
-    if init is None:
-        raise ConfigError(
-            "loss.distill_encoder and distill_decoder need a teacher: name its model with --init"
-        )
-    teacher = checkpoint.load(init).model
-    if isinstance(teacher.encoder, WhisperEncoder):
-        teacher.encoder.config = replace(teacher.encoder.config, keep_seconds=TEACHER_KEEP_SECONDS)
-    return teacher
+def _choose_trained(model: SpeechModel, recipe: Recipe, seed: int, fine_tuning: bool) -> None:
+    """Add adapters, and freeze what is not trained."""
+    if recipe.train.lora:
+        if not fine_tuning:
+            raise ConfigError("train.lora: adapts a trained model; name it with --init")
+        lora.add_adapters(model, recipe.train.lora, seed)
+    names, updates = recipe.train.freeze, recipe.train.freeze_updates
+    if updates:
+        log.info("frozen for the first %d updates: %s", updates, ", ".join(names))  # by the module
+    else:
+        finetune.freeze(model, names)
 
 
 def _base_card(
@@ -157,7 +166,7 @@ def _callbacks(
         result = _result(model, progress, found, module.trainer.world_size)
         return {"name": recipe.name, **result, "seed": module.seed, **known}
 
-    best = BestCheckpoint(out, lambda progress, found: card(module.model, progress, found))
+    best = BestCheckpoint(out, lambda progress, found: card(module.eval_model, progress, found))
     callbacks: list[Callback] = [ProgressBar(), best, MetricsLogger(out, lambda: best.progress)]
     averaged = (recipe.train.average_checkpoints, recipe.train.average_of)
     if averaged != (1, "best"):  # that one BestCheckpoint writes
@@ -205,7 +214,7 @@ def _trainer(
             max_epochs=recipe.train.epochs,
             check_val_every_n_epoch=recipe.train.validate_every,
             reload_dataloaders_every_n_epochs=1,
-            num_sanity_val_steps=0,
+            num_sanity_val_steps=-1 if recipe.train.validate_start else 0,  # the whole dev set, or none of it
             use_distributed_sampler=False,
             callbacks=callbacks,
             plugins=[checkpointing.AtomicCheckpointIO()],
@@ -244,9 +253,12 @@ def _resumed_tokenizer(last: Path, content: dict[str, Any], recipe: Recipe) -> T
 
 def _changed(before: Mapping[str, JSONValue], recipe: Recipe) -> tuple[str, str, str] | None:
     """The first changed setting among those that the state of the optimizer depends on or restores."""
-    for name in ("optimizer", "freeze"):
+    default = to_plain(TrainConfig())
+    assert isinstance(default, dict)
+    for name in ("optimizer", "layer_decay", "freeze", "freeze_updates", "lora"):
         now = to_plain(getattr(recipe.train, name))
-        found = finetune.first_difference(before[name], now, f"train.{name}", ignored=("learning_rate",))
+        earlier = before.get(name, default.get(name))  # a run older than the setting
+        found = finetune.first_difference(earlier, now, f"train.{name}", ignored=("learning_rate",))
         if found:
             return found[0], finetune.format_value(found[1]), finetune.format_value(found[2])
     return None

@@ -107,7 +107,7 @@ def epoch_metrics(
     return {
         "epoch": progress.epochs,
         "step": trainer.global_step,
-        "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+        "learning_rate": _learning_rate(trainer),
         **{f"train_{name}": float(mean) for name, mean in losses._asdict().items()},
         "dev_loss": found.loss if found else None,
         "dev_wer": found.wer if found else None,
@@ -121,6 +121,13 @@ def epoch_metrics(
         "wall_seconds": progress.wall_seconds,
         "cpu_seconds": progress.cpu_seconds,
     }
+
+
+def _learning_rate(trainer: L.Trainer) -> float:
+    """That of the top layer, if layer-wise decay scales it."""
+    group = trainer.optimizers[0].param_groups[0]
+    rate: float = group["lr"] / group.get("lr_scale", 1.0)
+    return rate
 
 
 def truncate_rows(path: Path, epochs: int) -> None:

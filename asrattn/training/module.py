@@ -23,7 +23,7 @@ from asrattn.layers.gemm_backend import GemmBackends, gemm_backends, use_gemm_ba
 from asrattn.model.losses import Losses, LossNormalizer, TeacherOutput
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import Tokenizer
-from asrattn.training import distributed, schedule
+from asrattn.training import distributed, finetune, lora, schedule
 from asrattn.training.data.datamodule import SpeechDataModule
 from asrattn.training.data.sampler import Batch, derive_seed
 from asrattn.training.encoder_cache import EncoderCache, check_keepable
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 class SpeechLightningModule(L.LightningModule):
     """A SpeechModel in training.
 
+    frozen_at_first  names of the weights that are frozen for the first `train.freeze_updates` updates
     average      a second model: the moving average (EMA) of the weights of `model`
     losses       sums over the steps of this epoch, in the order of Losses; of this process
     steps        done in this epoch
@@ -67,6 +68,8 @@ class SpeechLightningModule(L.LightningModule):
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.tokenizer = tokenizer
         self.seed = seed
+        few = recipe.train.freeze if recipe.train.freeze_updates else ()
+        self.frozen_at_first = finetune.select_frozen(model, few) if few else []
         self.sharded = sharded
         self.augment = Augment(recipe.augment, recipe.model.frontend.rate)
         self.decoding = replace(
@@ -98,7 +101,8 @@ class SpeechLightningModule(L.LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         config = self.recipe.train
-        return build_optimizer(config.optimizer, self.model, fused=config.precision != "fp16")
+        fused = config.precision != "fp16"
+        return build_optimizer(config.optimizer, self.model, fused, config.layer_decay, self.frozen_at_first)
 
     def on_fit_start(self) -> None:
         if self.device.type == "cuda":
@@ -139,6 +143,7 @@ class SpeechLightningModule(L.LightningModule):
     def training_step(self, batches: list[Batch], index: int) -> None:
         """One optimizer step with gradient accumulation over the micro-batches of this process."""
         losses, batches = self.backward_within_memory(batches)
+        self._drop_frozen_gradients()
         norm = self._clip_gradients()
         if self._is_finite_step(losses, norm, batches):
             self._set_learning_rate()
@@ -164,13 +169,15 @@ class SpeechLightningModule(L.LightningModule):
 
     @property
     def eval_model(self) -> SpeechModel:
-        """The model that is validated and saved: the unsharded moving average; from a validation to the epoch's end."""
+        """The model that is validated and saved: the moving average, unsharded and with its adapters merged; from a
+        validation to the epoch's end."""
         return self._eval_models[0]
 
     def on_validation_start(self) -> None:
         for ours, theirs in zip(self.average.buffers(), self.model.buffers(), strict=True):
             ours.copy_(distributed.broadcast_from_rank0(theirs))
-        self._eval_models = [distributed.unshard(self.average)]
+        whole = distributed.unshard(self.average)
+        self._eval_models = [lora.merge(whole) if self.recipe.train.lora else whole]
         self._scored, self._attention = [], []
 
     def validation_step(self, batch: Batch, index: int) -> None:
@@ -223,6 +230,12 @@ class SpeechLightningModule(L.LightningModule):
         """The fraction of all steps that is done, in [0, 1]; `steps` is added to those of this epoch."""
         epoch = (self.steps + steps) / self.trainer.num_training_batches
         return (self.trainer.current_epoch + epoch) / self.recipe.train.epochs
+
+    @property
+    def start_wer(self) -> float | None:
+        """The dev WER before the first update, a fraction; None without `train.validate_start`."""
+        first = self.history[0] if self.history and self.recipe.train.validate_start else None
+        return first.wer if first and first.progress == 0 else None
 
     @property
     def _datamodule(self) -> SpeechDataModule:
@@ -283,6 +296,13 @@ class SpeechLightningModule(L.LightningModule):
             encoded = self._teacher_cache.encode(teacher, batch)
         return teacher.teach(encoded, lens, batch.tokens, self.recipe.loss)
 
+    def _drop_frozen_gradients(self) -> None:
+        """Weights that are frozen for the first updates have no gradient: no optimizer moves them or starts their
+        moments, and they do not count in the gradient norm."""
+        if self.trainer.global_step < self.recipe.train.freeze_updates:
+            for name in self.frozen_at_first:
+                self.model.get_parameter(name).grad = None
+
     def _clip_gradients(self) -> Tensor:
         """The gradient norm before clipping. With fp16 the gradients are still scaled, and so is the bound."""
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
@@ -333,7 +353,7 @@ class SpeechLightningModule(L.LightningModule):
         config = self.recipe.train
         share = schedule.lr_factor(config.schedule, self.progress(0.5), self.history)
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = share * config.optimizer.learning_rate
+            group["lr"] = share * config.optimizer.learning_rate * group.get("lr_scale", 1.0)
 
     @torch.no_grad()
     def _update_average(self) -> None:

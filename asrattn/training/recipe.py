@@ -30,6 +30,8 @@ class DataConfig:
     """Data: tokenizer, bucketing into batches, curriculum, workers, cache.
 
     batch_seconds       maximum audio of a step in seconds, padding included, of all processes together
+    batch_utterances    maximum number of utterances of a step, beside batch_seconds; 0 is no limit. For models that pad
+                        every utterance to one length
     max_device_seconds  maximum audio of a micro-batch: a larger step accumulates gradients; 0 is no limit
     max_seconds         longer training utterances are dropped (and reported); likewise shorter than min_seconds
     concat_prob         fraction of training utterances concatenated to pairs of one speaker, drawn anew for each
@@ -46,6 +48,7 @@ class DataConfig:
 
     tokens: TokenizerConfig = field(default_factory=CharConfig)
     batch_seconds: float = 25.0
+    batch_utterances: int = 0
     max_device_seconds: float = 0.0
     max_seconds: float = 30.0
     min_seconds: float = 0.1
@@ -62,6 +65,7 @@ class DataConfig:
             0 < self.min_seconds < self.max_seconds,
             "data.min_seconds must lie between 0 and data.max_seconds",
         )
+        check(self.batch_utterances >= 0, "data.batch_utterances must not be negative")
         check(self.max_device_seconds >= 0, "data.max_device_seconds must not be negative")
         check(0 <= self.concat_prob <= 1, "data.concat_prob must lie between 0 and 1")
         check(self.sortagrad_epochs >= 0, "data.sortagrad_epochs must not be negative")
@@ -72,6 +76,32 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
+class LoRAConfig:
+    """Low-rank adapters (LoRA, Hu et al. 2022; DoRA, Liu et al. 2024): W + alpha / rank · B A, of which only A and B
+    are trained. They are merged into the model file. Needs `pip install asrattn[hf]`.
+
+    kind     dora also trains the norm of each row of W
+    rank     of B A
+    dropout  on the input of A
+    targets  linear layers that are adapted: names, or endings of names after a dot, such as attention.qkv; empty: the
+             projections of every attention
+    train    weights that are trained beside the adapters: names, or their prefixes, such as ctc
+    """
+
+    kind: Literal["lora", "dora"] = "lora"
+    rank: int = 8
+    alpha: float = 16.0
+    dropout: float = 0.0
+    targets: tuple[str, ...] = ()
+    train: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check(self.rank >= 1, "lora.rank must be at least 1")
+        check(self.alpha > 0, "lora.alpha must be above 0")
+        check(0 <= self.dropout < 1, "lora.dropout must lie in [0, 1)")
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Optimisation, early stopping, checkpoints, validation.
 
@@ -79,16 +109,23 @@ class TrainConfig:
     schedule             learning-rate schedule: the factor of that rate along the run
     clip                 maximum gradient norm; 0 does not clip
     ema                  decay of the moving average of the weights, which is validated and saved; 0 is off
+    layer_decay          layer-wise learning-rate decay (Howard & Ruder 2018): the factor of the rate from one layer
+                         to the one below; 1 is off
     freeze               weights that are not trained: names, or their prefixes, such as encoder.layers.0
+    freeze_updates       updates after which they are trained; 0 never trains them
+    lora                 adapters to train instead of the weights; none is off
     average_checkpoints  number of checkpoints that are averaged at the end; 1 averages none
     average_of           the checkpoints with the best WER, or the last
     max_nonfinite_steps  steps in all that may be skipped for a non-finite loss; one more ends the run
     save_minutes         between two resume checkpoints within an epoch
     validate_every       epochs between validations
     validate_beam        beam size of the decoding on dev
+    validate_start       validate before the first update too; the model file holds the start until a better one
     patience             early stopping: after so many validations without a better WER; 0 is off
     patience_start       updates before early stopping counts: the CTC loss stays on a plateau for the first 400–700
     samples              hypotheses logged with every validation
+    scale_to_data        choose epochs and batches by the number of training utterances, for fine-tuning; see
+                         `data_scaling`
     """
 
     epochs: int = 100
@@ -96,7 +133,10 @@ class TrainConfig:
     schedule: ScheduleConfig = field(default_factory=CosineConfig)
     clip: float = 5.0
     ema: float = 0.998
+    layer_decay: float = 1.0
     freeze: tuple[str, ...] = ()
+    freeze_updates: int = 0
+    lora: LoRAConfig | None = None
     average_checkpoints: int = 1
     average_of: Literal["best", "last"] = "best"
     precision: Precision = "bf16"
@@ -104,15 +144,24 @@ class TrainConfig:
     save_minutes: float = 10.0
     validate_every: int = 1
     validate_beam: int = 4
+    validate_start: bool = False
     patience: int = 0
     patience_start: int = 2000
     samples: int = 3
+    scale_to_data: bool = False
 
     def __post_init__(self) -> None:
         check(0 <= self.ema < 1, "train.ema must lie in [0, 1)")
+        check(0 < self.layer_decay <= 1, "train.layer_decay must lie in (0, 1]")
+        check(
+            bool(self.freeze) or not self.freeze_updates,
+            "train.freeze_updates: nothing is frozen; name the weights in train.freeze",
+        )
         for name in ("epochs", "average_checkpoints", "validate_every", "validate_beam"):
             check(getattr(self, name) >= 1, f"train.{name} must be at least 1")
-        for name in ("clip", "max_nonfinite_steps", "save_minutes", "patience", "patience_start", "samples"):
+        for name in ("clip", "freeze_updates", "max_nonfinite_steps", "save_minutes"):
+            check(getattr(self, name) >= 0, f"train.{name} must not be negative")
+        for name in ("patience", "patience_start", "samples"):
             check(getattr(self, name) >= 0, f"train.{name} must not be negative")
 
 

@@ -35,6 +35,9 @@ class TimeProfiler(Callback):
         """Start a lap now; the time since the last one does not count."""
         self._last, self._saved = time.perf_counter(), sum(saver.save_seconds for saver in self._savers)
 
+    def on_sanity_check_start(self, *_: Any) -> None:
+        self.restart()  # the validation of the start counts
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         callbacks = trainer.callbacks  # type: ignore[attr-defined]
         self._savers = [each for each in callbacks if isinstance(each, ResumeCheckpoint)]

@@ -50,6 +50,32 @@ def test_two_processes_lose_and_decode_as_one(corpus: Path, tmp_path: Path, stra
     assert saved[0]["dev_utterances"] == saved[1]["dev_utterances"] == 7
 
 
+def test_two_processes_fine_tune_as_one(corpus: Path, tmp_path: Path, whole: dict[int, Path]) -> None:
+    """With adapters, weights frozen at first, rates by depth, and the start validated."""
+    settings = {
+        "lora.rank": "2",
+        "lora.train": "ctc,decoder.out",
+        "freeze": "ctc",
+        "freeze_updates": "3",
+        "layer_decay": "0.8",
+        "validate_start": "true",
+    }
+    words = ["--init", str(whole[1] / "model.safetensors"), "--set", "data.batch_utterances=5"]
+    words += [word for name, value in settings.items() for word in ("--set", f"train.{name}={value}")]
+    for name, devices in (("one", 1), ("two", 2)):
+        status, told = launch.run(tmp_path, corpus, name, *words, devices=devices, still=True)
+        assert status == 0, told
+        assert told.count("start: dev WER") == 1
+    one, two = launch.rows(tmp_path / "one"), launch.rows(tmp_path / "two")
+    for ours, theirs in zip(one, two, strict=True):
+        assert ours["step"] == theirs["step"]
+        for name in LOSSES:
+            assert float(ours[name]) == pytest.approx(float(theirs[name]), rel=1e-4), name
+    status, told = launch.run(tmp_path, corpus, "three", *words, "--strategy", "fsdp", devices=2)
+    assert status == 1
+    assert "train.lora and train.freeze_updates need whole weights; use --strategy ddp" in told
+
+
 @pytest.mark.parametrize(("devices", "rank"), [(1, 0), (2, 0), (2, 1)])
 def test_after_a_kill_in_the_middle_of_an_epoch_resuming_is_exact(
     corpus: Path, tmp_path: Path, whole: dict[int, Path], devices: int, rank: int

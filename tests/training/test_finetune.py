@@ -1,14 +1,18 @@
 """Fine-tuning: which weights are copied, mapped or kept, and what is reported."""
 
 import logging
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import numpy as np
 import pytest
 import tones
 import torch
+from lightning.pytorch.callbacks import Callback
 
 from asrattn import checkpoint
 from asrattn.attention import LocationAwareAttentionConfig
@@ -18,12 +22,15 @@ from asrattn.data import manifest
 from asrattn.decoders import TransformerDecoderConfig
 from asrattn.decoding import DecodingConfig
 from asrattn.encoders import ConformerConfig
-from asrattn.errors import CheckpointError, ConfigError
+from asrattn.errors import CheckpointError, ConfigError, StoppedError
 from asrattn.model import ModelConfig
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import CharTokenizer
 from asrattn.training import finetune
 from asrattn.training.fit import fit
+from asrattn.training.module import SpeechLightningModule
+from asrattn.training.optimizers import AdamWConfig, MuonConfig, SGDConfig
+from asrattn.training.recipe import LoRAConfig, TrainConfig
 
 MODEL = tones.recipe().model
 TRANSFORMER = replace(MODEL, decoder=TransformerDecoderConfig(dim=16, layers=1, heads=2, ffn_dim=32))
@@ -227,3 +234,114 @@ def test_another_optimizer_cannot_resume(corpus: Path, tmp_path: Path) -> None:
     other = replace(recipe.train, optimizer=replace(recipe.train.optimizer, weight_decay=0.5))
     with pytest.raises(ConfigError, match=r"train\.optimizer\.weight_decay=0\.02, and now it is 0\.5; "):
         fit(replace(recipe, train=other), corpus, tmp_path, resume=True)
+
+
+def test_new_tokens_with_frozen_rows_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    model = make(MODEL, "abc", 0)
+    finetune.warn_of_untrained_tokens(model, CharTokenizer("abc"), CharTokenizer("ab"))
+    model.decoder.requires_grad_(False)
+    finetune.warn_of_untrained_tokens(model, CharTokenizer("ab"), CharTokenizer("abc"))
+    assert not caplog.messages
+    finetune.warn_of_untrained_tokens(model, CharTokenizer("abc"), CharTokenizer("ab"))
+    (told,) = caplog.messages
+    assert "the new tokens 'c' keep random weights in decoder.embed.weight, " in told
+    assert "ctc" not in told
+
+
+class FirstUpdates(Callback):
+    """The weights of a group, of the model and of the average, and the moments, after each update."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.moved: list[bool] = []
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.first = {n: p.clone() for n, p in pl_module.named_parameters() if self.prefix in n}
+        assert len(self.first) > 8
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        now = dict(pl_module.named_parameters())
+        moved = {not torch.equal(p, now[name]) for name, p in self.first.items()}
+        assert len(moved) == 1
+        self.moved += moved
+        state = trainer.optimizers[0].state
+        held = {
+            bool(state.get(p)) for name, p in now.items() if self.prefix in name and "average" not in name
+        }
+        assert held == moved
+
+
+@pytest.mark.parametrize("optimizer", [AdamWConfig(), SGDConfig(), MuonConfig()], ids=lambda o: o.kind)
+def test_weights_frozen_for_some_updates_stay_until_then(
+    corpus: Path, tmp_path: Path, optimizer: Any
+) -> None:
+    frozen = tones.recipe(epochs=1, optimizer=optimizer, freeze=("encoder",), freeze_updates=3, ema=0.9)
+    seen = FirstUpdates("encoder.")
+    fit(frozen, corpus, tmp_path, callbacks=(seen,))
+    assert seen.moved[:3] == [False] * 3
+    assert set(seen.moved[3:]) == {True}
+
+
+def test_gradients_of_frozen_weights_do_not_count_in_the_norm(corpus: Path, tmp_path: Path) -> None:
+    """A run that is frozen throughout clips in the same way, and takes the same steps."""
+    for name, updates in (("first", 1000), ("always", 0)):
+        frozen = tones.recipe(epochs=1, clip=0.1, freeze=("encoder",), freeze_updates=updates)
+        fit(frozen, corpus, tmp_path / name)
+    first, always = (checkpoint.load(tmp_path / n / "model.safetensors") for n in ("first", "always"))
+    for name, weight in always.model.state_dict().items():
+        assert torch.equal(weight, first.model.state_dict()[name]), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("epoch", "optimizer"),
+    [(0, AdamWConfig()), (0, SGDConfig()), (2, AdamWConfig()), (2, MuonConfig())],
+    ids=["frozen-adamw", "frozen-sgd", "trained-adamw", "trained-muon"],
+)
+def test_timed_freezing_is_resumed_exactly(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int, optimizer: Any
+) -> None:
+    settings: dict[str, Any] = {
+        "optimizer": optimizer,
+        "freeze": ("encoder",),
+        "freeze_updates": 9,
+        "layer_decay": 0.8,
+    }
+    recipe = tones.recipe(epochs=3, **settings)
+    fit(recipe, corpus, tmp_path / "whole")
+    before = SpeechLightningModule.training_step
+
+    def step(self: SpeechLightningModule, batch: Any, index: int) -> Any:
+        if self.trainer.current_epoch == epoch and index == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return before(self, batch, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SpeechLightningModule, "training_step", step)
+        with pytest.raises(StoppedError):
+            fit(recipe, corpus, tmp_path / "parts")
+    for other, message in (
+        ({"freeze_updates": 8}, r"train\.freeze_updates=9, and now it is 8"),
+        ({"layer_decay": 0.9}, r"train\.layer_decay=0\.8, and now it is 0\.9"),
+        ({"lora": LoRAConfig()}, r"train\.lora=none, and now it is "),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            fit(tones.recipe(epochs=3, **settings | other), corpus, tmp_path / "parts", resume=True)
+    fit(recipe, corpus, tmp_path / "parts", resume=True)
+    whole, parts = (checkpoint.load(tmp_path / run / "model.safetensors") for run in ("whole", "parts"))
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(weight, parts.model.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"freeze_updates": 3}, "train.freeze_updates: nothing is frozen; name the weights in train.freeze"),
+        ({"freeze": ("ctc",), "freeze_updates": -1}, "train.freeze_updates must not be negative"),
+        ({"layer_decay": 0.0}, "train.layer_decay must lie in"),
+        ({"layer_decay": 1.1}, "train.layer_decay must lie in"),
+    ],
+)
+def test_ranges_are_checked(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TrainConfig(**settings)

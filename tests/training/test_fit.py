@@ -28,10 +28,11 @@ from asrattn.errors import CheckpointError, ConfigError, DataError, StoppedError
 from asrattn.model import LossConfig
 from asrattn.model.losses import Losses
 from asrattn.model.speech_model import SpeechModel
-from asrattn.training import callbacks, checkpointing, metrics_log
+from asrattn.training import callbacks, checkpointing, data_scaling, metrics_log
 from asrattn.training.fit import fit
 from asrattn.training.module import SpeechLightningModule
 from asrattn.training.recipe import Recipe
+from asrattn.training.validation import Validation
 
 
 def rows(out: Path) -> list[dict[str, str]]:
@@ -332,3 +333,82 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path: Path, monkeypatch: 
 def test_impossible_hardware_is_told(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--precision fp16: needs a GPU"):
         fit(tones.recipe(), corpus, tmp_path, precision="fp16", accelerator="cpu")
+
+
+def worse_than_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The WER is that of the first validation, and twice as high in all others."""
+    first: list[Validation] = []
+
+    def wer(self: Validation) -> float:
+        first[:] = first or [self]
+        return 0.4 if self is first[0] else 0.8
+
+    monkeypatch.setattr(Validation, "wer", property(wer))
+
+
+@pytest.mark.parametrize("averaged", [1, 2])
+def test_start_is_validated_and_kept_if_no_epoch_is_better(
+    corpus: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    averaged: int,
+) -> None:
+    base = fit(tones.recipe(epochs=1), corpus, tmp_path / "base")
+    worse_than_the_start(monkeypatch)
+    recipe = tones.recipe(epochs=2, validate_start=True, average_checkpoints=averaged)
+    with caplog.at_level("INFO"):
+        kept = checkpoint.load(fit(recipe, corpus, tmp_path / "run", init=base))
+    for name, weight in checkpoint.load(base).model.state_dict().items():
+        assert torch.equal(weight, kept.model.state_dict()[name]), name
+    assert kept.card["epochs"] == 0
+    assert "start: dev WER 40.0 %" in caplog.text
+    assert "no epoch was better than the start: dev WER 40.0 %" in caplog.text
+    assert ("the average is worse than the start" in caplog.text) == (averaged > 1)
+    assert 0 < float(kept.card["wall_seconds"]) < 60  # type: ignore[arg-type]
+    assert len(rows(tmp_path / "run")) == 2
+
+
+def test_validated_start_changes_no_loss_and_is_resumed(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe = tones.recipe(epochs=2)
+    fit(recipe, corpus, tmp_path / "plain")
+    recipe = replace(recipe, train=replace(recipe.train, validate_start=True))
+    with monkeypatch.context() as patch:
+        stop_in(0, patch, lambda: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(StoppedError):
+            fit(recipe, corpus, tmp_path / "parts")
+    assert (tmp_path / "parts" / "model.safetensors").is_file()
+    with caplog.at_level("INFO"):
+        fit(recipe, corpus, tmp_path / "parts", resume=True)
+    assert "start: dev WER" not in caplog.text
+    assert rows(tmp_path / "parts") == rows(tmp_path / "plain")
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_short_run_leaves_the_best_epoch(corpus: Path, tmp_path: Path, epochs: int) -> None:
+    """Also if validations are rarer than its epochs."""
+    recipe = tones.recipe(epochs=epochs, validate_every=5, patience=1, patience_start=0)
+    assert checkpoint.load(fit(recipe, corpus, tmp_path)).card["epochs"] == epochs
+
+
+def test_patience_counts_from_the_start_in_a_short_run(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worse_than_the_start(monkeypatch)
+    fit(tones.recipe(epochs=5, patience=2, patience_start=0, validate_start=True), corpus, tmp_path)
+    assert len(rows(tmp_path)) == 2
+
+
+def test_run_is_scaled_to_its_data(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_scaling, "MAX_EPOCHS", 3)
+    with caplog.at_level("INFO"):
+        path = fit(tones.recipe(epochs=50, scale_to_data=True), corpus, tmp_path)
+    assert "24 recordings, 0.00 h: 3 epochs in batches of 8 recordings" in caplog.text
+    found = rows(tmp_path)
+    assert [row["step"] for row in found] == ["3", "6", "9"]
+    written = from_plain(Recipe, checkpoint.load(path).card["recipe"])
+    assert (written.train.epochs, written.data.batch_utterances) == (3, 8)

@@ -14,6 +14,7 @@ from asrattn.decoders import TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig
 from asrattn.errors import ConfigError
 from asrattn.model.speech_model import SpeechModel
+from asrattn.training.layer_decay import layer_depths
 from asrattn.training.optimizers import AdamConfig, AdamWConfig, MuonConfig, OptimizerConfig, SGDConfig
 from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.vocabulary import token_weights
@@ -203,3 +204,34 @@ def test_token_weights_are_those_with_a_row_for_each_token(decoder: object) -> N
 def test_ranges_are_checked(member: type, settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         member(**settings)
+
+
+def test_layer_decay_gives_every_depth_its_rate(config: OptimizerConfig) -> None:
+    model = speech_model(
+        ConformerConfig(dim=16, layers=2, heads=2, ffn_dim=32, kernel=3, channels=4),
+        TransformerDecoderConfig(dim=16, layers=1, heads=2, ffn_dim=32),
+    )
+    optimizer = build_optimizer(config, model, True, layer_decay=0.5)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert len(rates) == len(list(model.parameters()))
+    for name, depth in layer_depths(model).items():
+        assert rates[id(model.get_parameter(name))] == config.learning_rate * 0.5**depth, name
+
+
+def test_layer_decay_of_one_leaves_the_groups(config: OptimizerConfig) -> None:
+    """A run of before is resumed with the same groups."""
+    groups = build_optimizer(config, speech_model(), True).param_groups
+    assert len(groups) == (3 if isinstance(config, MuonConfig) else 2)
+    assert all(group["lr_scale"] == 1.0 and group["lr"] == config.learning_rate for group in groups)
+
+
+def test_weights_without_gradient_stay_and_have_no_state(config: OptimizerConfig) -> None:
+    """So are weights frozen that are trained later: no decay moves them, their moments start with them."""
+    bowl = Bowl()
+    optimizer = build_optimizer(replace(config, weight_decay=0.5), bowl, True)
+    before = bowl.weight.clone()
+    bowl.bias.grad = torch.ones_like(bowl.bias)
+    for _ in range(2):
+        optimizer.step()
+    assert torch.equal(bowl.weight, before)
+    assert bowl.weight not in optimizer.state or not optimizer.state[bowl.weight]

@@ -89,7 +89,8 @@ class SpeechDataModule(L.LightningDataModule):
     def val_dataloader(self) -> "DataLoader[Batch]":
         """Each dev utterance on exactly one process; a process without any gets an empty batch."""
         assert self.trainer is not None
-        batches = bucket_by_duration(self.corpus.dev.seconds, self.max_device_seconds)
+        most = self.config.batch_utterances
+        batches = bucket_by_duration(self.corpus.dev.seconds, self.max_device_seconds, max_utterances=most)
         own = batches[self.trainer.global_rank :: self.trainer.world_size]
         return DataLoader(
             DevDataset(self.corpus.dev, own or [[]]), batch_size=None, num_workers=self.config.workers
@@ -103,7 +104,7 @@ class SpeechDataModule(L.LightningDataModule):
         return batch
 
     def largest_batch(self) -> Batch:
-        """The largest possible micro-batch: copies of the longest utterance, silent, as many as the bound allows."""
+        """The largest possible micro-batch: copies of the longest utterance, silent, as many as the bounds allow."""
         longest = int(self.seconds.argmax())
         seconds = float(self.seconds[longest])
         tokens = (UNKNOWN,) * self.corpus.train.token_count(longest)
@@ -112,7 +113,12 @@ class SpeechDataModule(L.LightningDataModule):
             tokens,
             wave=np.zeros(int(seconds * self.rate), np.float32),
         )
-        return collate([item] * max(1, int(self.max_device_seconds / seconds)))
+        return collate([item] * self.max_utterances(seconds))
+
+    def max_utterances(self, seconds: float) -> int:
+        """The most utterances of this length that a micro-batch holds."""
+        count = max(1, int(self.max_device_seconds / seconds))
+        return min(count, self.config.batch_utterances or count)
 
     def normalization_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Padded train waves (B, S), (B,) for the feature mean and deviation: all of them, or a sample."""
@@ -150,10 +156,10 @@ class SpeechDataModule(L.LightningDataModule):
 
     def _plan(self, train: SpeechDataset, epoch: int) -> EpochPlan:
         seconds, bound = train.seconds * self._stretch_factors(epoch, len(train)), self.config.batch_seconds
-        rising = epoch < self.config.sortagrad_epochs
+        rising, most = epoch < self.config.sortagrad_epochs, self.config.batch_utterances
         if train.starts is None:
-            return epoch_batches(seconds, bound, self.seed, epoch, rising)
-        return shard_batches(seconds, train.starts, bound, self.seed, epoch, self.config.window, rising)
+            return epoch_batches(seconds, bound, self.seed, epoch, rising, most)
+        return shard_batches(seconds, train.starts, bound, self.seed, epoch, self.config.window, rising, most)
 
     def _stretch_factors(self, epoch: int, count: int) -> NDArray[np.float32]:
         return stretch_factors(count, self.stretch, self.seed, epoch)

@@ -99,22 +99,26 @@ class EpochPlan(Sequence[list[int]]):
         return found
 
 
-def bucket_by_duration(seconds: Lengths, bound: float, order: Sequence[int] | None = None) -> list[list[int]]:
+def bucket_by_duration(
+    seconds: Lengths, bound: float, order: Sequence[int] | None = None, max_utterances: int = 0
+) -> list[list[int]]:
     """Bucketing: indices into `seconds` in the given order (default: by length), split into batches whose padded
-    length (longest × count) stays within the bound. A longer single utterance is a batch of its own."""
+    length (longest × count) stays within the bound. A longer single utterance is a batch of its own. A batch has at
+    most `max_utterances`; 0 is no limit."""
     lengths = np.asarray(seconds, np.float64)
     indices = np.argsort(lengths, kind="stable") if order is None else np.asarray(order, np.int64)
-    return [batch.tolist() for batch in _bucket(indices, lengths[indices], bound)]
+    return [batch.tolist() for batch in _bucket(indices, lengths[indices], bound, max_utterances)]
 
 
-def _bucket(indices: Indices, lengths: Indices, bound: float) -> list[Indices]:
+def _bucket(indices: Indices, lengths: Indices, bound: float, max_utterances: int) -> list[Indices]:
     """Split the indices; the lengths are in their order."""
+    most = max_utterances or len(indices)
     starts: list[int] = []
     count, longest = 0, 0.0
     for at in range(0, len(lengths), _CHUNK):
         for i, length in enumerate(lengths[at : at + _CHUNK].tolist(), at):
             longest = max(longest, length)
-            if count and longest * (count + 1) <= bound:
+            if 0 < count < most and longest * (count + 1) <= bound:
                 count += 1
             else:
                 starts.append(i)
@@ -123,16 +127,17 @@ def _bucket(indices: Indices, lengths: Indices, bound: float) -> list[Indices]:
 
 
 def epoch_batches(
-    seconds: Lengths, bound: float, seed: int, epoch: int, ascending: bool = False
+    seconds: Lengths, bound: float, seed: int, epoch: int, ascending: bool = False, max_utterances: int = 0
 ) -> EpochPlan:
     """The steps of an epoch, for all processes together; each takes its `micro_batches_of_rank`.
 
-    Lengths are jittered, sorted and bucketed; then the steps are shuffled, or kept in ascending order (SortaGrad).
-    The same for the same seed and epoch.
+    Lengths are jittered, sorted and bucketed as by `bucket_by_duration`; then the steps are shuffled, or kept in
+    ascending order (SortaGrad). The same for the same seed and epoch.
     """
     generator = torch.Generator().manual_seed(derive_seed("batches", seed, epoch))
     lengths = np.asarray(seconds)
-    return EpochPlan(_bucket_and_shuffle(np.arange(len(lengths)), lengths, bound, generator, ascending))
+    indices = np.arange(len(lengths))
+    return EpochPlan(_bucket_and_shuffle(indices, lengths, bound, max_utterances, generator, ascending))
 
 
 def shard_batches(
@@ -143,6 +148,7 @@ def shard_batches(
     epoch: int,
     window: int,
     ascending: bool = False,
+    max_utterances: int = 0,
 ) -> EpochPlan:
     """As `epoch_batches`, for utterances that are read shard by shard; those of shard i are starts[i]:starts[i + 1].
 
@@ -155,12 +161,19 @@ def shard_batches(
     windows = (order[at : at + window] for at in range(0, len(order), window))
     members = (np.concatenate([np.arange(*starts[i : i + 2]) for i in shards]) for shards in windows)
     return EpochPlan(
-        step for m in members for step in _bucket_and_shuffle(m, lengths[m], bound, generator, ascending)
+        step
+        for m in members
+        for step in _bucket_and_shuffle(m, lengths[m], bound, max_utterances, generator, ascending)
     )
 
 
 def _bucket_and_shuffle(
-    indices: Indices, lengths: Indices, bound: float, generator: torch.Generator, ascending: bool
+    indices: Indices,
+    lengths: Indices,
+    bound: float,
+    max_utterances: int,
+    generator: torch.Generator,
+    ascending: bool,
 ) -> list[Indices]:
     jitter = (
         torch.rand(len(indices), generator=generator)
@@ -168,7 +181,7 @@ def _bucket_and_shuffle(
         .add_(1 - LENGTH_JITTER_RATIO)
     )
     order = torch.argsort(jitter * torch.as_tensor(lengths, dtype=torch.float32), stable=True).numpy()
-    steps = _bucket(indices[order], lengths[order], bound)
+    steps = _bucket(indices[order], lengths[order], bound, max_utterances)
     return (
         steps if ascending else [steps[i] for i in torch.randperm(len(steps), generator=generator).tolist()]
     )

@@ -42,6 +42,19 @@ def test_padded_steps_keep_to_the_bound_unless_one_utterance_passes_it(
         assert padded <= bound * (1 + 1e-9) or len(batch) == 1
 
 
+@given(lengths, st.floats(1.0, 200.0), st.integers(1, 5))
+def test_a_step_holds_at_most_so_many_utterances(seconds: list[float], bound: float, most: int) -> None:
+    plans = [
+        list(epoch_batches(seconds, bound, 0, 0, max_utterances=most)),
+        list(shard_batches(seconds, np.array([0, len(seconds)]), bound, 0, 0, 1, max_utterances=most)),
+        bucket_by_duration(seconds, bound, max_utterances=most),
+    ]
+    for batches in plans:
+        assert flat(batches) == list(range(len(seconds)))
+        assert max(map(len, batches)) <= most
+    assert len(bucket_by_duration(seconds, 1e9, max_utterances=most)) == -(-len(seconds) // most)
+
+
 @given(lengths, st.floats(0.5, 60.0), st.integers(1, 5))
 def test_processes_share_a_step_in_equally_many_passes_within_the_bound(
     seconds: list[float], bound: float, world: int

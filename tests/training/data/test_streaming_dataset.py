@@ -318,3 +318,13 @@ def test_a_run_from_shards_learns(sharded: Path, tmp_path: Path, caplog: pytest.
     column = rows[0].split(",").index("train_total")
     losses = [float(row.split(",")[column]) for row in rows[1:]]
     assert losses[2] < losses[1] < losses[0]
+
+
+def test_steps_and_dev_batches_hold_at_most_so_many_utterances(sharded: Path) -> None:
+    config = replace(CONFIG, batch_seconds=1000.0, batch_utterances=3)
+    steps = served(sharded, config, 0)
+    assert max(sum(len(part.utterances) for part in step) for step in steps) == 3
+    found = data_of(corpora.load(sharded, config, tones.RATE), config, 0)
+    assert max(len(batch.utterances) for batch in found.val_dataloader()) <= 3
+    assert len(found.largest_batch().utterances) == found.max_utterances(1.0) == 3
+    assert found.max_utterances(500.0) == 2

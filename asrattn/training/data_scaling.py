@@ -1,0 +1,67 @@
+"""Epochs and batches of a fine-tuning, chosen by the amount of training data.
+
+Many epochs of small batches for few utterances, few epochs of larger ones for many. The rule goes through these points:
+
+    utterances      20     200     900    2300   18400 (20 h)
+    epochs          15      12       5       3       2
+    utterances of
+    a batch          8       8       8      12      32
+    updates         45     300     565     576    1150
+
+The epochs lie on the curve 2 + 13 / (1 + (n / 450)^1.5) for n utterances. The batch is that of few utterances up to
+1000 of them; from there on it grows with √n, so that the updates grow slowly too.
+"""
+
+import logging
+import math
+from dataclasses import replace
+
+from asrattn.config import check
+from asrattn.training.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+MIN_EPOCHS, MAX_EPOCHS = 2, 15
+HALFWAY_UTTERANCES = 450  # whose epochs lie in the middle of both
+STEEPNESS = 1.5  # of the fall of the epochs between them
+MIN_BATCH_UTTERANCES, MAX_BATCH_UTTERANCES = 8, 32
+LARGE_UTTERANCES = 1000  # from here on batches grow
+
+
+def scale_to_data(recipe: Recipe, utterances: int, seconds: float) -> Recipe:
+    """The recipe with epochs and batches that suit so many training utterances, of `seconds` in all; logs the choice.
+
+    Sets train.epochs, data.batch_utterances and data.batch_seconds, which no longer limits the batch. A micro-batch
+    holds as much audio as the recipe's batch did. Early stopping counts from the first validation on: the run is
+    shorter than the plateau of a training from random weights. Model and tokenizer stay. Raises ConfigError without
+    utterances.
+    """
+    check(utterances > 0, "train.scale_to_data: there are no training utterances")
+    epochs, batch = scaled_epochs(utterances), scaled_batch(utterances)
+    log.info("%s", format_scaling(utterances, seconds, epochs, batch))
+    data = replace(
+        recipe.data,
+        batch_utterances=batch,
+        batch_seconds=batch * recipe.data.max_seconds * (1 + recipe.augment.stretch),
+        max_device_seconds=recipe.data.max_device_seconds or recipe.data.batch_seconds,
+    )
+    return replace(recipe, data=data, train=replace(recipe.train, epochs=epochs, patience_start=0))
+
+
+def scaled_epochs(utterances: int) -> int:
+    """Epochs for so many training utterances; see the curve above."""
+    share = 1 / (1 + math.pow(utterances / HALFWAY_UTTERANCES, STEEPNESS))
+    return round(MIN_EPOCHS + (MAX_EPOCHS - MIN_EPOCHS) * share)
+
+
+def scaled_batch(utterances: int) -> int:
+    """Utterances of a batch for so many training utterances."""
+    grown = MIN_BATCH_UTTERANCES * math.sqrt(utterances / LARGE_UTTERANCES)
+    return round(min(MAX_BATCH_UTTERANCES, max(MIN_BATCH_UTTERANCES, grown)))
+
+
+def format_scaling(utterances: int, seconds: float, epochs: int, batch: int) -> str:
+    """The choice in one line."""
+    return (
+        f"{utterances} recordings, {seconds / 3600:.2f} h: {epochs} epochs in batches of {batch} recordings"
+    )
