@@ -111,4 +111,5 @@ def _assemble(path: Path, plain: dict[str, Any]) -> Checkpoint:
         raise CheckpointError(
             f"{path}: its tokenizer has {tokenizer.size} tokens, its model {config.vocabulary}; {RETRAIN}"
         )
+    model.spell_with(tokenizer)
     return Checkpoint(model, tokenizer, plain["card"], search)

@@ -194,7 +194,8 @@ class Recognizer:
         ctc = log_probs if decoding.ctc > 0 else None
         scorers = self.scorers if scorers is None else scorers
         with self._autocast():
-            return beam_search(self.model.decoder, enc.output, enc.lens, ctc, decoding, scorers)
+            table = self.model.label_table(enc.lens.device)
+            return beam_search(self.model.decoder, enc.output, enc.lens, ctc, decoding, scorers, table)
 
     @torch.inference_mode()
     def encode(self, waves: Sequence[Wave]) -> tuple[EncoderOutput, Tensor]:
@@ -354,7 +355,12 @@ class Recognizer:
         uses_ctc = decoding.ctc > 0
         filtered = [
             filter_hypothesis(
-                found[b][0], log_probs[b, :count] if uses_ctc else None, waves[b], self.rate, self._thresholds
+                found[b][0],
+                log_probs[b, :count] if uses_ctc else None,
+                waves[b],
+                self.rate,
+                self._thresholds,
+                self.model.spelling,
             )
             for b, count in enumerate(enc.lens.tolist())
         ]

@@ -1,6 +1,7 @@
 """Configuration of the model and of its losses."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from asrattn.config import check
 from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig
@@ -10,12 +11,18 @@ from asrattn.features import FeatureConfig
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Everything that defines the network. `vocabulary` is V; 0 until the tokenizer is known."""
+    """Everything that defines the network.
+
+    vocabulary    V, of the decoder; 0 until the tokenizer is known
+    ctc_labels    what the CTC head writes: the decoder's tokens, or bytes, with which it stays small beside a decoder
+                  of a large vocabulary (see asrattn.text.spelling)
+    """
 
     frontend: FeatureConfig = field(default_factory=FeatureConfig)
     encoder: EncoderConfig = field(default_factory=LSTMEncoderConfig)
     decoder: DecoderConfig = field(default_factory=RecurrentDecoderConfig)
     vocabulary: int = 0
+    ctc_labels: Literal["tokens", "bytes"] = "tokens"
 
     def __post_init__(self) -> None:
         check(self.vocabulary >= 0, f"vocabulary is {self.vocabulary}; it must not be negative")

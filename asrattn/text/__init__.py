@@ -10,10 +10,12 @@ from asrattn.config import check
 from asrattn.errors import CheckpointError
 from asrattn.text.bpe import BpeTokenizer
 from asrattn.text.char import CharTokenizer
+from asrattn.text.spelling import BYTE_VOCABULARY, Spelling
 from asrattn.text.tokenizer import BLANK, EOS, RESERVED, UNKNOWN, Tokenizer, clean
 
 __all__ = [
     "BLANK",
+    "BYTE_VOCABULARY",
     "EOS",
     "RESERVED",
     "UNKNOWN",
@@ -21,6 +23,7 @@ __all__ = [
     "BpeTokenizer",
     "CharConfig",
     "CharTokenizer",
+    "Spelling",
     "Tokenizer",
     "TokenizerConfig",
     "clean",

@@ -78,7 +78,7 @@ def fit(
     rate = recipe.model.frontend.rate
     base = finetune.load(init, recipe.model) if init and not resume else None
     corpus = corpora.load(data, recipe.data, rate, earlier, base.tokenizer if base else None)
-    model = _build(recipe, corpus.tokenizer.size, seed)
+    model = _build(recipe, corpus.tokenizer, seed)
     corpus = corpora.filter_by_ctc_length(corpus, model, recipe.augment.min_length_factor)
     datamodule = SpeechDataModule(corpus, recipe.data, rate, recipe.augment.stretch, seed)
     if init and base:
@@ -97,9 +97,11 @@ def fit(
     return out / MODEL_FILE
 
 
-def _build(recipe: Recipe, vocabulary: int, seed: int) -> SpeechModel:
+def _build(recipe: Recipe, tokenizer: Tokenizer, seed: int) -> SpeechModel:
     torch.manual_seed(derive_seed("model", seed))
-    return SpeechModel(replace(recipe.model, vocabulary=vocabulary))
+    model = SpeechModel(replace(recipe.model, vocabulary=tokenizer.size))
+    model.spell_with(tokenizer)
+    return model
 
 
 def _base_card(

@@ -123,6 +123,10 @@ class Recipe:
     train: TrainConfig = field(default_factory=TrainConfig)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
 
+    def __post_init__(self) -> None:
+        bytes_alone = self.model.ctc_labels == "bytes" and 1 in (self.decoding.ctc, self.loss.ctc)
+        check(not bytes_alone, 'decoding.ctc and loss.ctc must be below 1 with model.ctc_labels="bytes"')
+
     @staticmethod
     def load(path: Path) -> "Recipe":
         """The RECIPE of a Python file, which is executed.

@@ -85,7 +85,12 @@ def decode_batch(
     enc = model.encoder(feats, lens)
     log_probs = model.ctc_log_probs(enc.output)
     found = beam_search(
-        model.decoder, enc.output, enc.lens, log_probs if decoding.ctc > 0 else None, decoding
+        model.decoder,
+        enc.output,
+        enc.lens,
+        log_probs if decoding.ctc > 0 else None,
+        decoding,
+        labels=model.label_table(enc.lens.device),
     )
     scored = []
     for utterance, hypotheses, greedy in zip(
@@ -93,6 +98,8 @@ def decode_batch(
     ):
         text = tokenizer.decode(hypotheses[0].tokens)
         row = metrics.score_utterance(utterance.id, utterance.text, text, utterance.speaker)
-        ctc = metrics.count_word_errors(utterance.text, tokenizer.decode(greedy.tokens))
+        ctc = metrics.count_word_errors(
+            model.spelling.reference(utterance.text), model.spelling.decode(greedy.tokens, tokenizer)
+        )
         scored.append(DevUtteranceResult(row, ctc, nats, utterance.seconds))
     return scored
