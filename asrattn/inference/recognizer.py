@@ -352,18 +352,11 @@ class Recognizer:
     def _decode_batch(self, waves: list[Wave], decoding: DecodingConfig, words: bool) -> list[DecodedSegment]:
         enc, log_probs = self.encode(waves)
         found = self.decode(enc, log_probs, decoding)
-        uses_ctc = decoding.ctc > 0
-        filtered = [
-            filter_hypothesis(
-                found[b][0],
-                log_probs[b, :count] if uses_ctc else None,
-                waves[b],
-                self.rate,
-                self._thresholds,
-                self.model.spelling,
-            )
-            for b, count in enumerate(enc.lens.tolist())
-        ]
+        filtered = []
+        for b, count in enumerate(enc.lens.tolist()):
+            frames = log_probs[b, :count] if decoding.ctc > 0 else None
+            about = (waves[b], self.rate, self._thresholds, self.model.spelling)
+            filtered.append(filter_hypothesis(found[b][0], frames, *about))
         timed: list[list[Word]] = [[] for _ in found]
         if words:
             timed = self._add_confidence(

@@ -55,7 +55,9 @@ def spell_batch(table: Tensor, tokens: Tensor, token_lens: Tensor) -> tuple[Tens
     labels = table[tokens].masked_fill(~mask(token_lens, tokens.shape[1])[..., None], -1).flatten(1)
     real = labels >= 0
     counts = real.sum(1)
-    order = real.long().argsort(dim=1, descending=True, stable=True)[:, : int(counts.max()) if len(counts) else 0]
+    order = real.long().argsort(dim=1, descending=True, stable=True)[
+        :, : int(counts.max()) if len(counts) else 0
+    ]
     return labels.gather(1, order).clamp(min=BLANK), counts
 
 
