@@ -140,7 +140,9 @@ def exhaustive(decoder, enc, lens, ctc, config, scorers=(), table=None) -> list[
         limit = max(int(count * config.max_length), config.min_length, 1)
         one = slice(b, b + 1)
         V = len(decoder.embed)
-        scored = _Scored(decoder, enc[one], lens[one], None if ctc is None else ctc[b, :count], scorers, table)
+        scored = _Scored(
+            decoder, enc[one], lens[one], None if ctc is None else ctc[b, :count], scorers, table
+        )
         hypotheses = []
         for U in range(config.min_length, limit + 1):
             for tokens in itertools.product(range(2, V), repeat=U):
