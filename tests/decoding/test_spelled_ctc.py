@@ -37,7 +37,7 @@ REAL = list(range(2, V))
 
 
 def follow(log_probs: torch.Tensor, lens: torch.Tensor, texts: list[list[int]]) -> list[torch.Tensor]:
-    """texts (N, U), all of one length -> ψ of every continuation of every prefix and the complete one's log-probability,
+    """texts (N, U), all of one length -> ψ of every continuation of every prefix, and the complete one's score,
     U + 1 times (N, V + 1)."""
     scorer = SpelledCTCScorer.from_log_probs(log_probs, lens)
     state = scorer.start(len(texts))
