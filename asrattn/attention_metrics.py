@@ -10,9 +10,10 @@ from torch import Tensor
 
 from asrattn import forced_alignment
 from asrattn.attention import measures
+from asrattn.encoders.output import EncoderOutput
 from asrattn.errors import DataError
 from asrattn.model.speech_model import SpeechModel
-from asrattn.text import EOS
+from asrattn.text import EOS, Spelling
 
 AGREEMENT_TOLERANCE_FRAMES = 2  # encoder frames that attention and alignment may differ by and still agree
 MAX_SKIPPED_WEIGHT, MIN_REPEATED_WEIGHT = (
@@ -68,9 +69,16 @@ def measure(
 ) -> AttentionMetrics:
     """Attention in the teacher-forced pass over wave (B, S), wave_lens (B,), tokens (B, U) padded, token_lens (B,).
 
-    aligned: whether the CTC head was trained, so that there is something to compare with.
+    has_ctc: whether the CTC head was trained, so that there is something to compare with.
     """
-    enc = model.encode(wave, wave_lens)
+    return measure_encoded(model, model.encode(wave, wave_lens), tokens, token_lens, has_ctc)
+
+
+@torch.inference_mode()
+def measure_encoded(
+    model: SpeechModel, enc: EncoderOutput, tokens: Tensor, token_lens: Tensor, has_ctc: bool
+) -> AttentionMetrics:
+    """As `measure`, for the output of the encoder."""
     inputs = torch.nn.functional.pad(tokens, (1, 0), value=EOS)
     weights = model.decoder(inputs, enc.output, enc.lens).last_layer_weights[:, : tokens.shape[1]].float()
     found = (
@@ -82,32 +90,45 @@ def measure(
     skipped = repeated = agreement = math.nan
     if has_ctc:
         log_probs = model.ctc_log_probs(enc.output)
-        skipped, repeated, agreement = _against_ctc(log_probs, enc.lens, weights, tokens, token_lens)
+        skipped, repeated, agreement = _against_ctc(
+            log_probs, enc.lens, weights, tokens, token_lens, model.spelling
+        )
     return AttentionMetrics(focus, monotonicity, diagonality, skipped, repeated, agreement)
 
 
 def _against_ctc(
-    log_probs: Tensor, lens: Tensor, weights: Tensor, tokens: Tensor, token_lens: Tensor
+    log_probs: Tensor,
+    lens: Tensor,
+    weights: Tensor,
+    tokens: Tensor,
+    token_lens: Tensor,
+    spelling: Spelling,
 ) -> tuple[float, float, float]:
-    """Skipped, repeated, agreement; utterances whose text does not fit their frames are left out."""
+    """Skipped, repeated, agreement; utterances whose text does not fit their frames are left out, and tokens without
+    CTC labels."""
     skipped = repeated = agreed = counted = 0.0
     for b, count in enumerate(token_lens.tolist()):
         length = int(lens[b])
         try:
-            (spans,) = forced_alignment.forced_align(
-                log_probs[b : b + 1, :length], lens[b : b + 1], [tokens[b, :count].tolist()]
+            (spans,) = forced_alignment.align_tokens(
+                log_probs[b : b + 1, :length], lens[b : b + 1], [tokens[b, :count].tolist()], spelling
             )
         except DataError:
             continue
+        spoken = [u for u, span in enumerate(spans) if span.end > span.start]
+        spans = [spans[u] for u in spoken]
         if not spans:
             continue
-        own = weights[b : b + 1, :count, :length]
+        count = len(spans)
+        own = weights[b : b + 1, spoken, :length]
         read = measures.token_coverage(
             own, torch.tensor([_token_boundaries(spans, length)], device=own.device)
         )
         starts, ends = torch.tensor([[(s.start, s.end) for s in spans]], device=own.device).unbind(-1)
         agreed += (
-            measures.agreement(own, token_lens[b : b + 1], starts, ends, AGREEMENT_TOLERANCE_FRAMES).item()
+            measures.agreement(
+                own, token_lens.new_tensor([count]), starts, ends, AGREEMENT_TOLERANCE_FRAMES
+            ).item()
             * count
         )
         skipped += (read < MAX_SKIPPED_WEIGHT).sum().item()

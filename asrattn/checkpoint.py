@@ -38,7 +38,10 @@ def save(
     decoding: DecodingConfig | None = None,
     dtype: torch.dtype | None = None,
 ) -> None:
-    """Write a model file whole or not at all, its weights in `dtype` (None: as they are). Raises CheckpointError where the disk refuses."""
+    """Write a model file whole or not at all, its weights in `dtype` (None: as they are).
+
+    Raises CheckpointError where the disk refuses.
+    """
     about = {
         "model": to_plain(model.config),
         "tokenizer": tokenizer.to_plain(),
@@ -112,4 +115,5 @@ def _assemble(path: Path, plain: dict[str, Any]) -> Checkpoint:
         raise CheckpointError(
             f"{path}: its tokenizer has {tokenizer.size} tokens, its model {config.vocabulary}; {RETRAIN}"
         )
+    model.spell_with(tokenizer)
     return Checkpoint(model, tokenizer, plain["card"], search)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from asrattn.errors import DataError
-from asrattn.text import BLANK
+from asrattn.text import BLANK, Spelling
 
 LOG_ZERO = float("-inf")
 
@@ -161,6 +161,40 @@ def forced_align(log_probs: Tensor, lens: Tensor, texts: Sequence[Sequence[int]]
     labels = chains.labels.gather(1, path)
     scores = log_probs.gather(2, labels[..., None])[..., 0].tolist()
     return [_spans(said[b][:length], scores[b][:length], texts[b]) for b, length in enumerate(lens.tolist())]
+
+
+def align_tokens(
+    log_probs: Tensor, lens: Tensor, texts: Sequence[Sequence[int]], spelling: Spelling
+) -> list[list[TokenSpan]]:
+    """`forced_align` of the texts' labels; the spans are those of the texts' tokens.
+
+    A span reaches from the first label of its token to the last one; its score is the mean over the frames of the
+    labels. A token without labels gets the empty span at the end of the one before, with score 0.
+    """
+    spelled = [spelling.spell(text) for text in texts]
+    found = forced_align(log_probs, lens, [labels for labels, _ in spelled])
+    if spelling.rows is None:
+        return found
+    return [
+        _merge(spans, owners, text) for spans, (_, owners), text in zip(found, spelled, texts, strict=True)
+    ]
+
+
+def _merge(spans: Sequence[TokenSpan], owners: Sequence[int], text: Sequence[int]) -> list[TokenSpan]:
+    """The spans of labels -> those of the tokens that own them."""
+    own: list[list[TokenSpan]] = [[] for _ in text]
+    for span, owner in zip(spans, owners, strict=True):
+        own[owner].append(span)
+    merged: list[TokenSpan] = []
+    for token, parts in zip(text, own, strict=True):
+        if parts:
+            frames = sum(part.end - part.start for part in parts)
+            score = sum(part.score * (part.end - part.start) for part in parts) / frames
+            merged.append(TokenSpan(token, parts[0].start, parts[-1].end, score))
+        else:
+            end = merged[-1].end if merged else 0
+            merged.append(TokenSpan(token, end, end, 0.0))
+    return merged
 
 
 def _spans(said: list[int], scores: list[float], text: Sequence[int]) -> list[TokenSpan]:

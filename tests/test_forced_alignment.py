@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from asrattn import forced_alignment
 from asrattn.errors import DataError
+from asrattn.text import Spelling
 
 V = 4
 TEXTS = st.lists(st.integers(1, V - 1), max_size=3)
@@ -135,3 +136,21 @@ def test_tokens_keep_their_least_duration() -> None:
     said = [chain.tokens[s] for s in path[0].tolist()]
     assert said.count(0) >= 3
     assert said.count(1) >= 3
+
+
+def test_spans_of_labels_merge_to_spans_of_tokens() -> None:
+    rows = ((), (), (2,), (), (2, 3), (3,))
+    log_probs = posteriors(9, 5)[None]
+    lens, text = torch.tensor([9]), [3, 4, 3, 5, 3]
+    (labels,) = forced_alignment.forced_align(log_probs, lens, [[2, 3, 3]])
+    (found,) = forced_alignment.align_tokens(log_probs, lens, [text], Spelling(rows))
+    assert [span.token for span in found] == text
+    first, last = (labels[0].start, labels[1].end), (labels[2].start, labels[2].end)
+    edges = [(span.start, span.end) for span in found]
+    assert edges == [(0, 0), first, (first[1],) * 2, last, (last[1],) * 2]
+    frames = [span.end - span.start for span in labels[:2]]
+    mean = sum(span.score * n for span, n in zip(labels, frames, strict=False)) / sum(frames)
+    assert found[1].score == pytest.approx(mean)
+    assert found[3].score == labels[2].score
+    same = forced_alignment.align_tokens(log_probs, lens, [[2, 3, 3]], Spelling())
+    assert same == [labels]

@@ -6,15 +6,17 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from asrattn.decoders import RecurrentDecoderConfig, TransformerDecoderConfig
 from asrattn.encoders import ConformerConfig, LSTMEncoderConfig, TransformerEncoderConfig
 from asrattn.errors import ConfigError
 from asrattn.features import FeatureConfig
 from asrattn.model import LossConfig, ModelConfig
-from asrattn.model.losses import LossNormalizer, consistency_loss, ctc_loss
+from asrattn.model.losses import LossNormalizer, consistency_loss, ctc_loss, spell_batch
 from asrattn.model.speech_model import SpeechModel
-from asrattn.text import EOS, UNKNOWN
+from asrattn.text import BYTE_VOCABULARY, EOS, UNKNOWN, CharTokenizer, Spelling
 
 V = 8
 
@@ -202,3 +204,37 @@ def test_token_noise_disturbs_what_is_fed_in_training_and_never_what_is_wanted(b
     changed = disturbed != plain
     assert 0 < changed[:, 1:].float().mean().item() < 1
     assert (disturbed[changed] > UNKNOWN).all()
+
+
+def test_ctc_over_bytes_spells_the_tokens(batch):
+    tokenizer = CharTokenizer("aB,c ")
+    model = SpeechModel(replace(small().config, ctc_labels="bytes")).eval()
+    assert model.ctc.weight.shape[0] == model.ctc_vocabulary == BYTE_VOCABULARY
+    with pytest.raises(ConfigError, match="spell_with"):
+        model.loss(*batch, LossConfig())
+    model.spell_with(tokenizer)
+    feats, feat_lens, _, _ = batch
+    texts = ["aB,c", "c a"]  # the comma has no label
+    tokens = torch.tensor([tokenizer.encode(texts[0]), [*tokenizer.encode(texts[1]), 0]])
+    token_lens = torch.tensor([4, 3])
+    found = model.loss(feats, feat_lens, tokens, token_lens, LossConfig(ctc=0.5, inter_ctc=0.5))
+    encoded = model.encoder(feats, feat_lens)
+    labels = torch.tensor([[3 + byte for byte in text] for text in (b"abc", b"c a")])
+    for output, loss in ((encoded.output, found.ctc), (encoded.middle, found.inter_ctc)):
+        wanted = ctc_loss(model.ctc_log_probs(output), encoded.lens, labels, torch.tensor([3, 3])) / 7
+        torch.testing.assert_close(loss, wanted)
+
+
+@settings(max_examples=25)
+@given(texts=st.lists(st.lists(st.integers(2, 6), max_size=5), min_size=1, max_size=4))
+def test_spelled_batches_are_the_spelled_texts(texts):
+    rows = ((), (), (2,), (), (7,), (8, 9), (7, 7, 4))
+    table = torch.tensor([[*row, *[-1] * (3 - len(row))] for row in rows])
+    lens = torch.tensor([len(text) for text in texts])
+    tokens = torch.full((len(texts), 5), 6)  # not blank: what pads counts for nothing
+    for row, text in zip(tokens, texts, strict=True):
+        row[: len(text)] = torch.tensor(text, dtype=torch.int64)
+    labels, counts = spell_batch(table, tokens, lens)
+    assert labels.shape[1] == counts.max()
+    for text, row, count in zip(texts, labels.tolist(), counts.tolist(), strict=True):
+        assert row == [*Spelling(rows).spell(text)[0], *[0] * (len(row) - count)]

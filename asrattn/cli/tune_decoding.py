@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         _log.warning("no beam size meets --rtf %g; the cheapest is used", args.rtf)
     print(f"chosen  {format_trial(chosen, names)}")
     card = recognizer.card | {"tuned": tuning_card(chosen, recognizer, args.dev)}
-    card["doubts"] = tune_decoding.fit_thresholds(cache, chosen).to_plain()
+    card["doubts"] = tune_decoding.fit_thresholds(cache, chosen, recognizer.model.spelling).to_plain()
     card |= calibrate_confidence(recognizer, cache, chosen)
     decoding = replace(decoding, **{name: getattr(chosen.decoding, name) for name in TUNED_FIELDS})
     checkpoint.save(target, recognizer.model, recognizer.tokenizer, card, decoding)

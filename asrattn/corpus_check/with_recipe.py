@@ -53,6 +53,7 @@ def check_with_recipe(cases: Sequence[CheckedUtterance], recipe: Recipe) -> tupl
     rate = recipe.model.frontend.rate
     torch.manual_seed(0)
     model = SpeechModel(replace(recipe.model, vocabulary=tokenizer.size))
+    model.spell_with(tokenizer)
     findings = [*_upsampled(cases, rate), *_too_short(others, model)]
     corpus = Corpus(InMemoryDataset(items, rate), InMemoryDataset([], rate), [*dropped, *unknown], tokenizer)
     try:

@@ -72,15 +72,18 @@ def beam_search(
     ctc_log_probs: Tensor | None,
     config: DecodingConfig,
     scorers: Sequence[WeightedScorer] = (),
+    labels: Tensor | None = None,
 ) -> list[list[Hypothesis]]:
     """enc (B, T, D), lens (B,), CTC log-probabilities (B, T, V) or None -> `config.nbest` of each, best first.
 
     A hypothesis has at most `config.max_length` tokens per frame, and at most `decoder.max_tokens`.
+    labels: the CTC labels of every token (V, L), padded with -1, if they are others than the tokens.
+
     Without CTC log-probabilities the decoder is used alone; with ctc = 1 it is not used and may be None. An utterance
     without frames yields the empty hypothesis with score 0. The result does not depend on the rest of the batch.
-    Raises ConfigError if there is neither a decoder nor CTC.
+    Raises ConfigError if there is neither a decoder nor CTC, and for ctc = 1 with labels.
     """
-    joint = JointScorer(decoder, config, ctc_log_probs is not None, scorers)
+    joint = JointScorer(decoder, config, ctc_log_probs is not None, scorers, labels)
     counts = lens.tolist()
     nonempty = [b for b, count in enumerate(counts) if count > 0]
     if len(nonempty) < len(counts):

@@ -17,7 +17,8 @@ class DecodingConfig:
     max_length     in tokens per encoder frame; at least one token is always allowed
     min_length     in tokens
     ctc_pre_beam   pre-beam: tokens of an utterance, the best by attention, that CTC scores; 0 is all of them.
-                   Faster from a vocabulary of about a thousand on.
+                   Faster from a vocabulary of about a thousand on. With a CTC head over bytes it counts the tokens of
+                   a hypothesis, the best by attention and the other scorers; 0 is max(2 · beam_size, 8).
     """
 
     beam_size: int = 10

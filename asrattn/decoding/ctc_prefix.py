@@ -103,13 +103,29 @@ class CTCPrefixScorer(NamedTuple):
     def _advance(self, state: CTCState, rows: Tensor) -> Tensor:
         """φ of the hypotheses extended by their tokens, rows (B, K, 1) -> (B, K, T + 3)."""
         B, K, _ = rows.shape
-        paths = state.forward_log_probs.view(B, K, -1)
-        again = rows == state.last.view(B, K, 1)
-        before = torch.where(again, paths[..., :-2] + self.blanks, paths[..., 1:-1])
-        sums = self.sums.gather(1, rows.expand(-1, -1, self.sums.shape[2]))
-        label = (before - sums[..., :-1]).logcumsumexp(2).add_(sums[..., 1:])
-        extended = label.sub_(self.blank_sums).logcumsumexp(2).add_(self.blank_sums)
-        return torch.cat((extended.new_full((B, K, 2), LOG_ZERO), extended), 2)
+        utterances = torch.arange(B, device=rows.device).repeat_interleave(K)
+        tokens = rows.flatten()
+        before = self.before(state.forward_log_probs, state.last, tokens, utterances)
+        return self.extend(before, tokens, utterances).view(B, K, -1)
+
+    def before(self, paths: Tensor, last: Tensor, labels: Tensor, utterances: Tensor) -> Tensor:
+        """φ (M, T + 3) of prefixes with these last labels (M,) -> what may come before frames 0..T of their next
+        labels (M,): φ(t-1), or the part of it that ends in a blank if the label is repeated (M, T + 1)."""
+        again = (labels == last)[:, None]
+        return torch.where(again, paths[:, :-2] + self.blanks[utterances, 0], paths[:, 1:-1])
+
+    def extend(self, before: Tensor, labels: Tensor, utterances: Tensor) -> Tensor:
+        """`before` (M, T + 1) -> φ' with the labels (M,) (M, T + 3)."""
+        sums, blank_sums = self.sums[utterances, labels], self.blank_sums[utterances, 0]
+        label = (before - sums[:, :-1]).logcumsumexp(1).add_(sums[:, 1:])
+        extended = label.sub_(blank_sums).logcumsumexp(1).add_(blank_sums)
+        return pad(extended, (2, 0), value=LOG_ZERO)
+
+    def prefix_score(self, before: Tensor, labels: Tensor, utterances: Tensor) -> Tensor:
+        """`before` (M, T + 1) -> ψ with the labels (M,)."""
+        peak = before.amax(1, keepdim=True).clamp_(min=FINITE_LOG_ZERO)
+        weights = (before - peak).exp_().mul_(self.probs[utterances, labels])
+        return weights.sum(1).log_().add_(peak[:, 0])
 
     def _continue(self, weights: Tensor, candidates: Tensor | None) -> Tensor:
         """log Σ_t weights (B, K, T + 1) · p_t(c) -> (B, K, V)."""

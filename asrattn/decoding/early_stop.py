@@ -17,8 +17,8 @@ class ScoreUpperBound:
 
     Log-probabilities are never positive, so their sums never rise. With a length bonus, rewarding scorers or length
     normalisation the score of a longer hypothesis may: then the bound is the maximum over all lengths still allowed,
-    where the CTC part of U tokens is at most the probability that at least U frames are not blank. That tail is bounded
-    by Chernoff's inequality,
+    where the CTC part of U tokens is at most the probability that at least U frames are not blank; or 0 if tokens may
+    have no CTC labels. That tail is bounded by Chernoff's inequality,
     log P(X ≥ U) ≤ Σ_t log(b_t + a_t e^λ) - λU for any λ ≥ 0, with a_t the probability of all labels in frame t.
     """
 
@@ -42,7 +42,7 @@ class ScoreUpperBound:
         self.scale = (lengths + 1) ** -config.length_norm
         # (B, lengths): the maximum CTC part, weighted; -inf beyond the longest allowed length.
         self.max_ctc_score = lengths.new_zeros(len(limits), len(lengths))
-        if self.ctc is not None and ctc is not None:
+        if self.ctc is not None and ctc is not None and not joint.is_spelled:
             self.max_ctc_score = self.weight * _tail(ctc.double(), lens, lengths)
         self.max_ctc_score[lengths > torch.tensor(limits, device=lens.device)[:, None]] = -torch.inf
 

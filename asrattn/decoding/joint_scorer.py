@@ -1,7 +1,7 @@
 """Joint scoring of a beam search: decoder, CTC prefix score and shallow fusion of other scorers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -11,10 +11,14 @@ from asrattn.config import check
 from asrattn.decoding.config import DecodingConfig
 from asrattn.decoding.ctc_prefix import CTCPrefixScorer, CTCState
 from asrattn.decoding.scorers import StepwiseDecoder, WeightedScorer
+from asrattn.decoding.spelled_ctc import SpelledCTCScorer, SpelledCTCState
 from asrattn.text import BLANK, EOS
 
 MIN_LARGE_VOCABULARY = (
     5000  # from this size on it is faster to choose the best tokens of each hypothesis first
+)
+MIN_SPELLED_PRE_BEAM = (
+    8  # tokens of a hypothesis that CTC scores by their spelling, if the configuration says none
 )
 CHUNK_TOKENS = 64  # of which `best_tokens` takes the maximum first
 
@@ -23,14 +27,14 @@ class JointMemory(NamedTuple):
     """Memory of the utterances, B first: that of the decoder and the CTC scorer; None if not used."""
 
     decoder: Any
-    ctc: CTCPrefixScorer | None
+    ctc: CTCPrefixScorer | SpelledCTCScorer | None
 
 
 class JointState(NamedTuple):
     """State of the hypotheses, N first."""
 
     decoder: Any
-    ctc: CTCState | None
+    ctc: CTCState | SpelledCTCState | None
     fused: tuple[Any, ...]
 
 
@@ -60,10 +64,15 @@ class JointScorer:
         config: DecodingConfig,
         ctc: bool,
         scorers: Sequence[WeightedScorer],
+        labels: Tensor | None = None,
     ):
         share = config.ctc if ctc else 0.0
         message = "beam search: without a decoder give CTC log-probabilities and set ctc to 1"
         check(share == 1 or decoder is not None, message)
+        check(
+            share < 1 or labels is None,
+            "beam search: ctc is 1, but tokens of several CTC labels need the decoder",
+        )
         for fusion in scorers:
             check(
                 math.isfinite(fusion.reward),
@@ -79,7 +88,10 @@ class JointScorer:
         self.ctc = share > 0
         self.fused = [fusion.scorer for fusion in scorers]
         self.floors = [fusion.floor if fusion.weight < 0 else None for fusion in scorers]
-        self.beam_size = config.beam_size
+        self.labels = labels
+        # Without CTC, the beam of an utterance holds no tokens but the best `beam_size` of each hypothesis.
+        default = max(2 * config.beam_size, MIN_SPELLED_PRE_BEAM)
+        self.pre_beam = (config.ctc_pre_beam or default) if self.is_spelled else config.beam_size
         self.ctc_pre_beam = config.ctc_pre_beam
         shares = {"attention": 1 - share, "ctc": share}
         parts = {name: weight for name, weight in shares.items() if weight > 0}
@@ -90,11 +102,10 @@ class JointScorer:
 
     def prepare(self, enc: Tensor, lens: Tensor, ctc_log_probs: Tensor | None) -> JointMemory:
         decoder = None if self.decoder is None else self.decoder.prepare(enc, lens)
-        ctc = (
-            CTCPrefixScorer.from_log_probs(ctc_log_probs, lens)
-            if self.ctc and ctc_log_probs is not None
-            else None
-        )
+        ctc: CTCPrefixScorer | SpelledCTCScorer | None = None
+        if self.ctc and ctc_log_probs is not None:
+            kind = SpelledCTCScorer if self.is_spelled else CTCPrefixScorer
+            ctc = kind.from_log_probs(ctc_log_probs, lens)
         return JointMemory(decoder, ctc)
 
     def start(self, memory: JointMemory, B: int) -> JointState:
@@ -102,6 +113,11 @@ class JointScorer:
         decoder = None if self.decoder is None else self.decoder.start(memory.decoder)
         ctc = None if memory.ctc is None else memory.ctc.start(B)
         return JointState(decoder, ctc, tuple(scorer.start(B) for scorer in self.fused))
+
+    @property
+    def is_spelled(self) -> bool:
+        """Whether CTC is used, and its labels are others than the tokens."""
+        return self.ctc and self.labels is not None
 
     @property
     def max_tokens(self) -> int | None:
@@ -113,8 +129,8 @@ class JointScorer:
     ) -> tuple[Expansions, JointState]:
         """tokens (N,), totals (B, K) of the hypotheses -> their continuations, state.
 
-        For a large vocabulary, only the `beam_size` best continuations of each hypothesis are returned if they can be
-        chosen exactly: the beam of an utterance holds no others.
+        For a large vocabulary without CTC, only the `beam_size` best continuations of each hypothesis are returned: the
+        beam of an utterance holds no others. With spelled CTC, those of the pre-beam are.
         """
         log_probs = decoder = None
         if self.decoder is not None:
@@ -122,10 +138,11 @@ class JointScorer:
             # Half precision is too coarse for a sum over tokens.
             log_probs = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
         fused, fused_state = self._score_fused(tokens, state.fused)
-        if log_probs is not None and memory.ctc is None and self._is_large(log_probs.shape[1]):
-            found = self._expand_best([log_probs, *fused], totals)
-            return found, JointState(decoder, None, fused_state)
-        found, ctc = self._expand_all(log_probs, fused, totals, tokens, state.ctc, memory.ctc)
+        ctc: CTCState | SpelledCTCState | None
+        if log_probs is not None and self._chooses_first(log_probs.shape[1]):
+            found, ctc = self._expand_best(log_probs, fused, totals, tokens, state.ctc, memory.ctc)
+        else:
+            found, ctc = self._expand_all(log_probs, fused, totals, tokens, state.ctc, memory.ctc)
         return found, JointState(decoder, ctc, fused_state)
 
     def _score_fused(self, tokens: Tensor, state: tuple[Any, ...]) -> tuple[list[Tensor], tuple[Any, ...]]:
@@ -138,9 +155,9 @@ class JointScorer:
             states.append(new)
         return parts, tuple(states)
 
-    def _is_large(self, V: int) -> bool:
-        """Whether it is faster to choose the best tokens first."""
-        return max(MIN_LARGE_VOCABULARY, 2 * self.beam_size) <= V
+    def _chooses_first(self, V: int) -> bool:
+        """Whether the best tokens of each hypothesis are chosen first: for spelled CTC, or because it is faster."""
+        return self.is_spelled or (not self.ctc and max(MIN_LARGE_VOCABULARY, 2 * self.pre_beam) <= V)
 
     def _expand_all(
         self,
@@ -148,8 +165,8 @@ class JointScorer:
         fused: Sequence[Tensor],
         totals: Tensor,
         tokens: Tensor,
-        state: CTCState | None,
-        memory: CTCPrefixScorer | None,
+        state: CTCState | SpelledCTCState | None,
+        memory: CTCPrefixScorer | SpelledCTCScorer | None,
     ) -> tuple[Expansions, CTCState | None]:
         """Every token, by the decoder's log_probs (N, V), CTC and the fused increments (N, V)."""
         shape = (*totals.shape, -1)
@@ -157,7 +174,7 @@ class JointScorer:
         scores = weighted_sum(totals[..., None], parts, self.weights)
         rest = [part.view(shape) for part in fused]
         ctc = None
-        if memory is not None and state is not None:
+        if isinstance(memory, CTCPrefixScorer) and isinstance(state, CTCState):
             increments, ctc = memory.score(state, tokens, self._preselect(scores))
             rest.insert(0, increments.view(shape))
         scores = weighted_sum(scores, rest, self.weights[len(parts) :])
@@ -165,22 +182,41 @@ class JointScorer:
         end_parts = torch.stack([part[..., EOS] for part in parts], 1)
         return Expansions(None, scores, parts, scores[..., EOS].clone(), end_parts), ctc
 
-    def _expand_best(self, parts: Sequence[Tensor], totals: Tensor) -> Expansions:
-        """The `beam_size` best tokens of each hypothesis by the parts (N, V)."""
-        best = best_tokens(self._rank(parts), self.beam_size)
+    def _expand_best(
+        self,
+        log_probs: Tensor,
+        fused: Sequence[Tensor],
+        totals: Tensor,
+        tokens: Tensor,
+        state: CTCState | SpelledCTCState | None,
+        memory: CTCPrefixScorer | SpelledCTCScorer | None,
+    ) -> tuple[Expansions, SpelledCTCState | None]:
+        """The best tokens of each hypothesis by the decoder and the fused scorers, and their CTC scores."""
+        whole = {
+            "attention": log_probs,
+            **dict(zip(self.names[len(self.names) - len(fused) :], fused, strict=True)),
+        }
+        best = best_tokens(self._rank(whole), self.pre_beam)
         columns = torch.cat((best, torch.full_like(best[:, :1], EOS)), 1)
+        chosen = {name: part.gather(1, columns).double() for name, part in whole.items()}
+        ctc = None
+        if isinstance(memory, SpelledCTCScorer) and isinstance(state, SpelledCTCState):
+            assert self.labels is not None
+            increments, ends, ctc = memory.score(state, tokens, best, self.labels)
+            chosen["ctc"] = torch.cat((increments, ends[:, None]), 1)
         shape = (*totals.shape, -1)
-        parts = [part.gather(1, columns).double().view(shape) for part in parts]
+        parts = [chosen[name].view(shape) for name in self.names]
         scores = weighted_sum(totals[..., None], parts, self.weights)
         end_parts = torch.stack([part[..., -1] for part in parts], 1)
         parts = [part[..., :-1] for part in parts]
-        return Expansions(best.view(shape), scores[..., :-1], parts, scores[..., -1], end_parts)
+        return Expansions(best.view(shape), scores[..., :-1], parts, scores[..., -1], end_parts), ctc
 
-    def _rank(self, parts: Sequence[Tensor]) -> Tensor:
-        """Parts (N, V) -> what the tokens of a hypothesis are ranked by (N, V)."""
+    def _rank(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """Parts by name (N, V) -> what the tokens of a hypothesis are ranked by (N, V)."""
         if len(parts) == 1:
-            return parts[0]
-        return weighted_sum(parts[0] * self.weights[0], parts[1:], self.weights[1:])
+            return parts["attention"]
+        weights = dict(zip(self.names, self.weights, strict=True))
+        return sum((weights[name] * part for name, part in parts.items()), start=torch.zeros(()))
 
     def _preselect(self, scores: Tensor) -> Tensor | None:
         """scores (B, K, V) -> the best tokens of each utterance (B, C), whichever hypothesis they would follow."""

@@ -94,7 +94,7 @@ class FeatureConfig:
 
     @property
     def fft(self) -> int:
-        """Size of the Fourier transform: the window, filled up with zeros to the next power of two; Whisper's is not."""
+        """Size of the Fourier transform: the window, zero-padded to the next power of two; Whisper's is not."""
         if self.kind == "whisper":
             return self.window_samples
         return 1 << (self.window_samples - 1).bit_length()

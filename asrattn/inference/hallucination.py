@@ -19,7 +19,7 @@ from asrattn.audio.vad import is_silent, levels_db
 from asrattn.config import JSONValue
 from asrattn.decoding.hypothesis import Hypothesis
 from asrattn.errors import CheckpointError
-from asrattn.text import BLANK
+from asrattn.text import BLANK, Spelling
 
 MIN_LOOP_REPEATS = 4  # consecutive repetitions of a phrase that make a loop
 MAX_LOOP_TOKENS = 40  # maximum length of the phrase
@@ -64,22 +64,27 @@ class FilterResult(NamedTuple):
 
 
 def filter_hypothesis(
-    hypothesis: Hypothesis, log_probs: Tensor | None, wave: Wave, rate: int, thresholds: ConfidenceThresholds
+    hypothesis: Hypothesis,
+    log_probs: Tensor | None,
+    wave: Wave,
+    rate: int,
+    thresholds: ConfidenceThresholds,
+    spelling: Spelling = Spelling(),  # noqa: B008 (frozen)
 ) -> FilterResult:
     """Filter a hypothesis. log_probs (T, V) of CTC for the (S,) wave; None if decoding does not use CTC: it may be
-    untrained."""
+    untrained. spelling: the CTC labels of the tokens."""
     tokens = hypothesis.tokens
     looped = False
     if log_probs is not None and len(whole := remove_repetitions(tokens)) < len(tokens):
-        looped = ctc_log_prob(log_probs, whole) >= ctc_log_prob(log_probs, tokens)
+        looped = text_log_prob(log_probs, whole, spelling) >= text_log_prob(log_probs, tokens, spelling)
         tokens = whole if looped else tokens
     if not tokens:
         return FilterResult((), ())
     if is_silent(levels_db(wave, rate)) or (
-        log_probs is not None and ctc_log_prob(log_probs, ()) > ctc_log_prob(log_probs, tokens)
+        log_probs is not None and ctc_log_prob(log_probs, ()) > text_log_prob(log_probs, tokens, spelling)
     ):
         return FilterResult((), ("silence",))
-    uncertainty = measure_uncertainty(hypothesis._replace(tokens=tokens), log_probs)
+    uncertainty = measure_uncertainty(hypothesis._replace(tokens=tokens), log_probs, spelling)
     flags = {
         "repeated": looped,
         "skipped": uncertainty.ctc > thresholds.ctc,
@@ -88,22 +93,30 @@ def filter_hypothesis(
     return FilterResult(tokens, tuple(name for name, there in flags.items() if there))
 
 
-def measure_uncertainty(hypothesis: Hypothesis, log_probs: Tensor | None) -> ConfidenceThresholds:
+def measure_uncertainty(
+    hypothesis: Hypothesis,
+    log_probs: Tensor | None,
+    spelling: Spelling = Spelling(),  # noqa: B008 (frozen)
+) -> ConfidenceThresholds:
     """Uncertainty of a text in nats per token, by decoder and CTC; 0 for one that decoding does not use."""
     count = len(hypothesis.tokens)
     decoder = -hypothesis.component_scores.get("attention", 0.0) / (count + 1)
     if log_probs is None:
         return ConfidenceThresholds(decoder, 0.0)
     best = float(log_probs.amax(-1).sum())
-    return ConfidenceThresholds(
-        decoder, min((best - ctc_log_prob(log_probs, hypothesis.tokens)) / max(count, 1), 1e6)
-    )
+    margin = best - text_log_prob(log_probs, hypothesis.tokens, spelling)
+    return ConfidenceThresholds(decoder, min(margin / max(count, 1), 1e6))
 
 
-def ctc_log_prob(log_probs: Tensor, tokens: Sequence[int]) -> float:
-    """The CTC log-probability of the tokens under log_probs (T, V); -inf if they do not fit."""
-    targets = torch.tensor([tokens], dtype=torch.int64, device=log_probs.device)
-    frames, count = torch.tensor([len(log_probs)]), torch.tensor([len(tokens)])
+def text_log_prob(log_probs: Tensor, tokens: Sequence[int], spelling: Spelling) -> float:
+    """The CTC log-probability of a text's tokens under log_probs (T, V); -inf if their labels do not fit."""
+    return ctc_log_prob(log_probs, spelling.spell(tokens)[0])
+
+
+def ctc_log_prob(log_probs: Tensor, labels: Sequence[int]) -> float:
+    """The CTC log-probability of the labels under log_probs (T, V); -inf if they do not fit."""
+    targets = torch.tensor([labels], dtype=torch.int64, device=log_probs.device)
+    frames, count = torch.tensor([len(log_probs)]), torch.tensor([len(labels)])
     loss = F.ctc_loss(log_probs[:, None].float(), targets, frames, count, blank=BLANK, reduction="sum")
     return -float(loss) if math.isfinite(float(loss)) else -math.inf
 

@@ -210,8 +210,8 @@ class Recognizer:
         ctc = log_probs if decoding.ctc > 0 else None
         scorers = self.scorers if scorers is None else scorers
         with self._autocast():
-            decoder = self.model.stepwise_decoder()
-            return beam_search(decoder, enc.output, enc.lens, ctc, decoding, scorers)
+            decoder, table = self.model.stepwise_decoder(), self.model.label_table(enc.lens.device)
+            return beam_search(decoder, enc.output, enc.lens, ctc, decoding, scorers, table)
 
     @torch.inference_mode()
     def encode(self, waves: Sequence[Wave]) -> tuple[EncoderOutput, Tensor]:
@@ -369,13 +369,11 @@ class Recognizer:
     def _decode_batch(self, waves: list[Wave], decoding: DecodingConfig, words: bool) -> list[DecodedSegment]:
         enc, log_probs = self.encode(waves)
         found = self.decode(enc, log_probs, decoding)
-        uses_ctc = decoding.ctc > 0
-        filtered = [
-            filter_hypothesis(
-                found[b][0], log_probs[b, :count] if uses_ctc else None, waves[b], self.rate, self._thresholds
-            )
-            for b, count in enumerate(enc.lens.tolist())
-        ]
+        filtered = []
+        for b, count in enumerate(enc.lens.tolist()):
+            frames = log_probs[b, :count] if decoding.ctc > 0 else None
+            about = (waves[b], self.rate, self._thresholds, self.model.spelling)
+            filtered.append(filter_hypothesis(found[b][0], frames, *about))
         timed: list[list[Word]] = [[] for _ in found]
         if words:
             timed = self._add_confidence(

@@ -22,6 +22,7 @@ from asrattn.inference.hallucination import ConfidenceThresholds
 from asrattn.inference.recognizer import Recognizer
 from asrattn.inference.segmentation import read_waves
 from asrattn.metrics import ErrorCounts, count_char_errors, count_word_errors, sum_counts
+from asrattn.text import Spelling
 
 PROBE_BEAM_SIZE = 4  # while the weights are tuned
 BEAM_SIZES = (1, 2, 3, 4, 6, 8, 10, 16, 24)
@@ -108,13 +109,17 @@ def tune(
             on_trial(trial)
         return tried[decoding, weights]
 
+    def is_possible(decoding: DecodingConfig) -> bool:
+        """CTC over bytes needs the decoder, which proposes the tokens."""
+        return decoding.ctc < 1 or recognizer.model.spelling.rows is None
+
     best = attempt(
         replace(recognizer.decoding, beam_size=PROBE_BEAM_SIZE, nbest=1),
         tuple(f.weight for f in recognizer.scorers),
     )
     for candidates in (_ctc, _weights, _lengths, _ctc):
         best = min(
-            [best, *(attempt(*each) for each in candidates(best))], key=_errors
+            [best, *(attempt(*each) for each in candidates(best) if is_possible(each[0]))], key=_errors
         )  # of equal ones the first
     beams = [attempt(replace(best.decoding, beam_size=beam), best.weights) for beam in BEAM_SIZES]
     affordable = [trial for trial in beams if max_rtf is None or trial.rtf <= max_rtf]
@@ -191,11 +196,13 @@ def label_confidence_features(
     return found
 
 
-def fit_thresholds(cache: EncodedSet, chosen: Trial) -> ConfidenceThresholds:
+def fit_thresholds(cache: EncodedSet, chosen: Trial, spelling: Spelling) -> ConfidenceThresholds:
     """The thresholds of the hallucination filter, from the uncertainty on dev."""
     found = [
         hallucination.measure_uncertainty(
-            chosen.hypotheses[i], ctc[row, : int(enc.lens[row])] if chosen.decoding.ctc > 0 else None
+            chosen.hypotheses[i],
+            ctc[row, : int(enc.lens[row])] if chosen.decoding.ctc > 0 else None,
+            spelling,
         )
         for numbers, enc, ctc in cache.batches
         for row, i in enumerate(numbers)

@@ -68,7 +68,8 @@ def token_spans(
 ) -> list[list[AlignedToken]]:
     """The span of each token of the texts in encoder frames: forced alignment by CTC, or the attention peaks.
 
-    log_probs (B, T, V) of CTC; tokens (B, U), the padded texts
+    log_probs (B, T, V) of CTC; tokens (B, U), the padded texts. By CTC, a token without labels (punctuation beside a
+    CTC head over bytes) gets an empty span.
 
     source  ctc: the best path of the CTC head; attention: the frame with the largest attention weight of the token,
             also used for a text that does not fit its frames.
@@ -79,11 +80,12 @@ def token_spans(
     fitting = [
         b
         for b, text in enumerate(texts)
-        if source == "ctc" and forced_alignment.min_ctc_frames(text) <= int(enc.lens[b])
+        if source == "ctc"
+        and forced_alignment.min_ctc_frames(model.spelling.spell(text)[0]) <= int(enc.lens[b])
     ]
     if fitting:
-        own = forced_alignment.forced_align(
-            log_probs[fitting], enc.lens[fitting], [texts[b] for b in fitting]
+        own = forced_alignment.align_tokens(
+            log_probs[fitting], enc.lens[fitting], [texts[b] for b in fitting], model.spelling
         )
         for b, spans in zip(fitting, own, strict=True):
             found[b] = spans
@@ -134,11 +136,17 @@ def _word_tokens(pieces: Sequence[str], first: int, end: int) -> WordTokens:
 
 
 def confidence_features(group: WordTokens, tokens: Sequence[AlignedToken]) -> ConfidenceFeatures:
-    """The confidence features of a word."""
+    """The confidence features of a word; those by CTC are of the tokens that have frames."""
     own = tokens[group.first : group.last + 1]
+    spans = _spoken([token.span for token in own])
     return ConfidenceFeatures.from_log_probs(
-        [token.decoder_log_prob for token in own], [token.span.score for token in own]
+        [token.decoder_log_prob for token in own], [span.score for span in spans]
     )
+
+
+def _spoken(spans: Sequence[TokenSpan]) -> Sequence[TokenSpan]:
+    """The spans with frames; all if none has any."""
+    return [span for span in spans if span.end > span.start] or spans
 
 
 def compute_word_times(
@@ -155,9 +163,10 @@ def compute_word_times(
     quiet = find_runs(levels < speech_threshold(levels))
     ends = len(wave) / frames.rate
     peaks = [0.0]
-    for group in words:
-        first = frames.seconds(spans[group.first].start + 0.5)
-        last = frames.seconds(spans[group.last].end - 0.5)
+    spoken = [_spoken(spans[group.first : group.last + 1]) for group in words]
+    for group, own in zip(words, spoken, strict=True):
+        first = frames.seconds(own[0].start + 0.5)
+        last = frames.seconds(own[-1].end - 0.5)
         sides: tuple[SilenceSide, SilenceSide] = (
             ("nearer", "nearer") if group.first == group.last else ("behind", "before")
         )
@@ -171,9 +180,9 @@ def compute_word_times(
     )
     # No pause at the edge: the CTC peaks are better than the quietest place.
     if borders[0, 0] == borders[0, 1]:
-        borders[0, 1] = frames.seconds(spans[words[0].first].start)
+        borders[0, 1] = frames.seconds(spoken[0][0].start)
     if borders[-1, 0] == borders[-1, 1]:
-        borders[-1, 0] = frames.seconds(spans[words[-1].last].end)
+        borders[-1, 0] = frames.seconds(spoken[-1][-1].end)
     edges = np.maximum.accumulate(borders.ravel()[1:-1].clip(0, ends)).round(3).reshape(-1, 2)
     return [Word(group.text, *edge) for group, edge in zip(words, edges.tolist(), strict=True)]
 

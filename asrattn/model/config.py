@@ -13,7 +13,12 @@ CTCLabels = Literal["tokens", "bytes"]
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Everything that defines the network. `vocabulary` is V; 0 until the tokenizer is known."""
+    """Everything that defines the network.
+
+    vocabulary    V, of the decoder; 0 until the tokenizer is known
+    ctc_labels    what the CTC head writes: the decoder's tokens, or bytes, with which it stays small beside a decoder
+                  of a large vocabulary (see asrattn.text.spelling)
+    """
 
     frontend: FeatureConfig = field(default_factory=FeatureConfig)
     encoder: EncoderConfig = field(default_factory=LSTMEncoderConfig)

@@ -13,7 +13,10 @@ IGNORE_INDEX = -100
 
 
 class LossNormalizer(NamedTuple):
-    """Loss denominators: utterances and tokens of the whole optimizer step (a batch may be one micro-batch of it)."""
+    """Loss denominators: utterances and tokens of the whole optimizer step (a batch may be one micro-batch of it).
+
+    Tokens are those of the decoder, also for CTC over bytes.
+    """
 
     utterances: int
     tokens: int
@@ -50,9 +53,21 @@ def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     )
 
 
-def ctc_loss(log_probs: Tensor, lens: Tensor, tokens: Tensor, token_lens: Tensor) -> Tensor:
-    """CTC (Graves et al. 2006): log_probs (B, T, V) -> nats, summed. Infinite if the tokens do not fit the frames."""
-    return F.ctc_loss(log_probs.transpose(0, 1), tokens, lens, token_lens, blank=BLANK, reduction="sum")
+def ctc_loss(log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor) -> Tensor:
+    """CTC (Graves et al. 2006): log_probs (B, T, V) -> nats, summed. Infinite if the labels do not fit the frames."""
+    return F.ctc_loss(log_probs.transpose(0, 1), labels, lens, label_lens, blank=BLANK, reduction="sum")
+
+
+def spell_batch(table: Tensor, tokens: Tensor, token_lens: Tensor) -> tuple[Tensor, Tensor]:
+    """The CTC labels of padded texts: table (V, L) of each token's labels, padded with -1; tokens (B, U),
+    token_lens (B,) -> labels (B, S), padded with BLANK, and their counts (B,)."""
+    labels = table[tokens].masked_fill(~mask(token_lens, tokens.shape[1])[..., None], -1).flatten(1)
+    real = labels >= 0
+    counts = real.sum(1)
+    order = real.long().argsort(dim=1, descending=True, stable=True)[
+        :, : int(counts.max()) if len(counts) else 0
+    ]
+    return labels.gather(1, order).clamp(min=BLANK), counts
 
 
 def guided_attention_loss(weights: Tensor, token_lens: Tensor, lens: Tensor) -> Tensor:

@@ -30,12 +30,16 @@ from asrattn.model.losses import (
     divergence,
     encoder_distance,
     guided_attention_loss,
+    spell_batch,
 )
-from asrattn.text import EOS, UNKNOWN
+from asrattn.text import BYTE_VOCABULARY, EOS, UNKNOWN, Spelling, Tokenizer
 
 
 class SpeechModel(nn.Module):
-    """Front-end, encoder, attention decoder and CTC head. Raises ConfigError while the vocabulary is not known."""
+    """Front-end, encoder, attention decoder and CTC head. Raises ConfigError while the vocabulary is not known.
+
+    spelling    the CTC labels of the decoder's tokens; with ctc_labels="bytes", `spell_with` sets it. It is no weight.
+    """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -44,7 +48,35 @@ class SpeechModel(nn.Module):
         self.frontend = FeatureExtractor(config.frontend)
         self.encoder = build_encoder(config.encoder, config.frontend.features)
         self.decoder = build_decoder(config.decoder, self.encoder.dim, config.vocabulary)
-        self.ctc = Linear(self.encoder.dim, config.vocabulary if config.ctc_labels == "tokens" else 259)
+        self.ctc = Linear(self.encoder.dim, self.ctc_vocabulary)
+        self.spelling = Spelling()
+        self._label_table: Tensor | None = None
+
+    @property
+    def ctc_vocabulary(self) -> int:
+        """The outputs of the CTC head, BLANK among them."""
+        return BYTE_VOCABULARY if self.config.ctc_labels == "bytes" else self.config.vocabulary
+
+    def spell_with(self, tokenizer: Tokenizer) -> None:
+        """Set the spelling to that of the tokenizer's tokens, as the configuration asks for."""
+        self.spelling = Spelling.in_bytes(tokenizer) if self.config.ctc_labels == "bytes" else Spelling()
+        self._label_table = None
+
+    def label_table(self, device: torch.device) -> Tensor | None:
+        """The CTC labels of each token (V, L), padded with -1; None if tokens are their own labels.
+
+        Raises ConfigError for a head over bytes if the tokenizer is not known.
+        """
+        if self.config.ctc_labels == "tokens":
+            return None
+        rows = self.spelling.rows
+        check(rows is not None, "the CTC head writes bytes: call spell_with(tokenizer) on the model first")
+        if self._label_table is None and rows is not None:
+            longest = max(map(len, rows), default=0) or 1
+            self._label_table = torch.tensor([[*row, *[-1] * (longest - len(row))] for row in rows])
+        if self._label_table is not None and self._label_table.device != device:
+            self._label_table = self._label_table.to(device)
+        return self._label_table
 
     def encode(self, wave: Tensor, wave_lens: Tensor) -> EncoderOutput:
         """wave (B, S), wave_lens (B,) -> frames."""
@@ -66,7 +98,7 @@ class SpeechModel(nn.Module):
         )
 
     def ctc_log_probs(self, frames: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, V), float32."""
+        """(B, T, D) -> (B, T, V) over the labels of the CTC head, float32."""
         log_probs: Tensor = self.ctc(frames).float().log_softmax(-1)
         return log_probs
 
@@ -117,11 +149,13 @@ class SpeechModel(nn.Module):
                 )
         if config.recognition > 0 and config.ctc > 0:
             log_probs = self.ctc_log_probs(encoded.output)
-            ctc = ctc_loss(log_probs, encoded.lens, tokens, token_lens) / normalizer.tokens
+            table = self.label_table(tokens.device)
+            spelled = (tokens, token_lens) if table is None else spell_batch(table, tokens, token_lens)
+            ctc = ctc_loss(log_probs, encoded.lens, *spelled) / normalizer.tokens
             if config.consistency:
                 consistency = consistency + consistency_loss(log_probs, encoded.lens) / normalizer.tokens
             if config.inter_ctc:
-                inter = self._inter_loss(encoded, tokens, token_lens) / normalizer.tokens
+                inter = self._inter_loss(encoded, *spelled) / normalizer.tokens
         if teacher and config.distill_encoder:
             distance = encoder_distance(encoded.output, teacher.encoded, encoded.lens)
             distance = distance / normalizer.utterances
@@ -161,9 +195,9 @@ class SpeechModel(nn.Module):
         others = torch.randint_like(tokens, UNKNOWN + 1, self.config.vocabulary)
         return torch.where(torch.rand(tokens.shape, device=tokens.device) < noise, others, tokens)
 
-    def _inter_loss(self, encoded: EncoderOutput, tokens: Tensor, token_lens: Tensor) -> Tensor:
+    def _inter_loss(self, encoded: EncoderOutput, labels: Tensor, label_lens: Tensor) -> Tensor:
         check(
             encoded.middle is not None, "loss.inter_ctc: this encoder's middle layer has another frame rate"
         )
         assert encoded.middle is not None
-        return ctc_loss(self.ctc_log_probs(encoded.middle), encoded.lens, tokens, token_lens)
+        return ctc_loss(self.ctc_log_probs(encoded.middle), encoded.lens, labels, label_lens)

@@ -10,11 +10,13 @@ from asrattn.config import check
 from asrattn.errors import CheckpointError
 from asrattn.text.bpe import BpeTokenizer
 from asrattn.text.char import CharTokenizer
+from asrattn.text.spelling import BYTE_VOCABULARY, Spelling
 from asrattn.text.tokenizer import BLANK, EOS, RESERVED, UNKNOWN, Tokenizer, clean
 from asrattn.text.whisper import WhisperTokenizer
 
 __all__ = [
     "BLANK",
+    "BYTE_VOCABULARY",
     "EOS",
     "RESERVED",
     "UNKNOWN",
@@ -22,6 +24,7 @@ __all__ = [
     "BpeTokenizer",
     "CharConfig",
     "CharTokenizer",
+    "Spelling",
     "Tokenizer",
     "TokenizerConfig",
     "WhisperTokenizer",

@@ -90,6 +90,10 @@ class BpeTokenizer:
     def tokens(self) -> list[str]:
         return [self._pieces.id_to_piece(i).replace(_SPACE, " ") for i in range(RESERVED, self.size)]
 
+    @property
+    def token_bytes(self) -> list[bytes]:
+        return [token.encode() for token in self.tokens]
+
     def encode(self, text: str) -> list[int]:
         text = clean(text)
         if strange := set(text) - self._known:

@@ -41,6 +41,10 @@ class CharTokenizer:
     def tokens(self) -> list[str]:
         return list(self.characters)
 
+    @property
+    def token_bytes(self) -> list[bytes]:
+        return [token.encode() for token in self.tokens]
+
     @cached_property
     def _ids(self) -> dict[str, int]:
         return {c: i for i, c in enumerate(self.characters, RESERVED)}

@@ -25,6 +25,10 @@ class Tokenizer(Protocol):
     def tokens(self) -> list[str]:
         """What the ids RESERVED … V-1 write, a space where a word begins; no two are the same."""
 
+    @property
+    def token_bytes(self) -> list[bytes]:
+        """The UTF-8 that the ids RESERVED … V-1 write, maybe parts of characters; b"" for tokens that are no text."""
+
     def encode(self, text: str) -> list[int]:
         """(U,) ids of `clean(text)`. Raises TextError naming the unknown characters and the text."""
 

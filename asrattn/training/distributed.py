@@ -62,6 +62,7 @@ def unshard(model: SpeechModel) -> SpeechModel:
         return model
     weights = {k: v.full_tensor() if isinstance(v, DTensor) else v for k, v in model.state_dict().items()}
     copied = SpeechModel(model.config)
+    copied.spelling = model.spelling
     copied.load_state_dict(weights, assign=True)
     return copied.requires_grad_(False).eval().to(model.frontend.mel.device)
 

@@ -95,7 +95,7 @@ def fit(
     if base and "decoder" in parts:
         earlier = base.tokenizer
     corpus = corpora.load(data, recipe.data, rate, earlier, base.tokenizer if base and not parts else None)
-    model = _build(recipe, corpus.tokenizer.size, seed)
+    model = _build(recipe, corpus.tokenizer, seed)
     corpus = corpora.filter_by_ctc_length(corpus, model, recipe.augment.min_length_factor)
     if recipe.train.scale_to_data:
         recipe = scale_to_data(recipe, len(corpus.train), corpus.train.seconds.sum(dtype=float))
@@ -120,9 +120,11 @@ def fit(
     return out / MODEL_FILE
 
 
-def _build(recipe: Recipe, vocabulary: int, seed: int) -> SpeechModel:
+def _build(recipe: Recipe, tokenizer: Tokenizer, seed: int) -> SpeechModel:
     torch.manual_seed(derive_seed("model", seed))
-    return SpeechModel(replace(recipe.model, vocabulary=vocabulary))
+    model = SpeechModel(replace(recipe.model, vocabulary=tokenizer.size))
+    model.spell_with(tokenizer)
+    return model
 
 
 def _choose_trained(model: SpeechModel, recipe: Recipe, seed: int, fine_tuning: bool) -> None:

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from asrattn.layers.dropout import dropout_rows
 from asrattn.layers.gemm_backend import gemm_backends
 from asrattn.model.speech_model import SpeechModel
+from asrattn.text import RESERVED, Spelling
 from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
 
@@ -72,6 +73,7 @@ class Forecast:
 
 def forecast_step(recipe: Recipe, model: SpeechModel) -> Forecast:
     """From three passes over a few seconds of noise, forward and backward; they leave the weights as they are."""
+    _spell_letters(model)
     one, two, double = (
         _measure(recipe, model, utterances, seconds)
         for utterances, seconds in ((1, PROBE_SECONDS), (2, PROBE_SECONDS), (1, 2 * PROBE_SECONDS))
@@ -84,6 +86,7 @@ def forecast_step(recipe: Recipe, model: SpeechModel) -> Forecast:
 def seconds_per_step(recipe: Recipe, model: SpeechModel, utterances: int, seconds: float) -> float:
     """Wall time of a step on this machine's processor, optimizer included, augmentation not; the better of two
     after a first one, in which kernels are built. The weights change."""
+    _spell_letters(model)
     optimizer = build_optimizer(recipe.train.optimizer, model.train(), fused=True)
     batch = _batch(recipe, model, utterances, seconds)
     taken = []
@@ -95,6 +98,15 @@ def seconds_per_step(recipe: Recipe, model: SpeechModel, utterances: int, second
         optimizer.zero_grad(set_to_none=True)
         taken.append(time.perf_counter() - started)
     return min(taken[1:])
+
+
+def _spell_letters(model: SpeechModel) -> None:
+    """Where no tokenizer is known to a CTC head over bytes, a token is as many bytes as at usual speed."""
+    V = model.config.vocabulary
+    count = 1 if V < MAX_LETTER_VOCABULARY else round(LETTERS_PER_SECOND / PIECES_PER_SECOND)
+    if model.config.ctc_labels == "bytes" and model.spelling.rows is None:
+        first = RESERVED + ord("a")
+        model.spelling = Spelling(tuple(tuple(range(first + i % 2, first + i % 2 + count)) for i in range(V)))
 
 
 def _measure(recipe: Recipe, model: SpeechModel, utterances: int, seconds: float) -> tuple[int, int]:

@@ -183,10 +183,18 @@ class SpeechLightningModule(L.LightningModule):
     def validation_step(self, batch: Batch, index: int) -> None:
         if batch.utterances:
             self._scored += decode_batch(
-                self.eval_model, self.tokenizer, batch, self.recipe.loss, self.decoding, self.encoder_cache
+                self.eval_model,
+                self.tokenizer,
+                batch,
+                self.recipe.loss,
+                self.decoding,
+                self.encoder_cache,
+                self.recipe.train.normalize,
             )
             if index == int(self.trainer.num_val_batches[0]) // 2:
-                self._attention.append(measure_attention(self.eval_model, batch, self.recipe.loss))
+                self._attention.append(
+                    measure_attention(self.eval_model, batch, self.recipe.loss, self.encoder_cache)
+                )
 
     def on_validation_epoch_end(self) -> None:
         """The WER over all ranks: every utterance was decoded by one of them, and is counted once."""

@@ -120,6 +120,7 @@ class TrainConfig:
     save_minutes         between two resume checkpoints within an epoch
     validate_every       epochs between validations
     validate_beam        beam size of the decoding on dev
+    normalize            normaliser of both texts before the WER of a validation: none, lower, plain, basic, english
     validate_start       validate before the first update too; the model file holds the start until a better one
     patience             early stopping: after so many validations without a better WER; 0 is off
     patience_start       updates before early stopping counts: the CTC loss stays on a plateau for the first 400–700
@@ -144,6 +145,7 @@ class TrainConfig:
     save_minutes: float = 10.0
     validate_every: int = 1
     validate_beam: int = 4
+    normalize: Literal["none", "lower", "plain", "basic", "english"] = "none"
     validate_start: bool = False
     patience: int = 0
     patience_start: int = 2000
@@ -172,7 +174,7 @@ InitPart = Literal["frontend", "encoder", "decoder", "ctc"]
 class InitConfig:
     """What a run takes, architecture and weights, from the model file that --init names.
 
-    parts      the parts taken, with the decoder also the tokenizer; the others are the recipe's own, and begin untrained
+    parts      the parts taken, with the decoder also the tokenizer; the others are the recipe's, and begin untrained
     settings   of the taken parts that are changed, as --set writes them: model.encoder.context_seconds=0
     resolved   whether the recipe has the architecture of the parts already
     """
@@ -201,6 +203,10 @@ class Recipe:
     train: TrainConfig = field(default_factory=TrainConfig)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
     init: InitConfig | None = None
+
+    def __post_init__(self) -> None:
+        bytes_alone = self.model.ctc_labels == "bytes" and 1 in (self.decoding.ctc, self.loss.ctc)
+        check(not bytes_alone, 'decoding.ctc and loss.ctc must be below 1 with model.ctc_labels="bytes"')
 
     @staticmethod
     def load(path: Path) -> "Recipe":

@@ -11,7 +11,9 @@ from asrattn.attention_metrics import UNDEFINED_METRICS, AttentionMetrics
 from asrattn.decoding import DecodingConfig
 from asrattn.decoding.beam_search import beam_search
 from asrattn.decoding.greedy import ctc_greedy_search
+from asrattn.encoders.output import EncoderOutput
 from asrattn.metrics import ErrorCounts, ScoredUtterance, SetResult
+from asrattn.metrics.normalize import NORMALIZERS
 from asrattn.model import LossConfig
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import EOS, Tokenizer
@@ -64,16 +66,23 @@ class Validation:
         return metrics.summarize("dev", [s.row for s in self.scored])
 
 
-def measure_attention(model: SpeechModel, batch: Batch, loss: LossConfig) -> tuple[AttentionMetrics, Tensor]:
+def measure_attention(
+    model: SpeechModel, batch: Batch, loss: LossConfig, cache: EncoderCache | None = None
+) -> tuple[AttentionMetrics, Tensor]:
     """Attention metrics of a few utterances of a batch, and the attention weights (U, T) of the first one."""
-    wave, wave_lens, tokens, token_lens = (
-        x[:MAX_ATTENTION_UTTERANCES] for x in (batch.wave, batch.wave_lens, batch.tokens, batch.token_lens)
-    )
-    measured = attention_metrics.measure(model, wave, wave_lens, tokens, token_lens, has_ctc=loss.ctc > 0)
-    enc = model.encode(wave[:1], wave_lens[:1])
+    count = MAX_ATTENTION_UTTERANCES
+    enc = _encode(model, batch, cache)
+    enc = enc._replace(output=enc.output[:count], lens=enc.lens[:count], middle=None)
+    tokens, token_lens = batch.tokens[:count], batch.token_lens[:count]
+    has_ctc = loss.ctc > 0 and loss.recognition > 0
+    measured = attention_metrics.measure_encoded(model, enc, tokens, token_lens, has_ctc)
     inputs = torch.nn.functional.pad(tokens[:1, : int(token_lens[0])], (1, 0), value=EOS)
-    weights = model.decoder(inputs, enc.output, enc.lens).last_layer_weights[0, :, : int(enc.lens[0])]
-    return measured, weights.float().cpu()
+    decoded = model.decoder(inputs, enc.output[:1], enc.lens[:1])
+    return measured, decoded.last_layer_weights[0, :, : int(enc.lens[0])].float().cpu()
+
+
+def _encode(model: SpeechModel, batch: Batch, cache: EncoderCache | None) -> EncoderOutput:
+    return cache.encode(model, batch) if cache else model.encode(batch.wave, batch.wave_lens)
 
 
 def decode_batch(
@@ -83,21 +92,30 @@ def decode_batch(
     loss: LossConfig,
     decoding: DecodingConfig,
     cache: EncoderCache | None = None,
+    normalize: str = "none",
 ) -> list[DevUtteranceResult]:
-    """Decode a batch and score it against its references; `model` is in evaluation mode."""
-    enc = cache.encode(model, batch) if cache else model.encode(batch.wave, batch.wave_lens)
+    """Decode a batch and score it against its references, both normalised; `model` is in evaluation mode."""
+    enc = _encode(model, batch, cache)
+    normalizer = NORMALIZERS[normalize]
     plain = replace(loss, consistency=0.0)  # it needs two masked copies
     nats = float(model.loss_of_encoded(enc, batch.tokens, batch.token_lens, plain).total)
     log_probs = model.ctc_log_probs(enc.output)
     found = beam_search(
-        model.stepwise_decoder(), enc.output, enc.lens, log_probs if decoding.ctc > 0 else None, decoding
+        model.stepwise_decoder(),
+        enc.output,
+        enc.lens,
+        log_probs if decoding.ctc > 0 else None,
+        decoding,
+        labels=model.label_table(enc.lens.device),
     )
     scored = []
     for utterance, hypotheses, greedy in zip(
         batch.utterances, found, ctc_greedy_search(log_probs, enc.lens), strict=True
     ):
-        text = tokenizer.decode(hypotheses[0].tokens)
-        row = metrics.score_utterance(utterance.id, utterance.text, text, utterance.speaker)
-        ctc = metrics.count_word_errors(utterance.text, tokenizer.decode(greedy.tokens))
+        text = normalizer(tokenizer.decode(hypotheses[0].tokens))
+        row = metrics.score_utterance(utterance.id, normalizer(utterance.text), text, utterance.speaker)
+        ctc = metrics.count_word_errors(
+            model.spelling.reference(utterance.text), model.spelling.decode(greedy.tokens, tokenizer)
+        )
         scored.append(DevUtteranceResult(row, ctc, nats, utterance.seconds))
     return scored

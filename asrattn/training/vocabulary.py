@@ -25,8 +25,8 @@ from asrattn.text import (
 def token_weights(model: nn.Module) -> frozenset[str]:
     """The names of the weights with a row for each token: embeddings and output layers.
 
-    Found by building the decoder for one token more: weights whose shape changes have such rows. A model without a
-    vocabulary has none.
+    Found by building the decoder for one token more: weights whose shape changes have such rows. A CTC head
+    over bytes and a model without a vocabulary have none.
     """
     if isinstance(model, LSTMLM | TransformerLM):
         return frozenset({"embed.weight", "bias"})
@@ -39,7 +39,8 @@ def token_weights(model: nn.Module) -> frozenset[str]:
     assert isinstance(larger, nn.Module)
     shapes = {name: p.shape for name, p in own.named_parameters()}
     changed = {name for name, p in larger.named_parameters() if p.shape != shapes[name]}
-    return frozenset({f"decoder.{name}" for name in changed} | {"ctc.weight", "ctc.bias"})
+    ctc = {"ctc.weight", "ctc.bias"} if model.config.ctc_labels == "tokens" else set()
+    return frozenset({f"decoder.{name}" for name in changed} | ctc)
 
 
 def extend_tokenizer(known: Tokenizer, config: TokenizerConfig, texts: list[str]) -> Tokenizer:

@@ -15,11 +15,12 @@ RECIPE = Recipe(
     loss=LossConfig(ctc=0.0, recognition=0.0, distill_encoder=1.0, distill_decoder=0.5),
     train=TrainConfig(
         epochs=6,
-        optimizer=AdamWConfig(learning_rate=5e-4, weight_decay=0.01),
+        optimizer=AdamWConfig(learning_rate=3e-4, weight_decay=0.01),
         freeze=("decoder", "ctc"),
         clip=1.0,
         ema=0.99,
         validate_beam=1,
+        normalize="english",
     ),
     decoding=DecodingConfig(beam_size=5, ctc=0.0),
 )

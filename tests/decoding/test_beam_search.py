@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import Bigram, Reward, ToyDecoder, exhaustive, utterances
 
-from asrattn import decoders
 from asrattn.decoders import RecurrentDecoderConfig, TransformerDecoderConfig
+from asrattn.decoders.interface import build
 from asrattn.decoding import DecodingConfig, early_stop
 from asrattn.decoding.beam_search import beam_search
 from asrattn.decoding.hypothesis import Hypothesis
@@ -310,7 +310,7 @@ def test_the_accelerator_finds_the_same(accelerator):
 def test_the_accelerator_finds_the_same_with_a_decoder(accelerator, config, candidates):
     enc, lens, log_probs = utterances(5, 30, 20, seed=28)
     torch.manual_seed(0)
-    decoder = decoders.build(config, enc.shape[2], 20).eval()
+    decoder = build(config, enc.shape[2], 20).eval()
     search = DecodingConfig(beam_size=6, nbest=3, length_norm=0.5, ctc_pre_beam=candidates)
     here = beam_search(decoder, enc, lens, log_probs, search)
     there = [x.to(accelerator) for x in (enc, lens, log_probs)]

@@ -60,7 +60,7 @@ def test_decoder_limits_the_tokens(ctc):
     decoder = ToyDecoder(V, seed=2)
     config = DecodingConfig(beam_size=3, nbest=3, length_bonus=20.0, ctc=ctc)
     free = beam_search(decoder, enc, lens, log_probs, config)
-    assert len(free[0][0].tokens) == 9
+    assert len(free[0][0].tokens) > 4
     decoder.max_tokens = 4
     decoder.steps = 0
     found = beam_search(decoder, enc, lens, log_probs, config)

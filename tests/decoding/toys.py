@@ -126,14 +126,23 @@ def ctc_by_recursion(log_probs: Tensor, tokens: tuple[int, ...]) -> tuple[float,
     return float(psi), float(torch.logaddexp(label[-1], blank[-1]))
 
 
-def exhaustive(decoder, enc, lens, ctc, config, scorers=()) -> list[list[Hypothesis]]:
-    """Every sequence up to the limit, scored one by one."""
+def spell(tokens: tuple[int, ...], table: Tensor | None) -> tuple[int, ...]:
+    """The CTC labels of a text; a table (V, L) has those of each token, padded with -1."""
+    if table is None:
+        return tokens
+    return tuple(label for token in tokens for label in table[token].tolist() if label >= 0)
+
+
+def exhaustive(decoder, enc, lens, ctc, config, scorers=(), table=None) -> list[list[Hypothesis]]:
+    """Every sequence up to the limit, scored one by one. table: the CTC labels of each token, padded with -1."""
     found = []
     for b, count in enumerate(lens.tolist()):
         limit = max(int(count * config.max_length), config.min_length, 1)
         one = slice(b, b + 1)
-        V = ctc.shape[2] if ctc is not None else len(decoder.embed)
-        scored = _Scored(decoder, enc[one], lens[one], None if ctc is None else ctc[b, :count], scorers)
+        V = len(decoder.embed)
+        scored = _Scored(
+            decoder, enc[one], lens[one], None if ctc is None else ctc[b, :count], scorers, table
+        )
         hypotheses = []
         for U in range(config.min_length, limit + 1):
             for tokens in itertools.product(range(2, V), repeat=U):
@@ -145,7 +154,8 @@ def exhaustive(decoder, enc, lens, ctc, config, scorers=()) -> list[list[Hypothe
 
 
 class _Scored:
-    def __init__(self, decoder, enc, lens, ctc, scorers):
+    def __init__(self, decoder, enc, lens, ctc, scorers, table):
+        self.table = table
         self.decoder, self.ctc, self.scorers = decoder, ctc, scorers
         self.memory = decoder.prepare(enc, lens)
         self.after = cache(self._after)
@@ -167,7 +177,7 @@ class _Scored:
         if share < 1:
             parts["attention"] = total + float(rows[EOS])
         if share > 0:
-            parts["ctc"] = ctc_by_recursion(self.ctc, tokens)[1]
+            parts["ctc"] = ctc_by_recursion(self.ctc, spell(tokens, self.table))[1]
         score = sum({"attention": 1 - share, "ctc": share}[name] * value for name, value in parts.items())
         for fusion in self.scorers:
             value = fusion.scorer.total(tokens)

@@ -13,6 +13,7 @@ from asrattn.decoding.hypothesis import Hypothesis
 from asrattn.errors import CheckpointError
 from asrattn.inference import hallucination
 from asrattn.inference.hallucination import ConfidenceThresholds, filter_hypothesis, remove_repetitions
+from asrattn.text import Spelling
 
 A, B, C = 3, 4, 5
 LIMITS = ConfidenceThresholds(1.0, 2.0)
@@ -129,3 +130,18 @@ class TestLimits:
         for plain in (None, {}, {"decoder": "1", "ctc": 1.0}):
             with pytest.raises(CheckpointError, match="run asrattn tune-decoding again"):
                 ConfidenceThresholds.from_plain(plain)  # type: ignore[arg-type]
+
+
+def test_byte_labels_are_those_of_the_spelled_text() -> None:
+    """C is punctuation, D is written A B: CTC hears what they spell."""
+    D = 6
+    spelling = Spelling(((), (), (), (A,), (B,), (), (A, B)))
+    frames = ctc(0, A, 0, B, 0)
+    assert filter_hypothesis(heard(D, C), frames, SPEECH, tiny.RATE, LIMITS, spelling) == ((D, C), ())
+    assert filter_hypothesis(heard(D, D), frames, SPEECH, tiny.RATE, LIMITS, spelling) != ((D, D), ())
+    assert hallucination.text_log_prob(frames, (D, C), spelling) == hallucination.ctc_log_prob(frames, (A, B))
+    looped = (C, *[D] * 4)
+    assert filter_hypothesis(heard(*looped), frames, SPEECH, tiny.RATE, LIMITS, spelling) == (
+        (C, D),
+        ("repeated",),
+    )

@@ -19,7 +19,9 @@ from asrattn.inference.word_timing import (
     AlignedToken,
     AlignmentSource,
     FrameTiming,
+    WordTokens,
     compute_word_times,
+    confidence_features,
     split_to_words,
     token_spans,
 )
@@ -128,6 +130,36 @@ class TestTimes:
         found = self.words("a b a", [TokenSpan(5, t, t + 1, -1.0) for t in sorted(at)], wave)
         assert all(0 <= w.start <= w.end <= seconds + 1e-3 for w in found)
         assert all(a.end <= b.start for a, b in pairwise(found))
+
+
+class TestPunctuation:
+    """Tokens without CTC labels have empty spans."""
+
+    def test_words_begin_and_end_where_their_spoken_tokens_do(self) -> None:
+        tokenizer = CharTokenizer(' a"b.')
+        spoken = peaks(0.5, 0.7, 1.5, 1.7)
+        wave = bursts((0.45, 0.75), (1.45, 1.75))
+        plain = compute_word_times(
+            split_to_words(tokenizer.encode("aa bb"), tokenizer),
+            [*spoken[:2], TokenSpan(3, 18, 19, 0.0), *spoken[2:]],
+            FRAMES,
+            wave,
+        )
+        a, b, c, d = spoken
+        silent = [TokenSpan(5, end, end, 0.0) for end in (0, b.end, 19, 19, d.end)]
+        spans = [silent[0], a, b, silent[1], TokenSpan(3, 18, 19, 0.0), silent[2], c, d, silent[4]]
+        words = split_to_words(tokenizer.encode('"aa. "bb.'), tokenizer)
+        found = compute_word_times(words, spans, FRAMES, wave)
+        assert [(w.start, w.end) for w in found] == [(w.start, w.end) for w in plain]
+
+    def test_confidence_by_ctc_is_of_the_spoken_tokens(self) -> None:
+        spans = [TokenSpan(5, 3, 4, -0.5), TokenSpan(6, 4, 4, 0.0)]
+        tokens = [AlignedToken(span, -0.2) for span in spans]
+        found = confidence_features(WordTokens(0, 1, "a."), tokens)
+        assert (found.ctc, found.ctc_min) == (-0.5, -0.5)
+        assert found.decoder == pytest.approx(-0.2)
+        silent = confidence_features(WordTokens(1, 1, "."), tokens)
+        assert (silent.ctc, silent.ctc_min) == (0.0, 0.0)
 
 
 class TestListen:

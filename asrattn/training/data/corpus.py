@@ -159,11 +159,14 @@ def filter_by_ctc_length(corpus: Corpus, model: SpeechModel, min_stretch: float)
     train = corpus.train
     if isinstance(train, StreamingDataset):
         lengths = np.arange(0, train.builder.config.max_seconds + 1, FRAME_TABLE_STEP_SECONDS)
-        rules = replace(train.builder, frames=np.array(encoder_frames(model, lengths, min_stretch)))
+        frames = np.array(encoder_frames(model, lengths, min_stretch))
+        rules = replace(train.builder, spelling=model.spelling, frames=frames)
         return replace(corpus, train=replace(train, builder=rules))
     assert isinstance(train, InMemoryDataset)
     pairs = zip(train, encoder_frames(model, train.seconds, min_stretch), strict=True)
-    items, dropped = partition_dropped(check_ctc_length(item, available) for item, available in pairs)
+    items, dropped = partition_dropped(
+        check_ctc_length(item, available, model.spelling) for item, available in pairs
+    )
     if not items:
         raise DataError(
             f"no training utterance is long enough for CTC ({dropped[0].id}: {dropped[0].detail})"

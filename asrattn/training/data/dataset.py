@@ -16,7 +16,7 @@ from asrattn.data.lazy_manifest import LazyManifest
 from asrattn.data.manifest import Utterance
 from asrattn.data.shards import ShardReader, Shards
 from asrattn.errors import AudioError, ManifestError, TextError
-from asrattn.text import Tokenizer
+from asrattn.text import Spelling, Tokenizer
 from asrattn.training.recipe import DataConfig
 
 FRAME_TABLE_STEP_SECONDS = 0.01  # resolution of the table from audio length to encoder frames
@@ -113,12 +113,14 @@ class InMemoryDataset(Sequence[Example]):
 class ExampleBuilder:
     """Builds an example from an utterance and its wave, or a reason to drop it.
 
+    spelling the CTC labels of the tokens
     frames   encoder frames by length in units of FRAME_TABLE_STEP_SECONDS, (0,) without the CTC check
     """
 
     config: DataConfig
     rate: int
     tokenizer: Tokenizer
+    spelling: Spelling = field(default=Spelling(), repr=False, compare=False)
     frames: NDArray[np.int64] = field(
         default_factory=lambda: np.zeros(0, np.int64), repr=False, compare=False
     )
@@ -131,7 +133,8 @@ class ExampleBuilder:
         if isinstance(found, Example):
             found = add_tokens(found, self.tokenizer)
         if isinstance(found, Example) and len(self.frames):
-            found = check_ctc_length(found, int(self.frames[int(seconds / FRAME_TABLE_STEP_SECONDS)]))
+            available = int(self.frames[int(seconds / FRAME_TABLE_STEP_SECONDS)])
+            found = check_ctc_length(found, available, self.spelling)
         return found
 
 
@@ -236,12 +239,13 @@ def add_tokens(item: Example, tokenizer: Tokenizer) -> LoadResult:
         return DroppedUtterance(item.utterance.id, "unknown characters", str(error))
 
 
-def check_ctc_length(item: Example, frames: int) -> LoadResult:
-    """The example, dropped with too few encoder frames for CTC: one per token, one more between two equal ones."""
-    needed = forced_alignment.min_ctc_frames(item.tokens)
+def check_ctc_length(item: Example, frames: int, spelling: Spelling) -> LoadResult:
+    """The example, dropped with too few encoder frames for CTC: one per label, one more between two equal ones."""
+    labels, _ = spelling.spell(item.tokens)
+    needed = forced_alignment.min_ctc_frames(labels)
     if max(needed, 1) <= frames:
         return replace(item, spare_frames=frames - needed)
-    detail = f"{frames} encoder frames for {needed} tokens; a wrong transcript or very fast speech"
+    detail = f"{frames} encoder frames for {needed} CTC labels; a wrong transcript or very fast speech"
     return DroppedUtterance(item.utterance.id, "too short for CTC", detail)
 
 
