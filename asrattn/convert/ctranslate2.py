@@ -94,16 +94,9 @@ def read(folder: Path, tokenizer: Path | None = None) -> WhisperSource:
         raise CheckpointError(
             f"{path}: is a {content.spec[:40]}, no Whisper; name the folder of a Whisper model"
         )
-    variables = content.variables | {
-        name: content.variables[of].clone() for name, of in content.aliases.items()
-    }
-    scalars = {
-        name: variables.pop(name).item()
-        for name, v in list(variables.items())
-        if not v.dim() and not name.endswith(SCALE)
-    }
+    scalars = {name: v.item() for name, v in content.variables.items() if _is_setting(name, v)}
     _check_settings(scalars, str(path))
-    variables = _dequantize(variables, str(path))
+    variables = _dequantize(content, str(path))
     dims = _dims(variables, scalars, str(path))
     weights = _unstack(variables, dims, str(path))
     config = folder / CONFIG
@@ -113,6 +106,10 @@ def read(folder: Path, tokenizer: Path | None = None) -> WhisperSource:
     return WhisperSource(
         dims, weights, text, rules, model_folder.origin_of(folder), model_folder.licence_of(folder)
     )
+
+
+def _is_setting(name: str, variable: Tensor) -> bool:
+    return not variable.dim() and not name.endswith(SCALE)
 
 
 def _check_settings(scalars: Mapping[str, float], place: str) -> None:
@@ -125,21 +122,20 @@ def _check_settings(scalars: Mapping[str, float], place: str) -> None:
             )
 
 
-def _dequantize(variables: dict[str, Tensor], place: str) -> dict[str, Tensor]:
-    """Integers divided by their scale: one for each row, or one for all (16 bits)."""
-    scales = {name.removesuffix(SCALE): v for name, v in variables.items() if name.endswith(SCALE)}
-    if not scales:
-        return variables
-    found = {name: variable for name, variable in variables.items() if not name.endswith(SCALE)}
+def _dequantize(content: ModelBin, place: str) -> dict[str, Tensor]:
+    """The weights, aliases among them. Integers are divided by their scale: one for each row, or one for all (16 bits).
+    The scale of an alias is that of the weight it stands for."""
+    found = {name: v for name, v in content.variables.items() if not _is_setting(name, v)}
+    scales = {name.removesuffix(SCALE): found.pop(name) for name in list(found) if name.endswith(SCALE)}
     for name, scale in scales.items():
         weight = found.get(name)
         if weight is None or not scale.is_floating_point() or scale.shape not in ((), weight.shape[:1]):
             raise CheckpointError(f"{place}: {name[:80]}{SCALE} does not suit its weight; {COPY_AGAIN}")
         found[name] = weight.float() / scale.float().reshape(-1, *[1] * (weight.dim() - 1))
-    return {
-        name: variable.float() if variable.is_floating_point() else variable
-        for name, variable in found.items()
-    }
+    if scales:
+        found = {name: v.float() if v.is_floating_point() else v for name, v in found.items()}
+    aliases = {name: found.get(of) for name, of in content.aliases.items() if not name.endswith(SCALE)}
+    return found | {name: weight.clone() for name, weight in aliases.items() if weight is not None}
 
 
 def _dims(variables: Mapping[str, Tensor], scalars: Mapping[str, float], place: str) -> WhisperDims:
