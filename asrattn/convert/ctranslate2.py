@@ -151,9 +151,9 @@ def _dims(variables: Mapping[str, Tensor], scalars: Mapping[str, float], place: 
     layers = {"encoder": 0, "decoder": 0}
     for match in filter(None, map(LAYER.match, variables)):
         layers[match[1]] = max(layers[match[1]], int(match[2]) + 1)
-    missing = [name for name in HEADS.values() if name not in scalars]
-    if missing:
-        raise CheckpointError(f"{place}: {missing[0]} is missing; {COPY_AGAIN}")
+    for name in HEADS.values():
+        if type(scalars.get(name)) is not int:
+            raise CheckpointError(f"{place}: {name} is missing, or no whole number; {COPY_AGAIN}")
     dims = WhisperDims(
         mels=size("encoder/conv1/weight", 3, 1),
         audio_context=size("encoder/position_encodings/encodings", 2, 0),

@@ -9,6 +9,7 @@ from asrattn.errors import CheckpointError
 NAMES = "a folder of Hugging Face, a folder of CTranslate2 (faster-whisper), or a .pt of OpenAI"
 ZIP = b"PK\x03\x04"
 MAX_NAMED = 3  # files of a folder in an error
+MAX_NAME = 200  # characters of a name in an error
 
 
 def read_any(source: str, tokenizer: Path | None = None) -> WhisperSource:
@@ -17,14 +18,19 @@ def read_any(source: str, tokenizer: Path | None = None) -> WhisperSource:
     tokenizer: a tokenizer.json, or a folder with one; a file of OpenAI holds none. Raises CheckpointError or
     ConfigError naming what was found.
     """
-    path = huggingface.resolve(source)
-    if path.is_dir():
-        return _read_folder(path, tokenizer)
-    with path.open("rb") as file:
-        start = file.read(len(ZIP))
-    if start == ZIP:
-        return openai.read(path, tokenizer)
-    raise CheckpointError(f"{path}: is {_describe(path)}, not {NAMES}; name one of these")
+    try:
+        path = huggingface.resolve(source)
+        if path.is_dir():
+            return _read_folder(path, tokenizer)
+        with path.open("rb") as file:
+            start = file.read(len(ZIP))
+        if start == ZIP:
+            return openai.read(path, tokenizer)
+        found = _describe(path)
+    except OSError as error:
+        place = error.filename or source[:MAX_NAME]
+        raise CheckpointError(f"{place}: cannot be read ({error.strerror or error})") from None
+    raise CheckpointError(f"{path}: is {found}, not {NAMES}; name one of these")
 
 
 def _read_folder(folder: Path, tokenizer: Path | None) -> WhisperSource:

@@ -59,7 +59,9 @@ def read_torch(path: Path) -> Any:
     try:
         whole = zipfile.is_zipfile(path)
         if whole:
-            return torch.load(path, map_location="cpu", weights_only=True)
+            # Indices of sparse tensors are checked: a damaged one would lead outside of the memory.
+            with torch.sparse.check_sparse_tensor_invariants():
+                return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise CheckpointError(
             f"{path}: holds code, or objects other than tensors, and is not loaded; "
