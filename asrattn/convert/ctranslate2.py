@@ -253,7 +253,8 @@ def _vocabulary(dims: WhisperDims, tokens: dict[str, int]) -> list[str]:
     by_id = {number: token for token, number in tokens.items()}
     first = tokens[tokenizer_json.NO_TIMESTAMPS] + 1
     seconds = tokenizer_json.TIMESTAMP_SECONDS
-    return [
-        by_id.get(i) or (f"<|{(i - first) * seconds:.2f}|>" if i >= first else f"<|unused{i}|>")
-        for i in range(dims.vocabulary)
-    ]
+    names = []
+    for i in range(dims.vocabulary):
+        missing = f"<|{(i - first) * seconds:.2f}|>" if i >= first else f"<|unused{i}|>"
+        names.append(by_id.get(i, missing))  # "" is a token: of all multilingual models
+    return names

@@ -1,6 +1,7 @@
 """Files of weights as data: safetensors, PyTorch (.pt, .bin) and several files with an index. None runs code."""
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,9 +60,7 @@ def read_torch(path: Path) -> Any:
     try:
         whole = zipfile.is_zipfile(path)
         if whole:
-            # Indices of sparse tensors are checked: a damaged one would lead outside of the memory.
-            with torch.sparse.check_sparse_tensor_invariants():
-                return torch.load(path, map_location="cpu", weights_only=True)
+            return _load(path)
     except pickle.UnpicklingError:
         raise CheckpointError(
             f"{path}: holds code, or objects other than tensors, and is not loaded; "
@@ -74,6 +73,14 @@ def read_torch(path: Path) -> Any:
     if not path.exists():
         raise CheckpointError(f"{path}: does not exist; name a file of weights")
     raise CheckpointError(f"{path}: is truncated, or no file of PyTorch; {COPY_AGAIN}")
+
+
+def _load(path: Path) -> Any:
+    """Indices of sparse tensors are checked: a damaged one would lead outside of the memory. What torch warns of are
+    storages and pickles of other ages, which are read all the same."""
+    with torch.sparse.check_sparse_tensor_invariants(), warnings.catch_warnings():  # type: ignore[no-untyped-call]
+        warnings.simplefilter("ignore")
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -80,7 +80,11 @@ def test_files_of_a_multilingual_model(tmp_path: Path) -> None:
     assert plain["alignment_heads"] == [[1, 0], [1, 1]]  # the upper half
     tokens = json.loads((tmp_path / "vocabulary.json").read_text("utf-8"))
     assert len(tokens) == 51865
-    assert (tokens[50257], tokens[50364], tokens[-1]) == ("<|endoftext|>", "<|0.00|>", "<|30.00|>")
+    assert tokens[50256:50258] == [
+        "",
+        "<|endoftext|>",
+    ]  # newer releases know multilingual models by the empty token
+    assert (tokens[50364], tokens[-1]) == ("<|0.00|>", "<|30.00|>")
 
 
 def from_transformers(dims_of: str, folder: Path) -> Path:
