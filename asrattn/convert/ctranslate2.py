@@ -14,7 +14,7 @@ from asrattn.convert import model_bin, model_folder, preprocessor, tokenizer_jso
 from asrattn.convert.huggingface import check_source
 from asrattn.convert.model_bin import ModelBin
 from asrattn.convert.source import COPY_AGAIN, WhisperDims, WhisperSource, check_dims, check_weights
-from asrattn.errors import CheckpointError
+from asrattn.errors import CheckpointError, ConfigError
 from asrattn.files import atomic_write, make_folder, write_text
 
 MODEL = "model.bin"
@@ -129,7 +129,7 @@ def _dequantize(content: ModelBin, place: str) -> dict[str, Tensor]:
     scales = {name.removesuffix(SCALE): found.pop(name) for name in list(found) if name.endswith(SCALE)}
     for name, scale in scales.items():
         weight = found.get(name)
-        if weight is None or not scale.is_floating_point() or scale.shape not in ((), weight.shape[:1]):
+        if weight is None or scale.shape not in ((), weight.shape[:1]) or not bool((scale > 0).all()):
             raise CheckpointError(f"{place}: {name[:80]}{SCALE} does not suit its weight; {COPY_AGAIN}")
         found[name] = weight.float() / scale.float().reshape(-1, *[1] * (weight.dim() - 1))
     if scales:
@@ -203,8 +203,8 @@ def write(
 
     Without alignment heads, all of the upper half of the decoder's layers are taken, as OpenAI does.
 
-    Raises ConfigError if the source has no tokenizer or the folder cannot be made, CheckpointError if its parts do not
-    fit together, OSError where a file cannot be written.
+    Raises ConfigError if the source has no tokenizer, its weights are too large for the type, or the folder cannot be
+    made; CheckpointError if its parts do not fit together; OSError where a file cannot be written.
     """
     place = source.origin or "the model"
     text = check_source(source, place)
@@ -230,8 +230,12 @@ def _variables(source: WhisperSource, quantization: str) -> dict[str, Tensor]:
     for ours, theirs in HEADS.items():
         variables[theirs] = torch.tensor(getattr(dims, ours), dtype=torch.int16)
     no_bias = torch.zeros(dims.dim)
+    largest = torch.finfo(dtype).max
     for theirs, names in layout(dims).items():
-        parts = [source.weights.get(name, no_bias).detach().cpu().to(dtype) for name in names]
+        parts = [source.weights.get(name, no_bias).detach().cpu() for name in names]
+        if any(part.dtype != dtype and bool((part.abs() > largest).any()) for part in parts):
+            raise ConfigError(f"{names[0]}: has numbers too large for {quantization}; write float32")
+        parts = [part.to(dtype) for part in parts]
         variables[theirs] = parts[0] if len(parts) == 1 else torch.cat(parts)
     return variables
 

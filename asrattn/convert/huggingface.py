@@ -11,7 +11,6 @@ from torch import Tensor
 from asrattn.convert import model_folder, preprocessor, tokenizer_json, weight_files
 from asrattn.convert.source import (
     WhisperDims,
-    WhisperRules,
     WhisperSource,
     check_dims,
     check_rules,
@@ -44,11 +43,8 @@ SIZES = {  # ours: theirs
     "decoder_heads": "decoder_attention_heads",
     "decoder_ffn_dim": "decoder_ffn_dim",
 }
-PLAIN = {
-    "activation_function": "gelu",
-    "scale_embedding": False,
-    "tie_word_embeddings": True,
-}  # of every Whisper
+# Of every Whisper.
+PLAIN = {"activation_function": "gelu", "scale_embedding": False, "tie_word_embeddings": True}
 RULES = ("suppress_tokens", "begin_suppress_tokens", "alignment_heads")
 MAX_INITIAL_TIMESTAMP = 50  # the first timestamp of a text is at most 1 s, in steps of 0.02 s
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -75,8 +71,9 @@ def resolve(name: str) -> Path:
     if not HUB_NAME.fullmatch(name):
         raise ConfigError(f"{name}: does not exist; name a folder, or a model of the hub as OWNER/NAME")
     try:
+        from httpx import HTTPError
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
     except ImportError:
         raise ConfigError(
             f"{name}: is no folder, and a model of the hub needs: pip install asrattn[hf]"
@@ -85,11 +82,11 @@ def resolve(name: str) -> Path:
         folder = Path(snapshot_download(name, allow_patterns=list(HUB_FILES)))
         if not any(folder.glob("model*.safetensors")) and not (folder / "model.bin").exists():
             folder = Path(snapshot_download(name, allow_patterns=list(HUB_FILES_OLD)))
-    except LocalEntryNotFoundError:  # an HfHubHTTPError in some releases
+    except LocalEntryNotFoundError:
         raise ConfigError(
             f"{name}: is no folder and was not downloaded before, and the hub cannot be reached; check name and network"
         ) from None
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except (HTTPError, HFValidationError, OSError) as error:
         detail = str(error).strip().partition("\n")[0][:120]
         raise ConfigError(
             f"{name}: is no folder, and the hub does not give it ({detail}); check the name"
@@ -176,7 +173,7 @@ def write(folder: Path, source: WhisperSource) -> None:
         (CONFIG, _config(source, tokens)),
         (GENERATION, _generation_config(source, tokens)),
         (preprocessor.FILE, preprocessor.preprocessor_config(source.dims)),
-        ("tokenizer_config.json", _tokenizer_config(tokens)),
+        ("tokenizer_config.json", _tokenizer_config()),
     ):
         write_text(folder / name, json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
     write_text(folder / "README.md", model_folder.card(source.origin, source.licence))
@@ -222,7 +219,7 @@ def _config(source: WhisperSource, tokens: dict[str, int]) -> dict[str, Any]:
 
 
 def _generation_config(source: WhisperSource, tokens: dict[str, int]) -> dict[str, Any]:
-    rules: WhisperRules = source.rules
+    rules = source.rules
     plain: dict[str, Any] = {
         **_special_ids(tokens),
         "suppress_tokens": list(rules.suppress),
@@ -245,7 +242,7 @@ def _generation_config(source: WhisperSource, tokens: dict[str, int]) -> dict[st
     return plain
 
 
-def _tokenizer_config(tokens: dict[str, int]) -> dict[str, Any]:
+def _tokenizer_config() -> dict[str, Any]:
     end = tokenizer_json.END
     return {
         "tokenizer_class": "WhisperTokenizer",

@@ -71,7 +71,7 @@ def read(path: Path, tokenizer: Path | None) -> WhisperSource:
     """
     if tokenizer is None:
         raise ConfigError(
-            f"{path}: a file of OpenAI holds no tokenizer; name the {tokenizer_json.FILE} of the model with --tokenizer"
+            f"{path}: a file of OpenAI holds no tokenizer; name the {tokenizer_json.FILE} of the model too"
         )
     plain = weight_files.read_torch(path)
     if not isinstance(plain, dict) or not isinstance(plain.get("dims"), dict):

@@ -21,26 +21,8 @@ NEEDED = (END, START, TRANSLATE, TRANSCRIBE, "<|startofprev|>", NO_TIMESTAMPS)
 ONLY_IN_PROMPTS = (START, TRANSLATE, TRANSCRIBE, "<|startoflm|>", "<|startofprev|>", *NO_SPEECH)
 NOT_SPEECH = (
     *'"#()*+/:;<=>@[\\]^_`{|}~「」『』',
-    *(
-        "<<",
-        ">>",
-        "<<<",
-        ">>>",
-        "--",
-        "---",
-        "-(",
-        "-[",
-        "('",
-        '("',
-        "((",
-        "))",
-        "(((",
-        ")))",
-        "[[",
-        "]]",
-        "{{",
-        "}}",
-    ),
+    *("<<", ">>", "<<<", ">>>", "--", "---", "-(", "-[", "('", '("'),
+    *("((", "))", "(((", ")))", "[[", "]]", "{{", "}}"),
     *("♪♪", "♪♪♪"),
 )
 NOTES = tuple("♩♪♫♬♭♮♯")  # three bytes each: the first token of several is enough

@@ -133,8 +133,9 @@ def test_int8_and_int16_are_dequantised(folder: Path) -> None:
     change(folder, **{name: whole.short() * 200, name + "_scale": torch.tensor(1024.0)})
     found = ctranslate2.read(folder)
     assert torch.equal(found.weights["model.decoder.layers.0.fc1.weight"], whole.float() * 200 / 1024)
-    change(folder, **{name + "_scale": torch.ones(5)})
-    assert "linear_0/weight_scale does not suit" in error_of(folder)
+    for scale in (torch.ones(5), torch.tensor(0.0), torch.full((32,), float("nan"))):
+        change(folder, **{name + "_scale": scale})
+        assert "linear_0/weight_scale does not suit" in error_of(folder)
     change(folder, **{name + "_scale": None})
     assert "fc1.weight is int16" in error_of(folder)
 
@@ -303,6 +304,11 @@ def test_write_refuses_a_source_that_does_not_fit(tmp_path: Path) -> None:
         ctranslate2.write(tmp_path / "a", replace(source, tokenizer=None))
     with pytest.raises(CheckpointError, match="lacks model"):
         ctranslate2.write(tmp_path / "a", replace(source, weights={}))
+    name = "model.encoder.conv1.bias"
+    with pytest.raises(ConfigError, match=f"{name}: has numbers too large for float16"):
+        ctranslate2.write(
+            tmp_path / "b", replace(source, weights=source.weights | {name: torch.full((8,), 1e6)})
+        )
     with pytest.raises(CheckpointError, match="name the tokenizer of this model"):
         ctranslate2.write(
             tmp_path / "a", replace(source, tokenizer=tiny_whisper.tokenizer_of_vocabulary(51865))
