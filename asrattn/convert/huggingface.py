@@ -71,9 +71,14 @@ def resolve(name: str) -> Path:
     if not HUB_NAME.fullmatch(name):
         raise ConfigError(f"{name}: does not exist; name a folder, or a model of the hub as OWNER/NAME")
     try:
-        from httpx import HTTPError
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+        # The error of the HTTP library, whichever the release uses: what interrupts a download comes through as it is.
+        from huggingface_hub.errors import (  # type: ignore[attr-defined]
+            HFValidationError,
+            HTTPError,
+            LocalEntryNotFoundError,
+        )
     except ImportError:
         raise ConfigError(
             f"{name}: is no folder, and a model of the hub needs: pip install asrattn[hf]"

@@ -362,7 +362,11 @@ def test_resolve_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     def download(name: str, allow_patterns: list[str]) -> str:
         asked.append(allow_patterns)
         if name != "somebody/whisper-x":
-            raise errors.LocalEntryNotFoundError("offline")
+            raise (
+                errors.HTTPError("interrupted\nlong")
+                if "none" in name
+                else errors.LocalEntryNotFoundError("off")
+            )
         return str(folder)
 
     monkeypatch.setattr(hub, "snapshot_download", download)
@@ -372,6 +376,8 @@ def test_resolve_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     huggingface.resolve("somebody/whisper-x")
     assert "pytorch_model.bin" in asked[-1]
     with pytest.raises(ConfigError, match="the hub cannot be reached"):
+        huggingface.resolve("somebody/else")
+    with pytest.raises(ConfigError, match=r"the hub does not give it \(interrupted\)"):
         huggingface.resolve("somebody/none")
 
 
