@@ -147,8 +147,9 @@ _RECIPE_ERRORS = (
 )
 
 
-def load_recipe(path: Path, kind: type[R], *others: type[R]) -> R:
-    """As `Recipe.load`, for a RECIPE of this kind or of one of the others."""
+def load_recipe(path: Path, *kinds: type[R]) -> R:
+    """As `Recipe.load`, for a RECIPE of one of these kinds; messages name the first."""
+    kind = kinds[0]
     if not path.is_file():
         what = "is not a file" if path.exists() else "does not exist"
         raise ConfigError(f"{path}: {what}; name a recipe such as recipes/an4/lstm.py")
@@ -164,7 +165,7 @@ def load_recipe(path: Path, kind: type[R], *others: type[R]) -> R:
         raise ConfigError(f"{path}:{_line(path, error)}: {_explain(error)}") from None
     if recipe is None:
         raise ConfigError(f"{path}: sets no variable RECIPE; write RECIPE = {kind.__name__}(...)")
-    if not isinstance(recipe, (kind, *others)):
+    if not isinstance(recipe, kinds):
         raise ConfigError(f"{path}: RECIPE is a {type(recipe).__name__}; write RECIPE = {kind.__name__}(...)")
     return recipe
 

@@ -127,9 +127,8 @@ class ExampleBuilder:
 
     def __call__(self, utterance: Utterance, wave: Wave) -> LoadResult:
         seconds = len(wave) / self.rate
-        found: LoadResult = Example(replace(utterance, seconds=seconds), wave=wave)
-        if self.transcribed:
-            found = check_transcript(found)
+        item = Example(replace(utterance, seconds=seconds), wave=wave)
+        found: LoadResult = check_transcript(item) if self.transcribed else item
         if isinstance(found, Example):
             found = check_duration(found, self.config)
         if isinstance(found, Example) and self.transcribed:

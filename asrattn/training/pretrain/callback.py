@@ -21,8 +21,6 @@ from asrattn.training.signals import StopSignalHandler
 
 log = logging.getLogger(__name__)
 
-MAX_CODE_SHARE = 0.5  # of one code, above which the quantizer counts as collapsed
-
 
 class PretrainCallback(Callback):
     """After each epoch a row in metrics.csv, the model file if the dev loss is the lowest so far, and last.ckpt.
@@ -54,8 +52,6 @@ class PretrainCallback(Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         assert isinstance(pl_module, PretrainLightningModule)
-        if pl_module.steps == 1 and trainer.current_epoch == 0 and trainer.is_global_zero:
-            _report_usage(pl_module)
         self._bar.update(pl_module.progress() - self._bar.n)
         due = time.perf_counter() - self._saved > 60 * pl_module.recipe.train.save_minutes
         stop, due = distributed.all_reduce_any((self._signals.name is not None, due), pl_module.device)
@@ -68,7 +64,7 @@ class PretrainCallback(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, PretrainLightningModule)
         totals, losses = pl_module.totals.all_reduce(), [each.loss for each in pl_module.history]
-        if not pl_module.dev.count:
+        if not pl_module.dev.predictions:
             raise DataError(
                 "dev.jsonl: not a single frame was masked; give more dev audio, or raise bestrq.mask_prob"
             )
@@ -146,21 +142,4 @@ class PretrainCallback(Callback):
             dev.loss,
             100 * dev.accuracy,
             100 * usage.majority,
-        )
-
-
-def _report_usage(module: PretrainLightningModule) -> None:
-    usage = module.usage
-    log.info(
-        "codes of dev: %.0f %% used, perplexity %.0f of %d, the most frequent one %.1f %%",
-        100 * usage.used,
-        usage.perplexity,
-        module.recipe.bestrq.codebook_size,
-        100 * usage.majority,
-    )
-    if usage.largest > MAX_CODE_SHARE:
-        log.warning(
-            "one code has %.0f %% of the frames of dev: there is little to predict; check the corpus for silence, or "
-            "take another --seed",
-            100 * usage.largest,
         )

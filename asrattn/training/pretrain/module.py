@@ -1,9 +1,11 @@
 """LightningModule of BEST-RQ pre-training: masked prediction, gradient accumulation, dev accuracy over all ranks."""
 
 import json
+import logging
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import lightning as L
 import torch
@@ -21,31 +23,43 @@ from asrattn.training.pretrain.network import BestRQ, MaskedBatch, PredictionSum
 from asrattn.training.pretrain.quantizer import CodebookUsage
 from asrattn.training.pretrain.recipe import PretrainRecipe
 
+log = logging.getLogger(__name__)
 
-class PredictionTotals(NamedTuple):
-    """Sums over predictions: cross-entropy in nats, correct ones, all; see `PredictionSums`."""
+MAX_CODE_SHARE = 0.5  # of one code, above which the quantizer counts as collapsed
+
+
+@dataclass(frozen=True)
+class PredictionTotals:
+    """Sums over predictions: cross-entropy in nats, correct ones, all; they add up over batches and ranks."""
 
     nats: float = 0.0
     correct: int = 0
-    count: int = 0
+    predictions: int = 0
 
-    def add(self, sums: PredictionSums) -> "PredictionTotals":
-        nats, correct, count = (float(x) for x in sums)
-        return PredictionTotals(self.nats + nats, self.correct + int(correct), self.count + int(count))
+    @staticmethod
+    def of(sums: PredictionSums) -> "PredictionTotals":
+        return PredictionTotals(float(sums.loss.detach()), int(sums.correct), int(sums.predictions))
+
+    def __add__(self, other: "PredictionTotals") -> "PredictionTotals":
+        return PredictionTotals(
+            self.nats + other.nats,
+            self.correct + other.correct,
+            self.predictions + other.predictions,
+        )
 
     @property
     def loss(self) -> float:
         """Nats per prediction; NaN without one."""
-        return self.nats / self.count if self.count else math.nan
+        return self.nats / self.predictions if self.predictions else math.nan
 
     @property
     def accuracy(self) -> float:
         """In [0, 1]; NaN without a prediction."""
-        return self.correct / self.count if self.count else math.nan
+        return self.correct / self.predictions if self.predictions else math.nan
 
     def all_reduce(self) -> "PredictionTotals":
         """The sum over all ranks; each of them must call this."""
-        return PredictionTotals(*map(sum, zip(*distributed.all_gather_objects(self), strict=True)))
+        return sum(distributed.all_gather_objects(self), PredictionTotals())
 
 
 class PretrainLightningModule(L.LightningModule):
@@ -89,6 +103,8 @@ class PretrainLightningModule(L.LightningModule):
                 )
                 counts += self.network.code_counts(feats, lens).cpu()
         self.usage = CodebookUsage.of(torch.stack(distributed.all_gather_objects(counts)).sum(0))
+        if self.trainer.is_global_zero:
+            _report_usage(self.usage, self.recipe.bestrq.codebook_size)
 
     def on_train_epoch_start(self) -> None:
         self.totals, self.steps = PredictionTotals(), 0
@@ -110,7 +126,7 @@ class PretrainLightningModule(L.LightningModule):
         optimizer = self.optimizers()
         optimizer.step()  # type: ignore[union-attr]
         optimizer.zero_grad()  # type: ignore[union-attr]
-        self.totals = PredictionTotals(*map(sum, zip(self.totals, done, strict=True)))
+        self.totals += done
         self.steps += 1
 
     def backward_within_memory(self, batches: list[Batch]) -> PredictionTotals:
@@ -127,7 +143,7 @@ class PretrainLightningModule(L.LightningModule):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         if batch.utterances:
-            self.dev = self.dev.add(self.network(self.mask(batch, ("dev",))))
+            self.dev += PredictionTotals.of(self.network(self.mask(batch, ("dev",))))
 
     def on_validation_epoch_start(self) -> None:
         self.dev = PredictionTotals()
@@ -148,7 +164,11 @@ class PretrainLightningModule(L.LightningModule):
         """Add to a resume checkpoint: recipe, seed, validations; steps and sums of the epoch so far."""
         run = {"pretrain_recipe": to_plain(self.recipe), "seed": self.seed}
         checkpoint["asrattn"] = json.dumps({**run, "history": self.history, "gemm": gemm_backends()})
-        here = {"epoch": self.trainer.current_epoch, "steps": self.steps, "totals": self.totals.all_reduce()}
+        here = {
+            "epoch": self.trainer.current_epoch,
+            "steps": self.steps,
+            "totals": asdict(self.totals.all_reduce()),
+        }
         checkpoint["epoch_so_far"] = json.dumps(here)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -156,7 +176,7 @@ class PretrainLightningModule(L.LightningModule):
         self.history = [schedule.ValidationRecord(*each) for each in run["history"]]
         use_gemm_backends(GemmBackends(*run.get("gemm", ())))
         self.steps = so_far["steps"]
-        self.totals = PredictionTotals(*so_far["totals"]) if self.global_rank == 0 else PredictionTotals()
+        self.totals = PredictionTotals(**so_far["totals"]) if self.global_rank == 0 else PredictionTotals()
         self._datamodule.resume_position = (so_far["epoch"], self.steps)
 
     def progress(self, steps: float = 0.0) -> float:
@@ -185,5 +205,21 @@ class PretrainLightningModule(L.LightningModule):
             sums = self.network(each)
             # DDP takes the mean over processes, but these losses are parts of one sum.
             self.manual_backward(sums.loss * (self.trainer.world_size / count))
-            done = done.add(PredictionSums(sums.loss.detach(), sums.correct, sums.count))
+            done += PredictionTotals.of(sums)
         return done
+
+
+def _report_usage(usage: CodebookUsage, size: int) -> None:
+    log.info(
+        "codes of dev: %.0f %% used, perplexity %.0f of %d, the most frequent one %.1f %%",
+        100 * usage.used,
+        usage.perplexity,
+        size,
+        100 * usage.majority,
+    )
+    if usage.largest > MAX_CODE_SHARE:
+        log.warning(
+            "one code has %.0f %% of the frames of dev: there is little to predict; check the corpus for silence, or "
+            "take another --seed",
+            100 * usage.largest,
+        )

@@ -32,7 +32,7 @@ class PredictionSums(NamedTuple):
 
     loss: Tensor
     correct: Tensor
-    count: Tensor
+    predictions: Tensor
 
 
 class BestRQ(nn.Module):

@@ -65,8 +65,11 @@ class PretrainRecipe:
     @staticmethod
     def load(path: Path) -> "PretrainRecipe":
         """As `Recipe.load`; a Recipe of speech recognition is converted, see `from_recipe`."""
-        found: PretrainRecipe | Recipe = recipes.load_recipe(Path(path), PretrainRecipe, Recipe)
-        return found if isinstance(found, PretrainRecipe) else from_recipe(found)
+        found: object = recipes.load_recipe(Path(path), PretrainRecipe, Recipe)
+        if isinstance(found, Recipe):
+            return from_recipe(found)
+        assert isinstance(found, PretrainRecipe)
+        return found
 
 
 def from_recipe(recipe: Recipe) -> PretrainRecipe:
