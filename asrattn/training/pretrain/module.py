@@ -146,6 +146,9 @@ class PretrainLightningModule(L.LightningModule):
             self.dev += PredictionTotals.of(self.network(self.mask(batch, ("dev",))))
 
     def on_validation_epoch_start(self) -> None:
+        """Every rank takes the running statistics (batch norm) of rank 0, which are those that are saved."""
+        for buffer in self.network.buffers():
+            buffer.copy_(distributed.broadcast_from_rank0(buffer))
         self.dev = PredictionTotals()
 
     def on_validation_epoch_end(self) -> None:
