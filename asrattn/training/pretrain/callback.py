@@ -105,6 +105,7 @@ class PretrainCallback(Callback):
             "dev_accuracy": round(module.dev.accuracy, 4),
             "dev_majority": round(module.usage.majority, 4),
             "dev_loss": round(module.dev.loss, 4),
+            "dev_prior_loss": round(module.usage.entropy, 4),
             "hours": self.base_card.get("hours"),
             "epochs": trainer.current_epoch + 1,
             "updates": trainer.global_step,
@@ -127,6 +128,7 @@ class PretrainCallback(Callback):
             "dev_loss": dev.loss,
             "dev_accuracy": dev.accuracy,
             "dev_majority": usage.majority,
+            "dev_prior_loss": usage.entropy,
             "dev_codes_used": usage.used,
             "dev_code_perplexity": usage.perplexity,
             "wall_seconds": time.perf_counter() - self._started,
@@ -134,12 +136,13 @@ class PretrainCallback(Callback):
         metrics_log.append_row(self.out / METRICS, row)
         self._bar.clear()
         log.info(
-            "epoch %d/%d   step %d   loss %.3f   dev loss %.3f   dev accuracy %.1f %% (most frequent code: %.1f %%)",
+            "epoch %d/%d   step %d   loss %.3f   dev loss %.3f (prior %.3f)   dev accuracy %.1f %% (most frequent code %.1f %%)",
             trainer.current_epoch + 1,
             module.recipe.train.epochs,
             trainer.global_step,
             train.loss,
             dev.loss,
+            usage.entropy,
             100 * dev.accuracy,
             100 * usage.majority,
         )

@@ -20,7 +20,7 @@ from asrattn.training.data.sampler import Batch, derive_seed
 from asrattn.training.module import clip_gradients, halve_batches, seed_generators
 from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.pretrain.network import BestRQ, MaskedBatch, PredictionSums
-from asrattn.training.pretrain.quantizer import CodebookUsage
+from asrattn.training.pretrain.quantizer import UNKNOWN_USAGE, CodebookUsage
 from asrattn.training.pretrain.recipe import PretrainRecipe
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class PretrainLightningModule(L.LightningModule):
         super().__init__()
         self.automatic_optimization = False  # gradient accumulation
         self.recipe, self.network, self.seed = recipe, network, seed
-        self.usage = CodebookUsage(math.nan, math.nan, math.nan, math.nan)
+        self.usage = UNKNOWN_USAGE
         self.totals = self.dev = PredictionTotals()
         self.steps = 0
         self.history: list[schedule.ValidationRecord] = []

@@ -50,12 +50,14 @@ class CodebookUsage:
     majority    share of the most frequent code: the accuracy of always predicting it
     largest     the largest such share of any codebook
     used        fraction of the codes that occur
-    perplexity  exp of the entropy of the codes; `codebook_size` if all are equally frequent
+    entropy     of the codes, in nats: the loss of a model that knows their shares and nothing else (the prior)
+    perplexity  exp of the entropy; `codebook_size` if all are equally frequent
     """
 
     majority: float
     largest: float
     used: float
+    entropy: float
     perplexity: float
 
     @staticmethod
@@ -68,8 +70,12 @@ class CodebookUsage:
             float(top.mean()),
             float(top.max()),
             float((counts > 0).double().mean()),
+            float(entropy.mean()),
             float(entropy.exp().mean()),
         )
+
+
+UNKNOWN_USAGE = CodebookUsage(*[math.nan] * 5)
 
 
 def subsampling_factor(encoder: Encoder) -> int:

@@ -87,6 +87,7 @@ def test_it_learns_more_than_the_prior(untranscribed: Path, tmp_path: Path) -> N
     table = rows(tmp_path)
     best = min(table, key=lambda row: float(row["dev_loss"]))
     assert float(best["dev_accuracy"]) > 1.5 * float(best["dev_majority"])
+    assert float(best["dev_loss"]) < 0.9 * float(best["dev_prior_loss"])
     saved = checkpoint.load(path)
     about = saved.card["pretraining"]
     assert isinstance(about, dict)

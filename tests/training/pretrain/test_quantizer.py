@@ -1,7 +1,7 @@
 """The random-projection quantizer is the formula of the paper; stacked frames are those of the encoder frame."""
 
 import math
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -69,10 +69,14 @@ def test_the_quantizer_is_frozen_and_drawn_from_the_seed() -> None:
 
 def test_usage_is_that_of_the_counts() -> None:
     even, one = torch.full((1, 4), 5), torch.tensor([[0, 9, 0, 0]])
-    assert CodebookUsage.of(even) == CodebookUsage(0.25, 0.25, 1.0, pytest.approx(4.0))
-    assert CodebookUsage.of(one) == CodebookUsage(1.0, 1.0, 0.25, pytest.approx(1.0))
-    assert CodebookUsage.of(torch.cat((even, one))) == CodebookUsage(0.625, 1.0, 0.625, pytest.approx(2.5))
-    assert CodebookUsage.of(torch.zeros(1, 4)).majority == 0
+    for counts, majority, largest, used, entropy, perplexity in (
+        (even, 0.25, 0.25, 1.0, math.log(4), 4.0),
+        (one, 1.0, 1.0, 0.25, 0.0, 1.0),
+        (torch.cat((even, one)), 0.625, 1.0, 0.625, math.log(4) / 2, 2.5),
+        (torch.zeros(1, 4), 0.0, 0.0, 0.0, 0.0, 1.0),
+    ):
+        found = CodebookUsage.of(counts)
+        assert astuple(found) == pytest.approx((majority, largest, used, entropy, perplexity))
 
 
 @pytest.mark.parametrize("config", ENCODERS, ids=lambda c: c.kind)
