@@ -136,7 +136,8 @@ class PretrainCallback(Callback):
         metrics_log.append_row(self.out / METRICS, row)
         self._bar.clear()
         log.info(
-            "epoch %d/%d   step %d   loss %.3f   dev loss %.3f (prior %.3f)   dev accuracy %.1f %% (most frequent code %.1f %%)",
+            "epoch %d/%d   step %d   loss %.3f   dev loss %.3f (prior %.3f)   "
+            "dev accuracy %.1f %% (most frequent code %.1f %%)",
             trainer.current_epoch + 1,
             module.recipe.train.epochs,
             trainer.global_step,

@@ -107,7 +107,7 @@ def _describe(recipe: PretrainRecipe, network: BestRQ, out: Path) -> None:
     (out / "recipe.json").write_text(plain + "\n", encoding="utf-8")
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     log.info(
-        "%s: %.2f M parameters are trained (encoder and softmax head); %d codebooks of %d codes; "
+        "%s: %.2f M parameters are trained (encoder and softmax head); codebooks: %d of %d codes; "
         "%d feature frames for an encoder frame",
         recipe.name,
         trained / 1e6,

@@ -23,6 +23,7 @@ from asrattn.encoders import LSTMEncoderConfig
 from asrattn.errors import CheckpointError, ConfigError, DataError, StoppedError
 from asrattn.model.speech_model import SpeechModel
 from asrattn.training import checkpointing
+from asrattn.training.fit import fit as speech_fit
 from asrattn.training.optimizers import MuonConfig
 from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.pretrain import BestRQConfig
@@ -205,6 +206,18 @@ def test_the_command_pretrains_a_speech_recipe(
     assert "untrained" in capsys.readouterr().out
     assert main(["reproduce", out.strip()]) == 0
     assert "asrattn pretrain" in capsys.readouterr().out
+
+
+def test_a_speech_model_is_fine_tuned_from_it(untranscribed: Path, corpus: Path, tmp_path: Path) -> None:
+    path = run(untranscribed, tmp_path / "pretrained", "train.epochs=1")
+    recipe = replace(tones.recipe(learning_rate=1e-12, epochs=1), model=RECIPE.model)
+    tuned = speech_fit(recipe, corpus, tmp_path / "tuned", accelerator="cpu", init=path)
+    before, after = (checkpoint.load(each).model for each in (path, tuned))
+    assert torch.equal(before.frontend.mean, after.frontend.mean)
+    assert isinstance(before.encoder, torch.nn.Module)
+    assert isinstance(after.encoder, torch.nn.Module)
+    for name, weight in before.encoder.state_dict().items():
+        assert torch.allclose(after.encoder.state_dict()[name], weight, atol=1e-6), name
 
 
 def test_a_speech_recipe_is_converted() -> None:
