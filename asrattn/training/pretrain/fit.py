@@ -2,13 +2,13 @@
 
 import json
 import logging
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import lightning as L
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from asrattn import provenance
 from asrattn.config import JSONValue, to_plain, upgrade
@@ -21,12 +21,12 @@ from asrattn.training.data import corpus as corpora
 from asrattn.training.data import folder as data_folder
 from asrattn.training.data.datamodule import SpeechDataModule
 from asrattn.training.data.sampler import derive_seed
-from asrattn.training.fit import silence_lightning_warnings
+from asrattn.training.fit import run_trainer
 from asrattn.training.precision import LIGHTNING_PRECISION, resolve_precision
 from asrattn.training.pretrain.callback import PretrainCallback
 from asrattn.training.pretrain.module import PretrainLightningModule
 from asrattn.training.pretrain.network import BestRQ
-from asrattn.training.pretrain.recipe import PretrainRecipe
+from asrattn.training.pretrain.recipe import PretrainRecipe, PretrainTrainConfig
 from asrattn.training.recipe import Precision
 from asrattn.training.run_folder import MODEL_FILE
 
@@ -55,7 +55,7 @@ def fit(
 
     Raises ConfigError if `out` holds a run and `resume` is not set, or a run of another recipe or seed; DataError for a
     corpus without usable utterances and for a non-finite loss; CheckpointError for a file that cannot be read or
-    written; StoppedError on Ctrl-C.
+    written; StoppedError on Ctrl-C; PeerFailureError if another process of the run is gone.
     """
     settled = resolve_precision(recipe.train.precision, precision, accelerator)
     recipe = replace(recipe, train=replace(recipe.train, precision=settled))
@@ -78,7 +78,8 @@ def fit(
         known = _base_card(recipe, data, seed, command)
         known["hours"] = round(float(corpus.train.seconds.sum(dtype=float)) / 3600, 3)
     module = PretrainLightningModule(recipe, network, seed)
-    _run(module, datamodule, PretrainCallback(out, TOKENIZER, known), devices, accelerator, last)
+    trainer = _trainer(recipe.train, PretrainCallback(out, TOKENIZER, known), devices, accelerator)
+    run_trainer(trainer, module, datamodule, last)
     return out / MODEL_FILE
 
 
@@ -131,20 +132,13 @@ def _base_card(recipe: PretrainRecipe, data: Path, seed: int, command: Sequence[
     }
 
 
-def _run(
-    module: PretrainLightningModule,
-    datamodule: SpeechDataModule,
-    callback: PretrainCallback,
-    devices: int,
-    accelerator: str,
-    last: Path | None,
-) -> None:
+def _trainer(
+    config: PretrainTrainConfig, callback: PretrainCallback, devices: int, accelerator: str
+) -> L.Trainer:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    config = module.recipe.train
-    with warnings.catch_warnings():
-        silence_lightning_warnings()
-        trainer = L.Trainer(
+    try:
+        return L.Trainer(
             accelerator=accelerator,
             devices=devices,
             strategy=distributed.build_strategy("ddp", devices, LossConfig()),
@@ -160,4 +154,6 @@ def _run(
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        trainer.fit(module, datamodule=datamodule, ckpt_path=last, weights_only=True)
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ConfigError(f"--devices {devices} --precision {config.precision}: {reason}") from None
