@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asrattn import lengths
+from asrattn.config import check
 from asrattn.layers.linear import Linear
 from asrattn.model.speech_model import SpeechModel
 from asrattn.training.pretrain.config import BestRQConfig
@@ -36,7 +37,10 @@ class PredictionSums(NamedTuple):
 
 
 class BestRQ(nn.Module):
-    """`speech` with a BEST-RQ head on its encoder; decoder and CTC head are frozen, and not used."""
+    """`speech` with a BEST-RQ head on its encoder; decoder and CTC head are frozen, and not used.
+
+    Raises ConfigError if a masked span is shorter than an encoder frame, or the encoder has no fixed frame rate.
+    """
 
     def __init__(self, speech: SpeechModel, config: BestRQConfig, seed: int) -> None:
         super().__init__()
@@ -48,6 +52,11 @@ class BestRQ(nn.Module):
         frontend = speech.config.frontend
         self.factor = subsampling_factor(speech.encoder)
         self.span = round(config.mask_span / frontend.hop)
+        check(
+            self.span >= self.factor,
+            f"bestrq.mask_span must be at least {self.factor * frontend.hop:g} s, the {self.factor} feature frames of "
+            "an encoder frame",
+        )
         self.quantizer = RandomProjectionQuantizer(config, self.factor * frontend.features, seed)
         self.head = Linear(speech.encoder.dim, config.codebooks * config.codebook_size)
 

@@ -7,6 +7,7 @@ import tones
 import torch
 
 from asrattn.encoders import ConformerConfig, EncoderConfig, LSTMEncoderConfig
+from asrattn.errors import ConfigError
 from asrattn.model.speech_model import SpeechModel
 from asrattn.training.pretrain import BestRQConfig
 from asrattn.training.pretrain.network import BestRQ
@@ -95,6 +96,14 @@ def test_encoder_and_head_are_trained_and_the_rest_is_frozen(net: BestRQ) -> Non
     for name, p in net.named_parameters():
         assert p.requires_grad != name.startswith(("speech.decoder.", "speech.ctc."))
         assert (p.grad is not None) == p.requires_grad
+
+
+def test_a_span_must_cover_an_encoder_frame() -> None:
+    speech = network(ENCODERS[1]).speech
+    with pytest.raises(
+        ConfigError, match=r"bestrq\.mask_span must be at least 0\.04 s, the 4 feature frames"
+    ):
+        BestRQ(speech, replace(CONFIG, mask_span=0.03), seed=0)
 
 
 def test_without_a_masked_frame_the_loss_is_zero() -> None:
