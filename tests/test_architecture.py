@@ -271,11 +271,14 @@ import time
 from pathlib import Path
 from asrattn.config import override
 from asrattn.training.lm.recipe import LMRecipe
+from asrattn.training.pretrain.recipe import PretrainRecipe
 from asrattn.training.recipe import Recipe
 for path in Path("recipes").glob("*/*.py"):
     override(Recipe.load(path), ["model.encoder.kind=conformer", "train.epochs=3"])
 for path in Path("recipes").glob("*/lm/*.py"):
     override(LMRecipe.load(path), ["train.epochs=3"])
+for path in Path("recipes").glob("*/pretrain/*.py"):
+    override(PretrainRecipe.load(path), ["train.epochs=3"])
 assert time.process_time() < 1.5, time.process_time()
 """
 

@@ -17,6 +17,7 @@ import pytest
 from asrattn import deprecated
 from asrattn.cli.main import COMMANDS
 from asrattn.training.lm.recipe import LMRecipe
+from asrattn.training.pretrain.recipe import PretrainRecipe
 from asrattn.training.recipe import Recipe
 from data_prep.__main__ import make_parser
 
@@ -208,7 +209,8 @@ def test_settings_exist(page: Path) -> None:
         for line in code(page)
         for match in re.findall(r"--(?:set|space|vary) ([a-z][\w.]*)=", line)
         + re.findall(
-            r"^((?:model|data|train|decoding|encoder|decoder|loss|augment)(?:\.[a-z]\w*)+)(?:=.*)?$", line
+            r"^((?:model|data|train|decoding|encoder|decoder|loss|augment|bestrq)(?:\.[a-z]\w*)+)(?:=.*)?$",
+            line,
         )
         if not match.endswith(FILE_ENDINGS)
     }
@@ -220,7 +222,7 @@ def is_setting(key: str, old: bool) -> bool:
     names = key.split(".")
     if names[0] in SHORT_KEYS:
         names.insert(0, "model")
-    configs: set[type] = {Recipe, LMRecipe}
+    configs: set[type] = {Recipe, LMRecipe, PretrainRecipe}
     for at, name in enumerate(names):
         found = {(config, new) for config in configs if (new := field_name(config, name, old))}
         if not found:

@@ -18,6 +18,7 @@ from asrattn.errors import AsrattnError
 
 COMMANDS = {  # each is a module, imported only for its command
     "train": "train a model",
+    "pretrain": "pre-train an encoder on audio without transcripts (BEST-RQ)",
     "transcribe": "transcribe audio files",
     "evaluate": "WER and CER of a model, with intervals",
     "score": "WER and CER of hypotheses against references, with intervals",

@@ -116,7 +116,7 @@ def fit(
     module = SpeechLightningModule(recipe, model, corpus.tokenizer, seed, sharded, teacher)
     own = _callbacks(recipe, out, module, datamodule, _base_card(recipe, data, datamodule, init, command))
     trainer = _trainer(recipe, devices, nodes, accelerator, strategy, [*own, *callbacks])
-    _run(trainer, module, datamodule, last)
+    run_trainer(trainer, module, datamodule, last)
     return out / MODEL_FILE
 
 
@@ -179,10 +179,10 @@ def _callbacks(
     return [*callbacks, ResumeCheckpoint(best), TimeProfiler()]
 
 
-def _run(
-    trainer: L.Trainer, module: SpeechLightningModule, datamodule: SpeechDataModule, last: Path | None
+def run_trainer(
+    trainer: L.Trainer, module: L.LightningModule, datamodule: SpeechDataModule, last: Path | None
 ) -> None:
-    """Train; resume from the checkpoint `last` if there is one."""
+    """Train; resume from the checkpoint `last` if there is one. Raises PeerFailureError."""
     with warnings.catch_warnings():
         silence_lightning_warnings()
         try:

@@ -11,7 +11,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from asrattn import attention_metrics
@@ -144,7 +144,7 @@ class SpeechLightningModule(L.LightningModule):
         """One optimizer step with gradient accumulation over the micro-batches of this process."""
         losses, batches = self.backward_within_memory(batches)
         self._drop_frozen_gradients()
-        norm = self._clip_gradients()
+        norm = clip_gradients(self.model, self.recipe.train.clip, self._scaler())
         if self._is_finite_step(losses, norm, batches):
             self._set_learning_rate()
             self.optimizers().step()  # type: ignore[union-attr]
@@ -311,17 +311,6 @@ class SpeechLightningModule(L.LightningModule):
             for name in self.frozen_at_first:
                 self.model.get_parameter(name).grad = None
 
-    def _clip_gradients(self) -> Tensor:
-        """The gradient norm before clipping. With fp16 the gradients are still scaled, and so is the bound."""
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        norm = getattr(norm, "full_tensor", lambda: norm)()
-        if self.recipe.train.clip:
-            scaler = self._scaler()
-            bound = self.recipe.train.clip * (scaler.get_scale() if scaler else 1.0)
-            torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), bound, norm)
-        return norm
-
     def _scaler(self) -> torch.amp.grad_scaler.GradScaler | None:
         return getattr(self.trainer.precision_plugin, "scaler", None)
 
@@ -375,10 +364,28 @@ class SpeechLightningModule(L.LightningModule):
         """Seed a step by seed, epoch, step and rank: a resumed run restores no random state. The generator is for
         augmentation, torch's own for the model."""
         here = derive_seed("step", self.seed, self.trainer.current_epoch, self.steps, self.global_rank)
-        torch.default_generator.manual_seed(here)  # faster than torch.manual_seed, which records a stack
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(here)
+        seed_generators(here, self.device)
         return torch.Generator().manual_seed(here)
+
+
+def seed_generators(seed: int, device: torch.device) -> None:
+    """Seed torch's own generators, on the CPU and on the device."""
+    torch.default_generator.manual_seed(seed)  # faster than torch.manual_seed, which records a stack
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+
+
+def clip_gradients(
+    model: nn.Module, clip: float, scaler: torch.amp.grad_scaler.GradScaler | None = None
+) -> Tensor:
+    """The gradient norm before clipping to `clip`; 0 does not clip. With fp16 the gradients are still scaled, and so is
+    the bound."""
+    norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    norm = getattr(norm, "full_tensor", lambda: norm)()
+    if clip:
+        bound = clip * (scaler.get_scale() if scaler else 1.0)
+        torch.nn.utils.clip_grads_with_norm_(model.parameters(), bound, norm)
+    return norm
 
 
 def halve_batches(batches: list[Batch]) -> list[Batch]:

@@ -232,7 +232,9 @@ _RECIPE_ERRORS = (
 )
 
 
-def load_recipe(path: Path, kind: type[R]) -> R:
+def load_recipe(path: Path, *kinds: type[R]) -> R:
+    """As `Recipe.load`, for a RECIPE of one of these kinds; messages name the first."""
+    kind = kinds[0]
     if not path.is_file():
         what = "is not a file" if path.exists() else "does not exist"
         raise ConfigError(f"{path}: {what}; name a recipe such as recipes/an4/lstm.py")
@@ -248,7 +250,7 @@ def load_recipe(path: Path, kind: type[R]) -> R:
         raise ConfigError(f"{path}:{_line(path, error)}: {_explain(error)}") from None
     if recipe is None:
         raise ConfigError(f"{path}: sets no variable RECIPE; write RECIPE = {kind.__name__}(...)")
-    if not isinstance(recipe, kind):
+    if not isinstance(recipe, kinds):
         raise ConfigError(f"{path}: RECIPE is a {type(recipe).__name__}; write RECIPE = {kind.__name__}(...)")
     return recipe
 

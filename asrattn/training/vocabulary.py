@@ -20,6 +20,7 @@ from asrattn.text import (
     Tokenizer,
     TokenizerConfig,
 )
+from asrattn.training.pretrain.network import BestRQ
 
 
 def token_weights(model: nn.Module) -> frozenset[str]:
@@ -30,6 +31,8 @@ def token_weights(model: nn.Module) -> frozenset[str]:
     """
     if isinstance(model, LSTMLM | TransformerLM):
         return frozenset({"embed.weight", "bias"})
+    if isinstance(model, BestRQ):
+        return frozenset({"head.weight", "head.bias"})
     if not isinstance(model, SpeechModel):
         return frozenset()
     size = model.config.vocabulary

@@ -35,6 +35,7 @@ for line in sys.stdin:
 TRAIN = "train recipe.py --data data --out out"
 SEARCH = "sweep recipe.py --data data --out out --space train.ema=0..0.9 --budget 3"
 ABLATE = "ablate recipe.py --data data --out out --vary train.ema=0,0.9"
+PRETRAIN = "pretrain recipe.py --data data --out out"
 NEURAL = "lm train-neural lm.py text --dev text --tokenizer model --out out"
 NO_MANIFEST = "does not exist; make it with python -m data_prep"
 NO_MODEL = "does not exist; a run's model is its model.safetensors"
@@ -53,6 +54,14 @@ TOLD = {
     f"{TRAIN} --resume": "out/last.ckpt: does not exist; there is nothing to resume",
     TRAIN.replace("--out out", "--out used"): "used: holds a run already (last.ckpt)",
     TRAIN.replace("--out out", "--out text/out"): "text/out: cannot be made (Not a directory)",
+    PRETRAIN.replace("recipe.py", "absent.py"): "absent.py: does not exist; name a recipe",
+    PRETRAIN.replace("recipe.py", "lm.py"): "RECIPE is a LMRecipe; write RECIPE = PretrainRecipe",
+    PRETRAIN.replace("--data data", "--data absent"): f"absent/train.jsonl: {NO_MANIFEST}",
+    PRETRAIN.replace("--data data", "--data no-dev"): f"no-dev/dev.jsonl: {NO_MANIFEST}",
+    f"{PRETRAIN} --set bestrq.mask_porb=0.1": "'mask_porb' is unknown; did you mean mask_prob?",
+    f"{PRETRAIN} --set model.frontend.normalize=none": "model.frontend.normalize must be global or both",
+    f"{PRETRAIN} --resume": "out/last.ckpt: does not exist; there is nothing to resume",
+    PRETRAIN.replace("--out out", "--out used"): "used: holds a run already (last.ckpt)",
     SEARCH.replace("recipe.py", "absent.py"): "absent.py: does not exist; name a recipe",
     SEARCH.replace("--data data", "--data absent"): f"absent/train.jsonl: {NO_MANIFEST}",
     SEARCH.replace("train.ema", "train.em"): "'em' is unknown; did you mean ema?",

@@ -66,12 +66,14 @@ def load(
     rate: int,
     tokenizer: Tokenizer | None = None,
     base_tokenizer: Tokenizer | None = None,
+    transcribed: bool = True,
 ) -> Corpus:
     """The train and dev utterances of a folder: train.jsonl, or shards in train/, and dev.jsonl.
 
     Unusable training utterances are dropped and listed; dev utterances never are: every reference counts.
     The tokenizer is trained on the train texts unless one is given; `base_tokenizer`, of a model to fine-tune, is
-    extended by them. Audio is decoded once and kept if the whole corpus fits into `config.cache`. Otherwise, and from
+    extended by them. transcribed: False ignores all texts, which may be empty, and needs a `tokenizer`; no example has
+    tokens then. Audio is decoded once and kept if the whole corpus fits into `config.cache`. Otherwise, and from
     shards, it is read and checked when it is needed, and dropped utterances are reported then.
 
     Raises DataError if a dev utterance cannot be read, or none is left to train on; ManifestError for a bad manifest.
@@ -96,9 +98,10 @@ def load(
 
     whole = isinstance(store, LazyManifest) and store.seconds.sum(dtype=float) <= room
     train, dropped, learnt = (_load_in_memory if whole else _load_streaming)(
-        source, store, config, rate, learn
+        source, store, config, rate, learn, transcribed
     )
-    dev_examples = [replace(i, tokens=tuple(learnt.encode_lossy(i.utterance.text))) for i in dev_examples]
+    if transcribed:
+        dev_examples = [replace(i, tokens=tuple(learnt.encode_lossy(i.utterance.text))) for i in dev_examples]
     return Corpus(train, InMemoryDataset(dev_examples, rate), dropped, learnt)
 
 
@@ -106,23 +109,35 @@ TrainTokenizer = Callable[[Iterable[str]], Tokenizer]
 
 
 def _load_in_memory(
-    source: Path, store: LazyManifest | Shards, config: DataConfig, rate: int, learn: TrainTokenizer
+    source: Path,
+    store: LazyManifest | Shards,
+    config: DataConfig,
+    rate: int,
+    learn: TrainTokenizer,
+    transcribed: bool,
 ) -> tuple[SpeechDataset, list[DroppedUtterance], Tokenizer]:
     """The whole corpus in memory: read, checked and tokenised."""
-    items, dropped = partition_dropped(check_transcript(Example(u)) for u in manifest.read(source))
+    examples = (Example(u) for u in manifest.read(source))
+    items, dropped = partition_dropped(check_transcript(e) if transcribed else e for e in examples)
     items, broken = partition_dropped(_open_audio([i.utterance for i in items], rate, keep=True))
     items, outside = partition_dropped(check_duration(i, config) for i in items)
     dropped += outside + broken
     _check_not_empty(items, dropped, source)
     tokenizer = learn(i.utterance.text for i in items)
-    items, unknown = partition_dropped(add_tokens(i, tokenizer) for i in items)
-    dropped += unknown
+    if transcribed:
+        items, unknown = partition_dropped(add_tokens(i, tokenizer) for i in items)
+        dropped += unknown
     _check_not_empty(items, dropped, source)
     return InMemoryDataset(items, rate), dropped, tokenizer
 
 
 def _load_streaming(
-    source: Path, store: LazyManifest | Shards, config: DataConfig, rate: int, learn: TrainTokenizer
+    source: Path,
+    store: LazyManifest | Shards,
+    config: DataConfig,
+    rate: int,
+    learn: TrainTokenizer,
+    transcribed: bool,
 ) -> tuple[SpeechDataset, list[DroppedUtterance], Tokenizer]:
     """Only the lengths in the manifest are checked; texts are read to train the tokenizer."""
     seconds = np.asarray(store.seconds)
@@ -134,7 +149,8 @@ def _load_streaming(
     _check_not_empty(usable, dropped, source)
     tokenizer = learn(_texts(store, usable[:: -(-len(usable) // MAX_TEXTS)]))
     log.info("%s: larger than the cache, or in shards: read and checked during training", source)
-    return StreamingDataset(store, usable, ExampleBuilder(config, rate, tokenizer)), dropped, tokenizer
+    builder = ExampleBuilder(config, rate, tokenizer, transcribed=transcribed)
+    return StreamingDataset(store, usable, builder), dropped, tokenizer
 
 
 def _texts(store: LazyManifest | Shards, numbers: NDArray[np.int64]) -> Iterator[str]:

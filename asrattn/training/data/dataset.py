@@ -115,6 +115,7 @@ class ExampleBuilder:
 
     spelling the CTC labels of the tokens
     frames   encoder frames by length in units of FRAME_TABLE_STEP_SECONDS, (0,) without the CTC check
+    transcribed   False ignores the text: no example has tokens
     """
 
     config: DataConfig
@@ -124,13 +125,15 @@ class ExampleBuilder:
     frames: NDArray[np.int64] = field(
         default_factory=lambda: np.zeros(0, np.int64), repr=False, compare=False
     )
+    transcribed: bool = True
 
     def __call__(self, utterance: Utterance, wave: Wave) -> LoadResult:
         seconds = len(wave) / self.rate
-        found = check_transcript(Example(replace(utterance, seconds=seconds), wave=wave))
+        item = Example(replace(utterance, seconds=seconds), wave=wave)
+        found: LoadResult = check_transcript(item) if self.transcribed else item
         if isinstance(found, Example):
             found = check_duration(found, self.config)
-        if isinstance(found, Example):
+        if isinstance(found, Example) and self.transcribed:
             found = add_tokens(found, self.tokenizer)
         if isinstance(found, Example) and len(self.frames):
             available = int(self.frames[int(seconds / FRAME_TABLE_STEP_SECONDS)])
@@ -164,6 +167,8 @@ class StreamingDataset:
         return len(self.usable)
 
     def token_count(self, number: int) -> int:
+        if not self.builder.transcribed:
+            return 0
         try:
             return len(self.builder.tokenizer.encode(self.store[int(self.usable[number])].text))
         except (ManifestError, TextError):
@@ -245,6 +250,8 @@ def check_ctc_length(item: Example, frames: int, spelling: Spelling) -> LoadResu
     needed = forced_alignment.min_ctc_frames(labels)
     if max(needed, 1) <= frames:
         return replace(item, spare_frames=frames - needed)
+    if not item.tokens:
+        return DroppedUtterance(item.utterance.id, "too short", "not a single encoder frame")
     detail = f"{frames} encoder frames for {needed} CTC labels; a wrong transcript or very fast speech"
     return DroppedUtterance(item.utterance.id, "too short for CTC", detail)
 

@@ -1,0 +1,58 @@
+"""`asrattn pretrain`: self-supervised pre-training of the encoder of a recipe, on audio without transcripts."""
+
+import argparse
+
+from asrattn.cli import options
+from asrattn.config import override
+from asrattn.errors import StoppedError
+from asrattn.training import run_folder
+from asrattn.training.pretrain.recipe import PretrainRecipe
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Pre-train the encoder of a recipe by BEST-RQ on audio without transcripts; leaves model.safetensors (for "
+        "train --init) and last.ckpt (to resume) in OUT. RECIPE is a Recipe, or a PretrainRecipe."
+    )
+    options.add_training(parser, "the run is")
+    parser.add_argument(
+        "--devices", type=options.positive_int, default=1, metavar="N", help="processes, a GPU each"
+    )
+    parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], help="default: the recipe's")
+    parser.add_argument(
+        "--resume", action="store_true", help="resume the run in OUT from its last checkpoint"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    recipe = override(PretrainRecipe.load(args.recipe), args.settings)
+    from asrattn.training.data import folder as data_folder
+
+    data_folder.check(args.data)
+    run_folder.prepare_out_dir(args.out, args.resume)
+
+    from asrattn.training.distributed import is_rank_zero
+    from asrattn.training.pretrain.fit import fit
+
+    options.use_threads(args)
+    try:
+        model = fit(
+            recipe,
+            data=args.data,
+            out=args.out,
+            devices=args.devices,
+            precision=args.precision,
+            resume=args.resume,
+            seed=args.seed,
+            accelerator=args.accelerator,
+            command=args.typed,
+        )
+    except StoppedError:
+        if not is_rank_zero():
+            return 0  # rank 0 reports
+        raise
+    if is_rank_zero():
+        print(model)
+    return 0

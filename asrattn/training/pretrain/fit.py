@@ -1,0 +1,159 @@
+"""`fit`: pre-train the encoder of a recipe by BEST-RQ on audio without transcripts, on one or many devices."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from asrattn import provenance
+from asrattn.config import JSONValue, to_plain, upgrade
+from asrattn.errors import CheckpointError, ConfigError
+from asrattn.model import LossConfig
+from asrattn.model.speech_model import SpeechModel
+from asrattn.text import CharTokenizer
+from asrattn.training import checkpointing, distributed, run_folder
+from asrattn.training.data import corpus as corpora
+from asrattn.training.data import folder as data_folder
+from asrattn.training.data.datamodule import SpeechDataModule
+from asrattn.training.data.sampler import derive_seed
+from asrattn.training.fit import run_trainer
+from asrattn.training.precision import LIGHTNING_PRECISION, resolve_precision
+from asrattn.training.pretrain.callback import PretrainCallback
+from asrattn.training.pretrain.module import PretrainLightningModule
+from asrattn.training.pretrain.network import BestRQ
+from asrattn.training.pretrain.recipe import PretrainRecipe, PretrainTrainConfig
+from asrattn.training.recipe import Precision
+from asrattn.training.run_folder import MODEL_FILE
+
+log = logging.getLogger(__name__)
+
+# A model file has a tokenizer; fine-tuning extends this one by the characters of its transcripts.
+TOKENIZER = CharTokenizer(" 'abcdefghijklmnopqrstuvwxyz")
+
+
+def fit(
+    recipe: PretrainRecipe,
+    data: Path,
+    out: Path,
+    devices: int = 1,
+    precision: Precision | None = None,
+    resume: bool = False,
+    seed: int = 0,
+    accelerator: str = "auto",
+    command: Sequence[str] = (),
+) -> Path:
+    """Pre-train on data/train.jsonl, validate on data/dev.jsonl; the path of the model file, out/model.safetensors,
+    to fine-tune. Texts are ignored.
+
+    `out` also holds last.ckpt (to resume), metrics.csv, recipe.json and dropped.tsv. The same seed, devices and machine
+    give the same losses, also for a resumed run. command: the command line, for the card.
+
+    Raises ConfigError if `out` holds a run and `resume` is not set, or a run of another recipe or seed; DataError for a
+    corpus without usable utterances and for a non-finite loss; CheckpointError for a file that cannot be read or
+    written; StoppedError on Ctrl-C; PeerFailureError if another process of the run is gone.
+    """
+    settled = resolve_precision(recipe.train.precision, precision, accelerator)
+    recipe = replace(recipe, train=replace(recipe.train, precision=settled))
+    if distributed.is_rank_zero():  # the first to write
+        run_folder.prepare_out_dir(out, resume)
+    last = _latest(out, recipe, seed) if resume else None
+    rate = recipe.model.frontend.rate
+    corpus = corpora.load(data, recipe.data, rate, TOKENIZER, transcribed=False)
+    torch.manual_seed(derive_seed("model", seed))
+    speech = SpeechModel(replace(recipe.model, vocabulary=TOKENIZER.size))
+    corpus = corpora.filter_by_ctc_length(corpus, speech, 1.0)
+    datamodule = SpeechDataModule(corpus, recipe.data, rate, 0.0, seed)
+    if not resume:
+        speech.frontend.fit(datamodule.normalization_batches())
+    network = BestRQ(speech, recipe.bestrq, seed)
+    known: dict[str, JSONValue] = {}
+    if distributed.is_rank_zero():
+        corpora.report_dropped(corpus, out / "dropped.tsv")
+        _describe(recipe, network, out)
+        known = _base_card(recipe, data, seed, command)
+        known["hours"] = round(float(corpus.train.seconds.sum(dtype=float)) / 3600, 3)
+    module = PretrainLightningModule(recipe, network, seed)
+    trainer = _trainer(recipe.train, PretrainCallback(out, TOKENIZER, known), devices, accelerator)
+    run_trainer(trainer, module, datamodule, last)
+    return out / MODEL_FILE
+
+
+def _latest(out: Path, recipe: PretrainRecipe, seed: int) -> Path:
+    last, content = checkpointing.load_latest(out)
+    try:
+        run = json.loads(content["asrattn"])
+        same = {
+            "recipe": upgrade(PretrainRecipe, run["pretrain_recipe"]) == to_plain(recipe),
+            "seed": run["seed"] == seed,
+        }
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(
+            f"{last}: was not written by asrattn pretrain; name the folder of such a run"
+        ) from None
+    for what, is_same in same.items():
+        if not is_same:
+            raise ConfigError(
+                f"{last}: belongs to a run with another {what}; name that one, or another folder"
+            )
+    return last
+
+
+def _describe(recipe: PretrainRecipe, network: BestRQ, out: Path) -> None:
+    plain = json.dumps(to_plain(recipe), indent=2, ensure_ascii=False)
+    (out / "recipe.json").write_text(plain + "\n", encoding="utf-8")
+    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    log.info(
+        "%s: %.2f M parameters are trained (encoder and softmax head); codebooks: %d of %d codes; "
+        "%d feature frames for an encoder frame",
+        recipe.name,
+        trained / 1e6,
+        recipe.bestrq.codebooks,
+        recipe.bestrq.codebook_size,
+        network.factor,
+    )
+
+
+def _base_card(recipe: PretrainRecipe, data: Path, seed: int, command: Sequence[str]) -> dict[str, JSONValue]:
+    """The part of the card known at the start; collected now, since the files may change during the run."""
+    return {
+        "name": recipe.name,
+        "untrained": ["decoder", "ctc"],
+        "seed": seed,
+        "commit": provenance.git_commit(),
+        "recipe": to_plain(recipe),
+        "data": data_folder.fingerprints(data),
+        "command": list(command),
+        "versions": provenance.versions(),
+    }
+
+
+def _trainer(
+    config: PretrainTrainConfig, callback: PretrainCallback, devices: int, accelerator: str
+) -> L.Trainer:
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        return L.Trainer(
+            accelerator=accelerator,
+            devices=devices,
+            strategy=distributed.build_strategy("ddp", devices, LossConfig()),
+            precision=LIGHTNING_PRECISION[config.precision],  # type: ignore[arg-type]
+            max_epochs=config.epochs,
+            reload_dataloaders_every_n_epochs=1,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            callbacks=[callback],
+            plugins=[checkpointing.AtomicCheckpointIO()],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ConfigError(f"--devices {devices} --precision {config.precision}: {reason}") from None
