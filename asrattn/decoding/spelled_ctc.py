@@ -67,14 +67,14 @@ class SpelledCTCScorer(NamedTuple):
         chosen = (state.candidates == tokens[:, None]).long().argmax(1, keepdim=True)
         prefix = state.scores.gather(1, chosen)
         # Only the start spells EOS.
-        own = table[tokens]
+        own = table[tokens].long()
         own[:, 0] = torch.where(tokens == EOS, EOS, own[:, 0])
         utterances = torch.arange(len(self.prefix.sums), device=tokens.device).repeat_interleave(
             N // len(self.prefix.sums)
         )
         paths, last = self._advance(state.forward_log_probs, state.last, own, utterances)
         score = self._loop_over_labels if self.probs is None else self._loop_over_frames
-        found = score(paths, last, table[candidates], utterances, prefix)
+        found = score(paths, last, table[candidates].long(), utterances, prefix)
         # No continuation is likelier than its prefix, also where MIN_LOG_PROB lets something through.
         scores = torch.minimum(found, prefix)
         ends = torch.minimum(paths[:, -1:], prefix)
