@@ -9,6 +9,7 @@ import torch
 from asrattn import attention_metrics
 from asrattn.attention_metrics import AttentionMetrics
 from asrattn.decoders.output import DecoderOutput
+from asrattn.text import Spelling
 
 FRAMES = 40
 
@@ -27,11 +28,10 @@ class Stub(torch.nn.Module):
         return DecoderOutput(torch.zeros(*tokens.shape, 4), (weights[:, None],))
 
 
-def measured(
-    looks: list[int], aligned: bool = True, monkeypatch: pytest.MonkeyPatch | None = None
-) -> AttentionMetrics:
+def measured(looks: list[int], aligned: bool = True, spelling: Spelling | None = None) -> AttentionMetrics:
     """Four tokens, which CTC hears at frames 5, 15, 25 and 35 of 40."""
     model = tiny.model()
+    model.spelling = spelling or Spelling()
     tokens = torch.tensor([[3, 4, 5, 6]])
     log_probs = torch.full((1, FRAMES, model.config.vocabulary), -9.0)
     log_probs[..., 0] = -0.1
@@ -87,3 +87,11 @@ def test_a_real_model_and_padded_texts() -> None:
     assert all(0 <= each <= 1 for each in found)
     alone = attention_metrics.measure(model, wave[:2], lens[:2], tokens[:2], torch.tensor([3, 2]))
     assert found == pytest.approx(alone, abs=1e-5)
+
+
+def test_tokens_without_ctc_labels_do_not_count() -> None:
+    """Token 4 is punctuation: wherever it looks, nothing is skipped. Token 5 is heard at both its labels."""
+    spelling = Spelling(((), (), (), (3,), (), (4, 5), (6,)))
+    found = measured([5, 39, 20, 35], spelling=spelling)
+    assert found[3:] == (0, 0, pytest.approx(1))
+    assert measured([5, 39, 39, 35], spelling=spelling).agreement == pytest.approx(2 / 3)

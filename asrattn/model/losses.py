@@ -61,7 +61,7 @@ def ctc_loss(log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor
 def spell_batch(table: Tensor, tokens: Tensor, token_lens: Tensor) -> tuple[Tensor, Tensor]:
     """The CTC labels of padded texts: table (V, L) of each token's labels, padded with -1; tokens (B, U),
     token_lens (B,) -> labels (B, S), padded with BLANK, and their counts (B,)."""
-    labels = table[tokens].masked_fill(~mask(token_lens, tokens.shape[1])[..., None], -1).flatten(1)
+    labels = table[tokens].long().masked_fill(~mask(token_lens, tokens.shape[1])[..., None], -1).flatten(1)
     real = labels >= 0
     counts = real.sum(1)
     order = real.long().argsort(dim=1, descending=True, stable=True)[

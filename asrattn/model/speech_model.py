@@ -63,7 +63,7 @@ class SpeechModel(nn.Module):
         self._label_table = None
 
     def label_table(self, device: torch.device) -> Tensor | None:
-        """The CTC labels of each token (V, L), padded with -1; None if tokens are their own labels.
+        """The CTC labels of each token (V, L), int16, padded with -1; None if tokens are their own labels.
 
         Raises ConfigError for a head over bytes if the tokenizer is not known.
         """
@@ -72,8 +72,14 @@ class SpeechModel(nn.Module):
         rows = self.spelling.rows
         check(rows is not None, "the CTC head writes bytes: call spell_with(tokenizer) on the model first")
         if self._label_table is None and rows is not None:
-            longest = max(map(len, rows), default=0) or 1
-            self._label_table = torch.tensor([[*row, *[-1] * (longest - len(row))] for row in rows])
+            counts = torch.tensor([len(row) for row in rows])
+            places = torch.arange(max(1, int(counts.max())))
+            # Small integers, since the longest token is much longer than most.
+            table = torch.full((len(rows), len(places)), -1, dtype=torch.int16)
+            table[places < counts[:, None]] = torch.tensor(
+                [label for row in rows for label in row], dtype=torch.int16
+            )
+            self._label_table = table
         if self._label_table is not None and self._label_table.device != device:
             self._label_table = self._label_table.to(device)
         return self._label_table

@@ -36,6 +36,16 @@ V, LABELS = len(TABLE), 5
 REAL = list(range(2, V))
 
 
+@pytest.fixture(params=["frames", "labels"], autouse=True)
+def loop(request, monkeypatch):
+    """Both ways to score the candidates, whatever the device."""
+    if request.param == "labels":
+        build_scorer = SpelledCTCScorer.from_log_probs
+        monkeypatch.setattr(
+            SpelledCTCScorer, "from_log_probs", lambda *args: build_scorer(*args)._replace(probs=None)
+        )
+
+
 def follow(log_probs: torch.Tensor, lens: torch.Tensor, texts: list[list[int]]) -> list[torch.Tensor]:
     """texts (N, U), all of one length -> ψ of every continuation of every prefix, and the complete one's score,
     U + 1 times (N, V + 1)."""
