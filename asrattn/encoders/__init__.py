@@ -10,6 +10,7 @@ from asrattn.encoders.config import (
     EncoderConfig,
     GRUEncoderConfig,
     LSTMEncoderConfig,
+    PretrainedEncoderConfig,
     RNNEncoderConfig,
     TransformerEncoderConfig,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "GRUEncoderConfig",
     "LSTMEncoderConfig",
     "LocalAttentionConfig",
+    "PretrainedEncoderConfig",
     "RNNEncoderConfig",
     "SparseAttentionConfig",
     "TransformerEncoderConfig",

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from asrattn.config import check
 from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig
-from asrattn.encoders import EncoderConfig, LSTMEncoderConfig
+from asrattn.encoders import EncoderConfig, LSTMEncoderConfig, PretrainedEncoderConfig
 from asrattn.features import FeatureConfig
 
 
@@ -19,6 +19,10 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         check(self.vocabulary >= 0, f"vocabulary is {self.vocabulary}; it must not be negative")
+        if isinstance(self.encoder, PretrainedEncoderConfig):
+            self.encoder.check_fits(self.frontend.kind)
+        else:
+            check(self.frontend.kind != "wave", "frontend.kind: wave is for the encoder pretrained only")
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def unshard(model: SpeechModel) -> SpeechModel:
     weights = {k: v.full_tensor() if isinstance(v, DTensor) else v for k, v in model.state_dict().items()}
     copied = SpeechModel(model.config)
     copied.load_state_dict(weights, assign=True)
-    return copied.requires_grad_(False).eval().to(model.frontend.mel.device)
+    return copied.requires_grad_(False).eval().to(model.frontend.mean.device)
 
 
 def set_grad_sync(model: nn.Module, enabled: bool) -> None:

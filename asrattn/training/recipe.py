@@ -123,6 +123,9 @@ class Recipe:
     train: TrainConfig = field(default_factory=TrainConfig)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
 
+    def __post_init__(self) -> None:
+        self.augment.check_fits(self.model.frontend.kind)
+
     @staticmethod
     def load(path: Path) -> "Recipe":
         """The RECIPE of a Python file, which is executed.
