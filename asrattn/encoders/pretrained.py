@@ -213,29 +213,46 @@ def build_model(config: PretrainedEncoderConfig) -> Any:
 
     Raises ConfigError if transformers is missing and for settings that make no network.
     """
-    module, config_class, model_class = CLASSES[config.family]
-    try:
-        found = importlib.import_module(f"transformers.models.{module}")
-        from huggingface_hub.errors import StrictDataclassError
-    except ImportError:
-        raise ConfigError("the encoder pretrained needs transformers; pip install asrattn[hf]") from None
-    own = getattr(found, config_class)
-    known = own().to_dict()
-    plain = config.plain_settings
+    known = known_settings(config.family)
+    from huggingface_hub.errors import StrictDataclassError  # comes with transformers
+
+    plain = {name: value for name, value in config.plain_settings.items() if name != "model_type"}
     for name in plain:
-        check(name in known and not name.startswith("_"), f"settings: {config.family} has no setting {name!r}; leave it out")
+        # Others are no sizes: some would fetch code.
+        check(name in known, f"settings: {config.family} has no setting {name!r}; leave it out")
     fixed = {
         **dict.fromkeys(DROPOUTS, config.dropout),
         **dict.fromkeys(("layerdrop", "encoder_layerdrop"), 0.0),  # the weighted sum needs all layers
+        "apply_spec_augment": True,
         "mask_time_prob": 1.0,  # the masked frame is a weight in any case; we draw where it goes
     }
     try:
-        model = getattr(found, model_class)(own(**plain | {k: v for k, v in fixed.items() if k in known}))
+        own, encoder = _classes(config.family)
+        model = encoder(own(**plain | {k: v for k, v in fixed.items() if k in known}))
     except (*_WRONG_SETTINGS, StrictDataclassError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"settings make no {config.family} encoder ({reason}); correct them") from None
     model.config.mask_time_prob = model.config.mask_feature_prob = 0.0
     return model
+
+
+def known_settings(family: PretrainedFamily) -> dict[str, Any]:
+    """The settings of a family and their defaults, without those that transformers has for every model.
+
+    Raises ConfigError if transformers is missing.
+    """
+    own, _ = _classes(family)
+    general = importlib.import_module("transformers").PretrainedConfig().to_dict()
+    return {name: value for name, value in own().to_dict().items() if name not in general}
+
+
+def _classes(family: PretrainedFamily) -> tuple[Any, Any]:
+    module, config_class, model_class = CLASSES[family]
+    try:
+        found = importlib.import_module(f"transformers.models.{module}")
+    except ImportError:
+        raise ConfigError("the encoder pretrained needs transformers; pip install asrattn[hf]") from None
+    return getattr(found, config_class), getattr(found, model_class)
 
 
 def draw_spans(lens: Tensor, prob: float, length: int, min_spans: int) -> Tensor:
