@@ -29,7 +29,9 @@ def local_folder(source: Path | str) -> Path:
         return folder
     if folder.exists() or not _HUB_NAME.fullmatch(str(source)):
         what = "is not a folder" if folder.exists() else "does not exist"
-        raise CheckpointError(f"{source}: {what}; name a folder with a config.json, or a model such as owner/name")
+        raise CheckpointError(
+            f"{source}: {what}; name a folder with a config.json, or a model such as owner/name"
+        )
     return _download(str(source))
 
 
@@ -39,7 +41,9 @@ def _download(name: str) -> Path:
     except ImportError:
         raise ConfigError(f"{name}: a download needs huggingface_hub; pip install asrattn[hf]") from None
     try:
-        folder = Path(snapshot_download(name, allow_patterns=[*_TEXTS, "model*.safetensors", SAFETENSORS + INDEX]))
+        folder = Path(
+            snapshot_download(name, allow_patterns=[*_TEXTS, "model*.safetensors", SAFETENSORS + INDEX])
+        )
         if not any(folder.glob("model*.safetensors")):
             snapshot_download(name, allow_patterns=["pytorch_model*.bin", PICKLE + INDEX])
     except (OSError, ValueError) as error:  # of the hub: no such name, no right to it, no network connection
@@ -56,7 +60,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CheckpointError(f"{path}: does not exist; download the folder again, with all its files") from None
+        raise CheckpointError(
+            f"{path}: does not exist; download the folder again, with all its files"
+        ) from None
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:

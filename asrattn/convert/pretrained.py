@@ -102,7 +102,9 @@ def load_weights(source: Path | str, encoder: PretrainedEncoder) -> None:
             if name.endswith("masked_spec_embed"):
                 log.info("%s: has no embedding of masked frames; it is drawn at random", folder)
                 continue
-            raise CheckpointError(f"{folder}: the weight {name} is missing; is config.json that of another model?")
+            raise CheckpointError(
+                f"{folder}: the weight {name} is missing; is config.json that of another model?"
+            )
         if found[name].shape != weight.shape:
             raise CheckpointError(
                 f"{folder}: the weight {name} has shape {tuple(found[name].shape)}, config.json says "
@@ -138,7 +140,9 @@ def _feature_config(family: PretrainedFamily, plain: Mapping[str, Any]) -> Featu
     match family:
         case "wav2vec2-bert":
             if plain.get("stride", 2) != 2:
-                raise ConfigError(f"preprocessor_config.json: stride {plain['stride']} is not supported, only 2")
+                raise ConfigError(
+                    f"preprocessor_config.json: stride {plain['stride']} is not supported, only 2"
+                )
             fields |= {"kind": "seamless", "mels": plain.get("num_mel_bins", 80), "normalize": "utterance"}
         case "whisper":
             fields |= {"kind": "whisper", "mels": plain.get("feature_size", 80)}

@@ -186,8 +186,8 @@ class PretrainedEncoderConfig:
     Wav2Vec2-BERT (Seamless Communication 2023) or Whisper (Radford et al. 2023).
 
     settings          its sizes, as the JSON of transformers' configuration; what is not named has the default there
-    weighted_layers   the output is the sum of the hidden states of all layers, with learned weights (SUPERB, Yang et al.
-                      2021); else the last one
+    weighted_layers   the output is the sum of the hidden states of all layers, with learned weights (SUPERB, Yang et
+                      al. 2021); else the last one
     mask_time_prob    in training this share of the frames is masked, at most, since spans may overlap; 0 masks none
     mask_time_length  frames of a span
     dropout           of hidden states, attention weights and activations
@@ -202,7 +202,9 @@ class PretrainedEncoderConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        check(0 <= self.mask_time_prob <= 1, f"mask_time_prob is {self.mask_time_prob}; it must lie in [0, 1]")
+        check(
+            0 <= self.mask_time_prob <= 1, f"mask_time_prob is {self.mask_time_prob}; it must lie in [0, 1]"
+        )
         check(self.mask_time_length > 0, f"mask_time_length is {self.mask_time_length}; it must be positive")
         check(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1)")
         plain = self.plain_settings

@@ -42,8 +42,8 @@ _WRONG_SETTINGS = (ArithmeticError, AttributeError, LookupError, RuntimeError, T
 class PretrainedEncoder(nn.Module):
     """feats (B, F, M) of the family's feature type -> frames (B, T, D).
 
-    Raises ConfigError if transformers is missing, the settings make no network, or M is not what it takes; DataError, when
-    called, for audio longer than Whisper's 30 s.
+    Raises ConfigError if transformers is missing, the settings make no network, or M is not what it takes; DataError,
+    when called, for audio longer than Whisper's 30 s.
     """
 
     def __init__(self, config: PretrainedEncoderConfig, features: int):
@@ -59,7 +59,9 @@ class PretrainedEncoder(nn.Module):
             case _:
                 self.network = WaveNetwork(model)
         wanted = self.network.features
-        check(features == wanted, f"the encoder {config.family} takes {wanted} features a frame, not {features}")
+        check(
+            features == wanted, f"the encoder {config.family} takes {wanted} features a frame, not {features}"
+        )
         self.config = config
         self.min_spans = int(getattr(sizes, "mask_time_min_masks", 0))
         self.dim = int(sizes.hidden_size)
@@ -110,7 +112,9 @@ class WaveNetwork(nn.Module):
         model.feature_extractor = nn.Identity()
         self.transformer = model
         self.group_norm = getattr(self.config, "feat_extract_norm", "layer") == "group"
-        leaks = self.config.model_type == "data2vec-audio" or getattr(self.config, "conv_pos_batch_norm", False)
+        leaks = self.config.model_type == "data2vec-audio" or getattr(
+            self.config, "conv_pos_batch_norm", False
+        )
         self.alone = bool(leaks)
         self.minimum_samples = 1
         for kernel, stride in reversed(self._windows()):
@@ -140,7 +144,10 @@ class WaveNetwork(nn.Module):
             self._layers(part, mask(lens[b : b + 1], sizes[b]), None if spans is None else spans[b : b + 1])
             for b, part in enumerate(parts)
         ]
-        return [torch.cat([F.pad(x, (0, 0, 0, frames - x.shape[1])) for x in xs]) for xs in zip(*each, strict=True)]
+        return [
+            torch.cat([F.pad(x, (0, 0, 0, frames - x.shape[1])) for x in xs])
+            for xs in zip(*each, strict=True)
+        ]
 
     def _layers(self, x: Tensor, real: Tensor, spans: Tensor | None) -> list[Tensor]:
         """What the convolutions give, (B, C, T), through the Transformer layers; real (B, S) marks samples."""
@@ -256,8 +263,8 @@ def _classes(family: PretrainedFamily) -> tuple[Any, Any]:
 
 
 def draw_spans(lens: Tensor, prob: float, length: int, min_spans: int) -> Tensor:
-    """lens (B,) frames -> (B, T) bool, True where masked: prob · T / length spans of `length` frames, rounded up or down
-    at random, `min_spans` at least and where they fit, at places drawn without replacement (wav2vec 2.0, Baevski et al.
+    """lens (B,) frames -> (B, T) bool, True where masked: prob · T / length spans of `length` frames, rounded up or
+    down at random, `min_spans` at least and where they fit, at places drawn without replacement (wav2vec 2.0, Baevski et al.
     2020; as in transformers, but from torch's generator)."""
     counts = lens.tolist()
     masked = torch.zeros(len(counts), max(counts), dtype=torch.bool)
@@ -275,7 +282,7 @@ def _pad_spans(spans: Tensor | None, size: int) -> Any:
 
 
 def _hidden_states(model: Any, *inputs: Tensor, **more: Tensor | None) -> list[Tensor]:
-    """The input of the first layer, and the output of each; that of the last one after the final norm, if there is one."""
+    """The input of the first layer, and the output of each layer, of the last one after the final norm."""
     given = {name: value for name, value in more.items() if value is not None}
     with warnings.catch_warnings():
         # WavLM gives torch a padding mask of bool beside float position scores, which torch wants to be of one type.

@@ -1,11 +1,13 @@
-"""Configuration of the features: the feature type (log-mel filterbank, MFCC, spectrogram, wave), frames, normalisation."""
+"""Configuration of the features: the feature type (log-mel, MFCC, spectrogram, wave), frames, normalisation."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from asrattn.config import check
 
-FeatureKind = Literal["log-mel", "mfcc", "spectrogram", "wave", "seamless"]  # feature types, computed in extraction.py
+FeatureKind = Literal[
+    "log-mel", "mfcc", "spectrogram", "wave", "seamless"
+]  # feature types, computed in extraction.py
 FeatureNormalization = Literal["global", "utterance", "both", "none"]
 
 

@@ -1,4 +1,4 @@
-"""Feature extraction (log-mel, MFCC, spectrogram, wave, CMVN), batched and on the device, for training and inference."""
+"""Feature extraction (log-mel, MFCC, spectrogram, wave, CMVN), batched, on the device, for training and inference."""
 
 import warnings
 from collections.abc import Iterable

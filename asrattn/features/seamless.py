@@ -19,8 +19,8 @@ STACKED = 2  # frames side by side
 class SeamlessFilterbank(nn.Module):
     """wave (B, S) in [-1, 1] at 16 kHz, lens (B,) -> feats (B, F, 2·mels), 0 on padding, and lens (B,).
 
-    The same as SeamlessM4TFeatureExtractor of transformers. A frame alone at the end counts in mean and deviation and is
-    then left out, as there. Each of Kaldi's frames (Povey et al. 2011): mean subtracted, pre-emphasis, Povey window.
+    The same as SeamlessM4TFeatureExtractor of transformers. A frame alone at the end counts in mean and deviation and
+    is then left out, as there. Each of Kaldi's frames (Povey et al. 2011): mean subtracted, pre-emphasis, Povey window.
     """
 
     window: Tensor
@@ -50,7 +50,8 @@ class SeamlessFilterbank(nn.Module):
             frames = lengths.conv_output_lens(wave_lens, WINDOW_SAMPLES, HOP_SAMPLES)
             feats = standardize(feats, frames, correction=1)
         lens = self.lens(wave_lens)
-        feats = feats[:, : feats.shape[1] // STACKED * STACKED].unflatten(1, (-1, STACKED)).flatten(2)
+        B, frames_in, mels = feats.shape
+        feats = feats[:, : frames_in // STACKED * STACKED].reshape(B, -1, STACKED * mels)
         return feats.masked_fill(~lengths.mask(lens, feats.shape[1])[:, :, None], 0.0), lens
 
     def _energies(self, wave: Tensor) -> Tensor:
@@ -60,4 +61,5 @@ class SeamlessFilterbank(nn.Module):
         before = F.pad(frames, (1, 0), mode="replicate")[..., :-1]
         spectrum = torch.fft.rfft((frames - PREEMPHASIS * before) * self.window, n=FFT_POINTS)
         power = spectrum.real.square() + spectrum.imag.square()
-        return (power @ self.mel).clamp(min=ENERGY_FLOOR).log()
+        energies: Tensor = (power @ self.mel).clamp(min=ENERGY_FLOOR).log()
+        return energies

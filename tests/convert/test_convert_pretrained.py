@@ -20,7 +20,13 @@ from asrattn.training import finetune
 
 transformers = pytest.importorskip("transformers", reason="the extra hf is not installed")
 
-SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 40, "vocab_size": 9}
+SIZES = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 40,
+    "vocab_size": 9,
+}
 CONVOLUTIONS = {"conv_dim": [16, 16], "conv_kernel": [10, 4], "conv_stride": [5, 4]}
 POSITIONS = {"num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2}
 WAVE = SIZES | CONVOLUTIONS | POSITIONS
@@ -61,7 +67,11 @@ def copied(folder: Path, tmp_path: Path) -> Path:
 
 def inputs(family: str, wave: torch.Tensor) -> torch.Tensor:
     """(1, S) -> what transformers' own extractor makes of it."""
-    kind = transformers.SeamlessM4TFeatureExtractor if family == "wav2vec2-bert" else transformers.Wav2Vec2FeatureExtractor
+    kind = (
+        transformers.SeamlessM4TFeatureExtractor
+        if family == "wav2vec2-bert"
+        else transformers.Wav2Vec2FeatureExtractor
+    )
     extractor = kind(**(PREPROCESSOR | {"feature_size": 20 if family == "wav2vec2-bert" else 1}))
     found = extractor(wave[0].numpy(), sampling_rate=16000, return_tensors="pt")
     values: torch.Tensor = found[extractor.model_input_names[0]]
@@ -107,7 +117,9 @@ def test_imported_model_trains_and_is_fine_tuned(folder: Path, tmp_path: Path) -
     feats, lens = model.frontend(torch.randn(2, 4000), torch.tensor([4000, 3000]))
     model.loss(feats, lens, tokens, torch.tensor([2, 2]), LossConfig(inter_ctc=0.3)).total.backward()
     optimizer.step()
-    assert not torch.equal(model.state_dict()["encoder.network.convolutions.conv_layers.0.conv.weight"], before)
+    assert not torch.equal(
+        model.state_dict()["encoder.network.convolutions.conv_layers.0.conv.weight"], before
+    )
     finetune.copy_weights(model, saved.tokenizer, base, out)
     assert torch.equal(model.state_dict()["encoder.network.convolutions.conv_layers.0.conv.weight"], before)
 
@@ -174,7 +186,9 @@ def test_several_files_are_read(copied: Path, tmp_path: Path) -> None:
         (None, None, None, "unknown"),
     ],
 )
-def test_licence(copied: Path, readme: str | None, config: str | None, terms: str | None, expected: str) -> None:
+def test_licence(
+    copied: Path, readme: str | None, config: str | None, terms: str | None, expected: str
+) -> None:
     for name, text in (("README.md", readme), ("LICENSE", terms)):
         if text is not None:
             (copied / name).write_text(text)

@@ -19,7 +19,13 @@ CONVOLUTIONS = {"conv_dim": [16, 16, 16], "conv_kernel": [10, 4, 2], "conv_strid
 POSITIONS = {"num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2}
 WAVE = SIZES | CONVOLUTIONS | POSITIONS
 NORMED = WAVE | {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
-WHISPER = {"d_model": 32, "encoder_layers": 3, "encoder_attention_heads": 2, "encoder_ffn_dim": 40, "num_mel_bins": 20}
+WHISPER = {
+    "d_model": 32,
+    "encoder_layers": 3,
+    "encoder_attention_heads": 2,
+    "encoder_ffn_dim": 40,
+    "num_mel_bins": 20,
+}
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "wav2vec2": ("wav2vec2", WAVE),
     "wav2vec2-layer": ("wav2vec2", NORMED),
@@ -152,7 +158,9 @@ def test_same_seed_gives_the_same_output_in_training(name: str) -> None:
 
 
 def test_masks_change_training_and_nothing_else(name: str) -> None:
-    masked, plain = (encoder_of(config(name, dropout=0.0, mask_time_prob=p, mask_time_length=2)) for p in (0.5, 0.0))
+    masked, plain = (
+        encoder_of(config(name, dropout=0.0, mask_time_prob=p, mask_time_length=2)) for p in (0.5, 0.0)
+    )
     plain.load_state_dict(masked.state_dict())
     batch = batch_of(masked.config)
     assert torch.equal(masked(*batch).output, plain(*batch).output)
