@@ -36,15 +36,16 @@ def save(
     tokenizer: Tokenizer,
     card: Mapping[str, JSONValue],
     decoding: DecodingConfig | None = None,
+    dtype: torch.dtype | None = None,
 ) -> None:
-    """Write a model file whole or not at all. Raises CheckpointError where the disk refuses."""
+    """Write a model file whole or not at all, its weights in `dtype` (None: as they are). Raises CheckpointError where the disk refuses."""
     about = {
         "model": to_plain(model.config),
         "tokenizer": tokenizer.to_plain(),
         "card": dict(card),
         "search": to_plain(decoding or DecodingConfig()),
     }
-    weights.save(Path(path), model, about)
+    weights.save(Path(path), model, about, dtype)
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor, nn
 
 from asrattn import files
@@ -15,12 +16,21 @@ from asrattn.errors import CheckpointError
 from asrattn.model_file import ENTRY, RETRAIN, VERSION
 
 
-def save(path: Path, module: nn.Module, about: Mapping[str, JSONValue]) -> None:
-    """Write a file whole or not at all. Raises CheckpointError where the disk refuses."""
+def save(
+    path: Path, module: nn.Module, about: Mapping[str, JSONValue], dtype: torch.dtype | None = None
+) -> None:
+    """Write a file whole or not at all, the weights in `dtype`. Raises CheckpointError where the disk refuses."""
     # Cloned, since safetensors refuses tied weights and views; both are whole again after loading.
-    weights = {name: w.detach().cpu().contiguous().clone() for name, w in module.state_dict().items()}
+    weights = {name: _stored(w, dtype) for name, w in module.state_dict().items()}
     entry = json.dumps({"version": VERSION, **about}, ensure_ascii=False)
     _write(path, safetensors.torch.save(weights, {ENTRY: entry}))
+
+
+def _stored(weight: Tensor, dtype: torch.dtype | None) -> Tensor:
+    weight = weight.detach().cpu()
+    if dtype is not None and weight.is_floating_point():
+        weight = weight.to(dtype)
+    return weight.contiguous().clone()
 
 
 def load(path: Path) -> dict[str, Tensor]:

@@ -33,8 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by",
         choices=("ctc", "attention"),
-        default="ctc",
-        help="alignment source: the CTC head (default), or the decoder's attention",
+        help="alignment source: the CTC head (default if it is trained), or the decoder's attention",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     options.add_threads(parser)
@@ -72,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def align_utterance(
-    recognizer: "Recognizer", utterance: "Utterance", source: "AlignmentSource"
+    recognizer: "Recognizer", utterance: "Utterance", source: "AlignmentSource | None"
 ) -> "Transcript":
     """Raises AudioError, TextError, and DataError for a transcript that does not fit its audio."""
     from asrattn import audio

@@ -16,7 +16,7 @@ import asrattn
 from asrattn import deprecated
 from asrattn.errors import AsrattnError
 
-COMMANDS = {  # each is a module of this name, imported only for its command
+COMMANDS = {  # each is a module, imported only for its command
     "train": "train a model",
     "transcribe": "transcribe audio files",
     "evaluate": "WER and CER of a model, with intervals",
@@ -31,9 +31,12 @@ COMMANDS = {  # each is a module of this name, imported only for its command
     "plot-attention": "plot the attention weights of an audio file",
     "align": "forced alignment: word times of known transcripts",
     "tune-decoding": "tune the decoding settings on dev and calibrate the word confidence",
+    "import": "import a pre-trained model: Whisper, or an encoder of the Hugging Face family",
+    "export": "export a fine-tuned Whisper to other programs",
     "listen": "streaming recognition from the microphone",
     "lm": "language models from text",
 }
+MODULES = {"import": "import_model", "export": "export_model"}  # those that are not called as their command
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 
@@ -76,7 +79,8 @@ def _parser(requested: str | None) -> argparse.ArgumentParser:
     for name, line in COMMANDS.items():
         command = subparsers.add_parser(name, help=line)
         if name == requested:
-            importlib.import_module(f"asrattn.cli.{name.replace('-', '_')}").add(command)
+            module = MODULES.get(name, name.replace("-", "_"))
+            importlib.import_module(f"asrattn.cli.{module}").add(command)
     return parser
 
 

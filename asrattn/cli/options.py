@@ -25,6 +25,7 @@ LM_WEIGHT = 0.3
 HOTWORD_WEIGHT = 0.5
 LM_UNITS = ("word", "char", "token")
 PRECISIONS = ("fp32", "bf16")
+TASKS = ("transcribe", "translate")
 VADS = ("level", "silero", "off")
 MAX_ITEMS_WITHOUT_BAR = 20  # no progress bar for so few
 
@@ -42,6 +43,12 @@ def add_recognition(parser: "argparse._ActionsContainer") -> None:
         help="added to the score for each token; makes up for language models, which favour short texts",
     )
     _add_fusion(parser)
+    parser.add_argument(
+        "--language", metavar="CODE", help="of a multilingual Whisper, such as is (default: the model's own)"
+    )
+    parser.add_argument(
+        "--task", choices=TASKS, help="of a multilingual Whisper: transcribe, or translate to English"
+    )
     parser.add_argument(
         "--vad",
         choices=VADS,
@@ -166,6 +173,8 @@ def load_recognizer(args: argparse.Namespace) -> tuple["Recognizer", "DecodingCo
 
     use_threads(args)
     loaded = Recognizer.load(args.model, args.device, args.precision)
+    if args.language or args.task:
+        loaded.set_language(args.language, args.task or "transcribe")
     for path, weight in _weighted_language_models(args):
         oov = None if args.lm_oov is None else -args.lm_oov
         loaded.fuse(load_language_model(path, args.lm_units), weight, path.name, oov)

@@ -122,6 +122,7 @@ def _encoder_config(family: PretrainedFamily, plain: Mapping[str, Any]) -> Pretr
     """What transformers' configuration says, without what it takes as the default anyway."""
     known = known_settings(family)
     settings = {k: v for k, v in plain.items() if k in known and v != known[k] and k not in _LEFT_OUT}
+    default = known.get("hidden_dropout", known.get("dropout"))
     masked = plain.get("apply_spec_augment", known.get("apply_spec_augment", True))
     fields = {
         "kind": "pretrained",
@@ -129,14 +130,16 @@ def _encoder_config(family: PretrainedFamily, plain: Mapping[str, Any]) -> Pretr
         "settings": json.dumps(settings, sort_keys=True),
         "mask_time_prob": plain.get("mask_time_prob", known["mask_time_prob"]) if masked else 0.0,
         "mask_time_length": plain.get("mask_time_length", known["mask_time_length"]),
-        "dropout": plain.get("hidden_dropout", plain.get("dropout", PretrainedEncoderConfig.dropout)),
+        "dropout": plain.get("hidden_dropout", plain.get("dropout", default)),
     }
     return from_plain(PretrainedEncoderConfig, fields, "encoder")
 
 
 def _feature_config(family: PretrainedFamily, plain: Mapping[str, Any]) -> FeatureConfig:
     """What preprocessor_config.json says; the defaults are those of transformers."""
-    fields: dict[str, object] = {"rate": plain.get("sampling_rate", 16000), "normalize": "none"}
+    if family == "whisper":
+        return FeatureConfig.whisper(plain.get("feature_size", 80))
+    fields: dict[str, object] = {"rate": plain.get("sampling_rate", 16000)}
     match family:
         case "wav2vec2-bert":
             if plain.get("stride", 2) != 2:
@@ -144,8 +147,6 @@ def _feature_config(family: PretrainedFamily, plain: Mapping[str, Any]) -> Featu
                     f"preprocessor_config.json: stride {plain['stride']} is not supported, only 2"
                 )
             fields |= {"kind": "seamless", "mels": plain.get("num_mel_bins", 80), "normalize": "utterance"}
-        case "whisper":
-            fields |= {"kind": "whisper", "mels": plain.get("feature_size", 80)}
         case _:
             normalize = "utterance" if plain.get("do_normalize", True) else "none"
             fields |= {"kind": "wave", "normalize": normalize}

@@ -3,9 +3,20 @@
 Each format (`huggingface`, `openai`, `ctranslate2`) reads and writes this one form; `whisper` builds our model of it.
 """
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
+import torch
 from torch import Tensor
+
+from asrattn.errors import CheckpointError
+
+MAX_LAYERS = 256  # eight times those of the largest Whisper; bounds what a damaged file can ask for
+MAX_SIZE = 2**20  # of any other size
+MAX_NUMBERS = 2**31  # in one weight
+DTYPES = (torch.float16, torch.bfloat16, torch.float32)
+COPY_AGAIN = "copy or download it again"
 
 
 @dataclass(frozen=True)
@@ -94,3 +105,86 @@ def _layer_shapes(prefix: str, D: int, ffn_dim: int, cross: bool) -> dict[str, t
         f"{prefix}fc2.weight": (D, ffn_dim),
         f"{prefix}fc2.bias": (D,),
     }
+
+
+def read_dims(sizes: Mapping[str, object], names: Mapping[str, str], place: str) -> WhisperDims:
+    """The sizes of a file that calls them by other names (ours -> theirs).
+
+    Raises CheckpointError if one is missing, is not a positive whole number, or is too large for any Whisper.
+    """
+    found: dict[str, int] = {}
+    for ours, theirs in names.items():
+        size = sizes.get(theirs)
+        most = MAX_LAYERS if ours.endswith("layers") else MAX_SIZE
+        if type(size) is not int or not 1 <= size <= most:
+            was = f"is {str(size)[:40]}" if theirs in sizes else "is missing"
+            raise CheckpointError(f"{place}: {theirs} {was}, not a number from 1 to {most}; {COPY_AGAIN}")
+        found[ours] = size
+    dims = WhisperDims(**found)
+    check_dims(dims, place)
+    return dims
+
+
+def check_dims(dims: WhisperDims, place: str) -> None:
+    """Raises CheckpointError if no Whisper model can have these sizes."""
+    wrong = [f"{name} {size}" for name, size in asdict(dims).items() if not 1 <= size <= MAX_SIZE]
+    for part in ("encoder", "decoder"):
+        heads, layers = getattr(dims, f"{part}_heads"), getattr(dims, f"{part}_layers")
+        if layers > MAX_LAYERS:
+            wrong.append(f"{part}_layers {layers}")
+        if heads > 0 and dims.dim % heads:
+            wrong.append(f"{part}_heads {heads} of dimension {dims.dim}")
+    if not wrong and max(map(math.prod, weight_shapes(dims).values())) >= MAX_NUMBERS:
+        wrong.append(f"a weight of {MAX_NUMBERS} numbers or more")
+    if wrong:
+        raise CheckpointError(f"{place}: no Whisper has {', '.join(wrong)}; {COPY_AGAIN}")
+
+
+def check_weights(weights: Mapping[str, Tensor], dims: WhisperDims, place: str) -> None:
+    """Raises CheckpointError if a weight is missing, surplus, of another shape or of a type that is not float."""
+    shapes = weight_shapes(dims)
+    if missing := sorted(shapes.keys() - weights.keys()):
+        raise CheckpointError(f"{place}: lacks {_some(missing)}; {COPY_AGAIN}")
+    if surplus := sorted(weights.keys() - shapes.keys()):
+        raise CheckpointError(
+            f"{place}: holds {_some(surplus)}, which Whisper has not; name a Whisper model of the plain architecture"
+        )
+    for name, weight in weights.items():
+        if tuple(weight.shape) != shapes[name]:
+            raise CheckpointError(
+                f"{place}: {name} has shape {tuple(weight.shape)}, its sizes say {shapes[name]}; {COPY_AGAIN}"
+            )
+        if weight.dtype not in DTYPES:
+            raise CheckpointError(
+                f"{place}: {name} is {str(weight.dtype).removeprefix('torch.')}; convert the model to float16, "
+                "bfloat16 or float32 first"
+            )
+
+
+def check_rules(rules: WhisperRules, dims: WhisperDims, place: str) -> None:
+    """Raises CheckpointError if a token is not in the vocabulary, or a head not in the decoder."""
+    for token in (*rules.suppress, *rules.begin_suppress):
+        if type(token) is not int or not 0 <= token < dims.vocabulary:
+            raise CheckpointError(
+                f"{place}: suppresses token {str(token)[:40]}, the vocabulary has {dims.vocabulary}; {COPY_AGAIN}"
+            )
+    for layer, head in rules.alignment_heads:
+        if not (0 <= layer < dims.decoder_layers and 0 <= head < dims.decoder_heads):
+            raise CheckpointError(
+                f"{place}: alignment head {[layer, head]} is not in a decoder of {dims.decoder_layers} layers and "
+                f"{dims.decoder_heads} heads; correct or remove alignment_heads"
+            )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 2} more weights" if len(names) > 2 else ""
+    return ", ".join(name[:80] for name in names[:2]) + more
+
+
+def sinusoids(length: int, dim: int) -> Tensor:
+    """Positions of the encoder, (length, dim) float32: sines in the first half of the features, cosines in the second
+    (Vaswani et al. 2017, with wavelengths from 2π to 20000π, as Whisper has them)."""
+    half = max(dim // 2, 1)
+    scale = torch.exp(-math.log(10000) / max(half - 1, 1) * torch.arange(half))
+    angles = torch.arange(length)[:, None] * scale[None, :]
+    return torch.cat([angles.sin(), angles.cos()], dim=1)

@@ -7,10 +7,12 @@ from asrattn.decoders.config import (
     DecoderConfig,
     RecurrentDecoderConfig,
     TransformerDecoderConfig,
+    WhisperDecoderConfig,
 )
 
 __all__ = [
     "DecoderConfig",
     "RecurrentDecoderConfig",
     "TransformerDecoderConfig",
+    "WhisperDecoderConfig",
 ]

@@ -49,4 +49,37 @@ class TransformerDecoderConfig:
         check(self.dim % self.heads == 0, f"dim {self.dim} is no multiple of heads {self.heads}")
 
 
-DecoderConfig = RecurrentDecoderConfig | TransformerDecoderConfig
+@dataclass(frozen=True)
+class WhisperDecoderConfig:
+    """Whisper's decoder (Radford et al. 2023): learned positions, pre-norm layers, output tied to the embedding.
+
+    max_tokens       positions, the prompt among them
+    prompt           tokens before the first of the text: start, language, task, no timestamps
+    suppress         tokens that decoding never chooses
+    begin_suppress   tokens that it does not choose first
+    alignment_heads  (layer, head) whose attention follows the audio; () for all of the last layer
+    """
+
+    kind: Literal["whisper"] = "whisper"
+    dim: int = 384
+    layers: int = 4
+    heads: int = 6
+    ffn_dim: int = 1536
+    max_tokens: int = 448
+    prompt: tuple[int, ...] = (3,)
+    suppress: tuple[int, ...] = ()
+    begin_suppress: tuple[int, ...] = ()
+    alignment_heads: tuple[tuple[int, int], ...] = ()
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        sizes = (self.dim, self.layers, self.heads, self.ffn_dim)
+        check(min(sizes) > 0, "dim, layers, heads and ffn_dim must be positive")
+        check(self.dim % self.heads == 0, f"dim {self.dim} is no multiple of heads {self.heads}")
+        check(0 < len(self.prompt) < self.max_tokens, f"prompt: needs 1 to {self.max_tokens - 1} tokens")
+        for layer, head in self.alignment_heads:
+            known = 0 <= layer < self.layers and 0 <= head < self.heads
+            check(known, f"alignment_heads: there is no head {head} in layer {layer}")
+
+
+DecoderConfig = RecurrentDecoderConfig | TransformerDecoderConfig | WhisperDecoderConfig

@@ -8,10 +8,16 @@ from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
-from asrattn.decoders.config import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig
+from asrattn.decoders.config import (
+    DecoderConfig,
+    RecurrentDecoderConfig,
+    TransformerDecoderConfig,
+    WhisperDecoderConfig,
+)
 from asrattn.decoders.output import DecoderOutput
 from asrattn.decoders.recurrent import RecurrentDecoder
 from asrattn.decoders.transformer import TransformerDecoder
+from asrattn.decoders.whisper import WhisperDecoder
 
 M = TypeVar("M")
 S = TypeVar("S")
@@ -22,6 +28,11 @@ class Decoder(Protocol[M, S]):
 
     N = B·K: the K hypotheses of one utterance stand beside each other. The first token is EOS.
     """
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The most tokens of a hypothesis, EOS not counted; None without a bound."""
+        ...
 
     def prepare(self, enc: Tensor, lens: Tensor) -> M:
         """enc (B, T, D), lens (B,) -> memory."""
@@ -47,3 +58,5 @@ def build(config: DecoderConfig, values: int, vocabulary: int) -> Decoder[Any, A
             return RecurrentDecoder(config, values, vocabulary)
         case TransformerDecoderConfig():
             return TransformerDecoder(config, values, vocabulary)
+        case WhisperDecoderConfig():
+            return WhisperDecoder(config, values, vocabulary)

@@ -33,6 +33,8 @@ class RecurrentState(NamedTuple):
 class RecurrentDecoder(nn.Module):
     """s_u = RNN(s_{u-1}, [y_{u-1}; c_{u-1}]), c_u = attention(s_u), logits = W [s_u; c_u] (Chan et al. 2016)."""
 
+    max_tokens: int | None = None
+
     def __init__(self, config: RecurrentDecoderConfig, values: int, vocabulary: int):
         super().__init__()
         self.config = config

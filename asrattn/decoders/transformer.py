@@ -9,6 +9,7 @@ from asrattn.attention.memory import Memory
 from asrattn.attention.multihead import MultiHeadAttention
 from asrattn.decoders.config import TransformerDecoderConfig
 from asrattn.decoders.output import DecoderOutput
+from asrattn.layers.config import Activation
 from asrattn.layers.dropout import Dropout
 from asrattn.layers.embedding import TokenEmbedding, causal_mask
 from asrattn.layers.feed_forward import FeedForward
@@ -30,56 +31,92 @@ class TransformerDecoder(nn.Module):
     All U positions of the teacher-forced pass go through the one attention interface as K = U queries.
     """
 
+    max_tokens: int | None = None
+
     def __init__(self, config: TransformerDecoderConfig, values: int, vocabulary: int):
         super().__init__()
         self.config = config
         self.embed = TokenEmbedding(vocabulary, config.dim, config.positions, config.dropout)
-        self.layers = nn.ModuleList(TransformerDecoderLayer(config, values) for _ in range(config.layers))
+        self.layers = nn.ModuleList(
+            TransformerDecoderLayer(
+                config.dim, config.heads, config.ffn_dim, config.dropout, config.positions == "rotary", values
+            )
+            for _ in range(config.layers)
+        )
         self.norm = nn.LayerNorm(config.dim)
         self.out = Linear(config.dim, vocabulary)
 
-    def _stack(self) -> list["TransformerDecoderLayer"]:
-        return [layer for layer in self.layers if isinstance(layer, TransformerDecoderLayer)]
-
     def prepare(self, enc: Tensor, lens: Tensor) -> TransformerMemory:
-        real = mask(lens, enc.shape[1])
-        return TransformerMemory(tuple(layer.attention.prepare(enc, real) for layer in self._stack()))
+        return prepare_layers(self.layers, enc, lens)
 
     def start(self, memory: TransformerMemory) -> KVCache:
         keys, heads = memory.layers[0].keys, self.config.heads
         return KVCache.empty(keys, len(keys), self.config.layers, heads, self.config.dim // heads)
 
     def step(self, tokens: Tensor, state: KVCache, memory: TransformerMemory) -> tuple[Tensor, KVCache]:
-        x = self.embed(tokens[:, None], start=state.length)[:, 0]
-        paths, grown = state.extended_paths(), []
-        for layer, nodes, prepared in zip(self._stack(), state.layers, memory.layers, strict=True):
-            x, nodes = layer.step(x, nodes, paths, state.length, prepared)
-            grown.append(nodes)
-        return self.out(self.norm(x)), state.append(grown, paths)
+        x, state = step_layers(
+            self.layers, self.embed(tokens[:, None], start=state.length)[:, 0], state, memory
+        )
+        return self.out(self.norm(x)), state
 
     def forward(self, tokens: Tensor, enc: Tensor, lens: Tensor) -> DecoderOutput:
-        memory = self.prepare(enc, lens)
-        x = self.embed(tokens)
-        past = causal_mask(tokens.shape[1], x.device)
-        weights = []
-        for layer, prepared in zip(self._stack(), memory.layers, strict=True):
-            x, looks = layer(x, past, prepared)
-            weights.append(looks)
-        return DecoderOutput(self.out(self.norm(x)), tuple(weights))
+        x, weights = run_layers(self.layers, self.embed(tokens), self.prepare(enc, lens))
+        return DecoderOutput(self.out(self.norm(x)), weights)
+
+
+def prepare_layers(layers: nn.ModuleList, enc: Tensor, lens: Tensor) -> TransformerMemory:
+    """Keys and values of enc (B, T, D), lens (B,) for each TransformerDecoderLayer."""
+    real = mask(lens, enc.shape[1])
+    return TransformerMemory(tuple(layer.attention.prepare(enc, real) for layer in _stack(layers)))
+
+
+def step_layers(
+    layers: nn.ModuleList, x: Tensor, state: KVCache, memory: TransformerMemory
+) -> tuple[Tensor, KVCache]:
+    """The next position: embeddings x (N, D) -> (N, D), state."""
+    paths, grown = state.extended_paths(), []
+    for layer, nodes, prepared in zip(_stack(layers), state.layers, memory.layers, strict=True):
+        x, nodes = layer.step(x, nodes, paths, state.length, prepared)
+        grown.append(nodes)
+    return x, state.append(grown, paths)
+
+
+def run_layers(
+    layers: nn.ModuleList, x: Tensor, memory: TransformerMemory
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """All positions: embeddings x (B, U, D) -> (B, U, D), and the attention weights (B, H, U, T) of each layer."""
+    past = causal_mask(x.shape[1], x.device)
+    weights = []
+    for layer, prepared in zip(_stack(layers), memory.layers, strict=True):
+        x, attended = layer(x, past, prepared)
+        weights.append(attended)
+    return x, tuple(weights)
+
+
+def _stack(layers: nn.ModuleList) -> list["TransformerDecoderLayer"]:
+    return [layer for layer in layers if isinstance(layer, TransformerDecoderLayer)]
 
 
 class TransformerDecoderLayer(nn.Module):
     """x (B, U, D) over memory -> x, and the attention weights (B, H, U, T)."""
 
-    def __init__(self, config: TransformerDecoderConfig, values: int):
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        ffn_dim: int,
+        dropout: float,
+        rotary: bool,
+        values: int,
+        activation: Activation = "silu",
+    ):
         super().__init__()
-        D = config.dim
-        self.norms = nn.ModuleList(nn.LayerNorm(D) for _ in range(3))
-        self.self_attention = SelfAttention(D, config.heads, config.dropout, config.positions == "rotary")
-        looks = MultiHeadAttentionConfig(dim=D, heads=config.heads, dropout=config.dropout)
-        self.attention = MultiHeadAttention(looks, D, values)
-        self.feed_forward = FeedForward(D, config.ffn_dim, config.dropout)
-        self.dropout = Dropout(config.dropout)
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(3))
+        self.self_attention = SelfAttention(dim, heads, dropout, rotary)
+        attention = MultiHeadAttentionConfig(dim=dim, heads=heads, dropout=dropout)
+        self.attention = MultiHeadAttention(attention, dim, values)
+        self.feed_forward = FeedForward(dim, ffn_dim, dropout, activation)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, past: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         x = self.dropout.add(x, self.self_attention(self.norms[0](x), past))

@@ -14,7 +14,7 @@ from asrattn.decoding.backtrace import BeamStep, backtrace
 from asrattn.decoding.config import DecodingConfig
 from asrattn.decoding.early_stop import ScoreUpperBound
 from asrattn.decoding.hypothesis import Hypothesis
-from asrattn.decoding.joint_scorer import JointScorer
+from asrattn.decoding.joint_scorer import Expansions, JointScorer
 from asrattn.decoding.scorers import StepwiseDecoder, WeightedScorer, select_rows
 from asrattn.text import BLANK, EOS
 
@@ -43,22 +43,25 @@ class Beam(NamedTuple):
         ended = totals.new_full((B, nbest), -torch.inf)
         return cls(parents, parents + EOS, totals, totals.new_zeros(B, P, 1), ended)
 
-    def expand_and_prune(
-        self, scores: Tensor, parts: Sequence[Tensor], ends: Tensor, config: DecodingConfig
-    ) -> Self:
-        """One step of beam pruning: expand all hypotheses by all tokens, keep the `beam_size` best of each utterance.
+    def expand_and_prune(self, found: Expansions, ends: Tensor, config: DecodingConfig) -> Self:
+        """One step of beam pruning: keep the `beam_size` best continuations of each utterance.
 
-        scores (B, K, V) of every continuation, which are overwritten, P parts (B, K, V), ends (B, K) -> the next beam.
+        Continuations (B, K, C), whose scores are overwritten, and ends (B, K) -> the next beam.
         """
-        V = scores.shape[2]
+        tokens, scores, parts, *_ = found
+        C = scores.shape[2]
         ended = torch.cat((self.finished_scores, ends), 1).topk(self.finished_scores.shape[1]).values
-        scores[..., : max(BLANK, EOS) + 1] = -torch.inf
+        if tokens is None:
+            scores[..., : max(BLANK, EOS) + 1] = -torch.inf
+        else:
+            scores = scores.masked_fill(tokens <= max(BLANK, EOS), -torch.inf)
         scores = scores.flatten(1)
         totals, chosen = scores.topk(min(config.beam_size, scores.shape[1]))
-        parents = chosen // V
+        parents = chosen // C
         past = self.component_scores.gather(2, parents[:, None].expand(-1, len(parts), -1))
         new = torch.stack([part.flatten(1).gather(1, chosen) for part in parts], 1)
-        return type(self)(parents, chosen % V, totals + config.length_bonus, past + new, ended)
+        tokens = chosen % C if tokens is None else tokens.flatten(1).gather(1, chosen)
+        return type(self)(parents, tokens, totals + config.length_bonus, past + new, ended)
 
 
 @torch.inference_mode()
@@ -72,6 +75,7 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """enc (B, T, D), lens (B,), CTC log-probabilities (B, T, V) or None -> `config.nbest` of each, best first.
 
+    A hypothesis has at most `config.max_length` tokens per frame, and at most `decoder.max_tokens`.
     Without CTC log-probabilities the decoder is used alone; with ctc = 1 it is not used and may be None. An utterance
     without frames yields the empty hypothesis with score 0. The result does not depend on the rest of the batch.
     Raises ConfigError if there is neither a decoder nor CTC.
@@ -97,6 +101,8 @@ def _search(
     B = len(enc)
     active = list(range(B))
     limits = [max(int(count * config.max_length), config.min_length, 1) for count in lens.tolist()]
+    if joint.max_tokens is not None:
+        limits = [min(limit, joint.max_tokens) for limit in limits]
     longest = max(limits)
     bound = ScoreUpperBound(joint, config, limits, lens, ctc_log_probs)
     memory = joint.prepare(enc, lens, ctc_log_probs)
@@ -105,15 +111,15 @@ def _search(
     places = torch.arange(B, device=enc.device)
     steps: list[BeamStep] = []
     for length in range(longest + 1):
-        scores, parts, state = joint.score(beam.tokens.flatten(), beam.totals, state, memory)
-        K = scores.shape[1]
-        ends = _ends(scores, length, config)
+        found, state = joint.score(beam.tokens.flatten(), beam.totals, state, memory)
+        K = beam.totals.shape[1]
+        ends = _ends(found.end_scores, length, config)
         steps.append(
-            BeamStep(active, beam.parents, beam.tokens, ends, beam.component_scores + _pick(parts, EOS))
+            BeamStep(active, beam.parents, beam.tokens, ends, beam.component_scores + found.end_parts)
         )
         if length == longest:
             break
-        beam = beam.expand_and_prune(scores, parts, ends, config)
+        beam = beam.expand_and_prune(found, ends, config)
         finished = (
             bound.upper_bound(beam.totals, beam.component_scores, length + 1) <= beam.finished_scores[:, -1]
         ).tolist()
@@ -133,13 +139,8 @@ def _search(
 
 
 def _ends(scores: Tensor, length: int, config: DecodingConfig) -> Tensor:
-    """scores (B, K, V) of hypotheses of `length` tokens -> their scores if they end here (B, K)."""
+    """scores (B, K) of hypotheses of `length` tokens with EOS -> their scores if they end here (B, K)."""
     if length < config.min_length:
-        return torch.full_like(scores[..., EOS], -torch.inf)
-    ends: Tensor = scores[..., EOS] * (length + 1) ** -config.length_norm
+        return torch.full_like(scores, -torch.inf)
+    ends: Tensor = scores * (length + 1) ** -config.length_norm
     return ends
-
-
-def _pick(parts: Sequence[Tensor], token: int) -> Tensor:
-    """P parts (B, K, V) -> their log-probabilities of one token (B, P, K)."""
-    return torch.stack([part[..., token] for part in parts], 1)

@@ -13,24 +13,25 @@ from asrattn.text import BLANK, EOS
 
 @torch.inference_mode()
 def greedy_search(decoder: StepwiseDecoder[Any, Any], enc: Tensor, lens: Tensor) -> list[Hypothesis]:
-    """enc (B, T, D), lens (B,) -> one hypothesis for each utterance, of at most as many tokens as it has frames.
+    """enc (B, T, D), lens (B,) -> one hypothesis for each utterance, of at most as many tokens as it has frames,
+    and at most `decoder.max_tokens`.
 
     At this limit a hypothesis is cut, and its score has no EOS. No frames yield the empty hypothesis with score 0.
     """
-    counts = lens.tolist()
+    limits = lens if decoder.max_tokens is None else lens.clamp(max=decoder.max_tokens)
     memory = decoder.prepare(enc, lens)
     state = decoder.start(memory)
     token = torch.full_like(lens, EOS)
     ended = lens < 1
     tokens: list[Tensor] = []
     gains: list[Tensor] = []
-    for length in range(max(counts, default=0) + 1):
+    for length in range(max(limits.tolist(), default=0) + 1):
         logits, state = decoder.step(token, state, memory)
         log_probs = logits.float().log_softmax(-1)
         log_probs[:, BLANK] = -torch.inf
         gain, token = log_probs.max(-1)
         # Ended hypotheses are padded with EOS at no cost.
-        cut = ended | (lens <= length) & (token != EOS)
+        cut = ended | (limits <= length) & (token != EOS)
         token = token.masked_fill(cut, EOS)
         tokens.append(token)
         gains.append(gain.double().masked_fill(cut, 0.0))

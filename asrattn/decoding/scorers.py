@@ -11,6 +11,11 @@ S = TypeVar("S")
 class StepwiseDecoder(Protocol[M, S]):
     """The interface of a decoder that decoding uses; see asrattn.decoders.interface.Decoder."""
 
+    @property
+    def max_tokens(self) -> int | None:
+        """The most tokens of a hypothesis, EOS not counted; None without a bound."""
+        ...
+
     def prepare(self, enc: Tensor, lens: Tensor) -> M: ...
 
     def start(self, memory: M) -> S: ...

@@ -13,6 +13,7 @@ from asrattn.encoders.config import (
     PretrainedEncoderConfig,
     RNNEncoderConfig,
     TransformerEncoderConfig,
+    WhisperEncoderConfig,
 )
 from asrattn.layers import FullAttentionConfig, LocalAttentionConfig, SparseAttentionConfig
 
@@ -29,4 +30,5 @@ __all__ = [
     "RNNEncoderConfig",
     "SparseAttentionConfig",
     "TransformerEncoderConfig",
+    "WhisperEncoderConfig",
 ]

@@ -240,6 +240,38 @@ class PretrainedEncoderConfig:
         )
 
 
+@dataclass(frozen=True)
+class WhisperEncoderConfig:
+    """Whisper's encoder (Radford et al. 2023): two convolutions, fixed positions, pre-norm layers.
+
+    max_frames       encoder frames that there are positions for: 1500 are 30 s
+    context_seconds  shorter audio is followed by silence up to so much; 30 as Whisper was trained, 0 for the audio's
+                     own length, which the model must be adapted to
+    silence_seconds  silence behind longer audio, within the 30 s
+    keep_seconds     how much of that silence the decoder and CTC read; none for all
+    """
+
+    kind: Literal["whisper"] = "whisper"
+    dim: int = 384
+    layers: int = 4
+    heads: int = 6
+    ffn_dim: int = 1536
+    max_frames: int = 1500
+    context_seconds: float = 30.0
+    silence_seconds: float = 0.5
+    keep_seconds: float | None = None
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        sizes = (self.dim, self.layers, self.heads, self.ffn_dim, self.max_frames)
+        check(min(sizes) > 0, "dim, layers, heads, ffn_dim and max_frames must be positive")
+        check(self.dim % self.heads == 0, f"dim {self.dim} is no multiple of heads {self.heads}")
+        for name in ("context_seconds", "silence_seconds"):
+            check(0 <= getattr(self, name) <= 30, f"{name} is {getattr(self, name)}; it must lie in [0, 30]")
+        keeps = self.keep_seconds is None or self.keep_seconds >= 0
+        check(keeps, f"keep_seconds is {self.keep_seconds}; it must not be negative")
+
+
 EncoderConfig = (
     RNNEncoderConfig
     | GRUEncoderConfig
@@ -249,4 +281,5 @@ EncoderConfig = (
     | ConformerConfig
     | EBranchformerConfig
     | PretrainedEncoderConfig
+    | WhisperEncoderConfig
 )

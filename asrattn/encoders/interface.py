@@ -20,6 +20,7 @@ from asrattn.encoders.config import (
     PretrainedEncoderConfig,
     RNNEncoderConfig,
     TransformerEncoderConfig,
+    WhisperEncoderConfig,
 )
 from asrattn.encoders.conformer import ConformerLayer
 from asrattn.encoders.convolutional import CNNEncoder
@@ -28,6 +29,7 @@ from asrattn.encoders.pretrained import PretrainedEncoder
 from asrattn.encoders.recurrent import RecurrentEncoder
 from asrattn.encoders.self_attention_encoder import SelfAttentionEncoder
 from asrattn.encoders.transformer import TransformerEncoderLayer
+from asrattn.encoders.whisper import WhisperEncoder
 
 
 class Encoder(Protocol):
@@ -59,3 +61,5 @@ def build(config: EncoderConfig, features: int) -> Encoder:
             return SelfAttentionEncoder(config, features, partial(EBranchformerLayer, config))
         case PretrainedEncoderConfig():
             return PretrainedEncoder(config, features)
+        case WhisperEncoderConfig():
+            return WhisperEncoder(config, features)

@@ -16,6 +16,7 @@ from asrattn.config import check
 from asrattn.encoders.config import PretrainedEncoderConfig, PretrainedFamily
 from asrattn.encoders.output import EncoderOutput
 from asrattn.errors import ConfigError, DataError
+from asrattn.features.extraction import whisper_silence
 from asrattn.lengths import conv_output_lens, mask
 
 # The module, the configuration and the encoder of each family, in transformers.
@@ -34,8 +35,6 @@ DROPOUTS = (
     "dropout",
     "hidden_dropout",
 )
-# Of Whisper's features: silence lies this far below the loudest, and nothing lies lower than that of no sound at all.
-WHISPER_RANGE, WHISPER_SILENCE = 2.0, -1.5
 _WRONG_SETTINGS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
@@ -207,9 +206,8 @@ class WhisperNetwork(nn.Module):
         T = (feats.shape[1] + 1) // 2
         x = feats[:, : self.max_frames]
         x = F.pad(x, (0, 0, 0, self.max_frames - x.shape[1]))
-        padding = ~mask(lens, self.max_frames)[..., None]
-        loudest = x.masked_fill(padding, float("-inf")).amax((1, 2), keepdim=True)
-        x = torch.where(padding, (loudest - WHISPER_RANGE).clamp(min=WHISPER_SILENCE).to(x.dtype), x)
+        real = mask(lens, self.max_frames)
+        x = torch.where(real[..., None], x, whisper_silence(x, real)[:, None, None])
         if spans is not None:
             x = x.masked_fill(_pad_spans(spans, self.max_frames)[..., None], 0.0)
         return [state[:, :T] for state in _hidden_states(self.transformer, x.transpose(1, 2))]

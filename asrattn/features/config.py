@@ -5,9 +5,8 @@ from typing import Literal, get_args
 
 from asrattn.config import check
 
-FeatureKind = Literal[
-    "log-mel", "mfcc", "spectrogram", "wave", "seamless"
-]  # feature types, computed in extraction.py
+# Feature types, computed in extraction.py.
+FeatureKind = Literal["log-mel", "mfcc", "spectrogram", "whisper", "wave", "seamless"]
 FeatureNormalization = Literal["global", "utterance", "both", "none"]
 
 
@@ -16,8 +15,9 @@ class FeatureConfig:
     """What a frame holds. Frequencies in Hz, times in seconds.
 
     kind: log-mel energies (`mels`), their cosine transform (mfcc, the first `coefficients`), or the log power
-    spectrogram; for pretrained encoders the samples themselves (wave), or Kaldi's log-mel energies of two frames side
-    by side (seamless), see `waveform` and `seamless`. These two use `rate`, `mels` and `normalize` only.
+    spectrogram; whisper: the log-mel of Whisper (`whisper` below), at most 30 s of it. For pretrained encoders the
+    samples themselves (wave), or Kaldi's log-mel energies of two frames side by side (seamless), see `waveform` and
+    `seamless`; these two use `rate`, `mels` and `normalize` only.
     high: upper edge of the mel bands, none for half the rate.
     preemphasis: share of the sample before that is subtracted; 0 leaves the wave as it is.
     normalize: `global` subtracts the mean and divides by the deviation of the training set, `utterance`
@@ -70,13 +70,26 @@ class FeatureConfig:
             self.kind != "seamless" or self.rate == 16000,
             f"frontend.rate: {self.rate} does not suit seamless; its frames are those of 16000 samples a second",
         )
+        if self.kind == "whisper":
+            fixed = (self.rate, self.window, self.hop, self.low, self.top, self.preemphasis, self.normalize)
+            check(
+                fixed == (16000, 0.025, 0.010, 0.0, 8000.0, 0.0, "none"),
+                "frontend.kind: Whisper's features have rate 16000, window 0.025, hop 0.01, low 0, preemphasis 0 "
+                "and normalize none; set these, or another kind",
+            )
+
+    @classmethod
+    def whisper(cls, mels: int = 80) -> "FeatureConfig":
+        """Whisper's features (Radford et al. 2023): Slaney's mel bands (80, or 128 from large-v3 on) of centred frames,
+        log10, not below the utterance's maximum - 8, then (x + 4) / 4."""
+        return cls("whisper", mels=mels, low=0.0, preemphasis=0.0, normalize="none")
 
     @property
     def features(self) -> int:
         """M: how many numbers a frame holds."""
         bins = self.fft // 2 + 1
-        sizes = {"log-mel": self.mels, "mfcc": self.coefficients, "spectrogram": bins}
-        return (sizes | {"wave": 1, "seamless": 2 * self.mels})[self.kind]
+        sizes = {"mfcc": self.coefficients, "spectrogram": bins, "wave": 1, "seamless": 2 * self.mels}
+        return sizes.get(self.kind, self.mels)
 
     @property
     def window_samples(self) -> int:
@@ -93,5 +106,7 @@ class FeatureConfig:
 
     @property
     def fft(self) -> int:
-        """Size of the Fourier transform: the window, filled up with zeros to the next power of two."""
+        """Size of the Fourier transform: the window, filled up with zeros to the next power of two; Whisper's is not."""
+        if self.kind == "whisper":
+            return self.window_samples
         return 1 << (self.window_samples - 1).bit_length()

@@ -15,6 +15,8 @@ from asrattn.features.waveform import waveform
 # Power below this counts as silence: about where the rounding of 16-bit audio lies, in one bin of a 25 ms
 # window. Digital silence therefore looks like a quiet room rather than like an outlier.
 POWER_FLOOR = 1e-8
+WHISPER_POWER_FLOOR, WHISPER_RANGE = 1e-10, 8.0  # of Whisper's features; the range in log10 below the maximum
+WHISPER_MAX_SECONDS = 30
 
 
 class FeatureExtractor(nn.Module):
@@ -37,7 +39,7 @@ class FeatureExtractor(nn.Module):
         self.register_buffer("window", torch.hann_window(config.window_samples), persistent=False)
         if config.kind == "seamless":
             self.seamless = SeamlessFilterbank(config.mels)
-        if config.kind in ("log-mel", "mfcc"):
+        if config.kind in ("log-mel", "mfcc", "whisper"):
             self.register_buffer("mel", _filterbank(config), persistent=False)
         if config.kind == "mfcc":
             self.register_buffer("dct", _cosines(config), persistent=False)
@@ -52,9 +54,14 @@ class FeatureExtractor(nn.Module):
         return self.config.window_samples
 
     def lens(self, wave_lens: Tensor) -> Tensor:
-        """(B,) samples -> (B,) whole frames, int64."""
+        """(B,) samples -> (B,) whole frames, int64; of Whisper's features those that see a sample."""
         if self.config.kind in ("wave", "seamless"):
             return wave_lens.long() if self.config.kind == "wave" else SeamlessFilterbank.lens(wave_lens)
+        if self.config.kind == "whisper":
+            hop, reach = self.config.hop_samples, self.config.window_samples // 2
+            frames = (wave_lens.long() + reach + hop - 1) // hop
+            frames = frames.clamp(max=WHISPER_MAX_SECONDS * self.config.rate // hop)
+            return frames * (wave_lens >= self.minimum_samples)
         return lengths.conv_output_lens(wave_lens.long(), self.config.window_samples, self.config.hop_samples)
 
     def forward(self, wave: Tensor, wave_lens: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,9 +81,12 @@ class FeatureExtractor(nn.Module):
         """The features (B, F, M) and lengths (B,) before normalisation; 0 on padding. F is at least 1."""
         if self.config.kind in ("wave", "seamless"):
             return self._of_pretrained(wave, wave_lens, normalize=False)
-        with torch.autocast(wave.device.type, enabled=False):
-            feats = self._transform(self._frames(wave.float()))
         lens = self.lens(wave_lens)
+        with torch.autocast(wave.device.type, enabled=False):
+            if self.config.kind == "whisper":
+                feats = self._whisper(wave.float() * lengths.mask(wave_lens, wave.shape[1]), lens)
+            else:
+                feats = self._transform(self._frames(wave.float()))
         return feats.masked_fill(~lengths.mask(lens, feats.shape[1])[:, :, None], 0.0), lens
 
     @torch.no_grad()
@@ -133,14 +143,42 @@ class FeatureExtractor(nn.Module):
         mel = (power @ self.mel).clamp(min=POWER_FLOOR).log()
         return mel @ self.dct if self.config.kind == "mfcc" else mel
 
+    def _whisper(self, wave: Tensor, lens: Tensor) -> Tensor:
+        """wave (B, S), zero on padding -> (B, F, M); frame f is centred at sample f·hop."""
+        reach, longest = self.config.window_samples // 2, WHISPER_MAX_SECONDS * self.config.rate
+        wave = nn.functional.pad(wave[:, :longest], (0, max(0, reach + 1 - wave.shape[1])))
+        if wave.shape[1] > longest - reach:  # 30 s are mirrored at their end; what is shorter ends in silence
+            wave = nn.functional.pad(wave, (0, longest - wave.shape[1]))
+            wave = nn.functional.pad(wave[:, None], (reach, reach), mode="reflect")[:, 0]
+        else:
+            wave = nn.functional.pad(wave[:, None], (reach, 0), mode="reflect")[:, 0]
+            wave = nn.functional.pad(wave, (0, 2 * reach))
+        frames = wave.unfold(1, 2 * reach, self.config.hop_samples)[:, : max(int(lens.max()), 1)]
+        spectrum: Tensor = torch.fft.rfft(frames * self.window, n=self.config.fft)
+        power = spectrum.real.square() + spectrum.imag.square()
+        mel = (power @ self.mel).clamp(min=WHISPER_POWER_FLOOR).log10()
+        real = lengths.mask(lens, mel.shape[1])[:, :, None]
+        most = mel.masked_fill(~real, -torch.inf).amax((1, 2), keepdim=True).clamp(min=-10.0)
+        return (torch.maximum(mel, most - WHISPER_RANGE) + 4.0) / 4.0
+
+
+def whisper_silence(feats: Tensor, real: Tensor) -> Tensor:
+    """What Whisper's features of silence are beside those of an utterance: feats (B, F, M), real (B, F) -> (B,)."""
+    most = feats.masked_fill(~real[..., None], -torch.inf).amax((1, 2))
+    floor = (torch.tensor(WHISPER_POWER_FLOOR).log10().item() + 4.0) / 4.0
+    return (most - WHISPER_RANGE / 4.0).clamp(min=floor)
+
 
 def _filterbank(config: FeatureConfig) -> Tensor:
-    """(bins, mels): triangular filters on the HTK mel scale, peak 1."""
+    """(bins, mels): triangular filters on the HTK mel scale, peak 1; Whisper's on Slaney's scale, with equal areas."""
     from torchaudio.functional import melscale_fbanks
 
+    slaney = {"norm": "slaney", "mel_scale": "slaney"} if config.kind == "whisper" else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about empty filters: reported below, with what to do
-        bank: Tensor = melscale_fbanks(config.fft // 2 + 1, config.low, config.top, config.mels, config.rate)
+        bank: Tensor = melscale_fbanks(
+            config.fft // 2 + 1, config.low, config.top, config.mels, config.rate, **slaney
+        )
     empty = int((bank.amax(0) == 0).sum())
     if empty:
         raise ConfigError(

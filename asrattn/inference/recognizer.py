@@ -19,6 +19,7 @@ from asrattn.audio.vad import SpeechDetector, energy_vad
 from asrattn.checkpoint import Checkpoint
 from asrattn.config import JSONValue
 from asrattn.data.manifest import Utterance
+from asrattn.decoders.whisper import WhisperDecoder
 from asrattn.decoding import DecodingConfig
 from asrattn.decoding.beam_search import beam_search
 from asrattn.decoding.hypothesis import Hypothesis
@@ -62,7 +63,7 @@ from asrattn.lengths import mask
 from asrattn.lm import scorers
 from asrattn.lm.scorers import FusionModel
 from asrattn.provenance import EnergyMeter
-from asrattn.text import EOS, clean
+from asrattn.text import EOS, WhisperTokenizer, clean
 
 InferencePrecision = Literal["fp32", "bf16"]
 BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}  # small batches fit a CPU's caches, and leave a GPU idle
@@ -85,11 +86,8 @@ class Recognizer:
         )
         self.max_segment_seconds = _max_segment_seconds(self.card)
         self.rate: int = self.model.config.frontend.rate
-        lens = self._encoder_lens(torch.arange(self.rate))
-        self._min_samples = int((lens < 1).sum())  # samples of one encoder frame
-        self._frame_timing = FrameTiming(
-            self._min_samples, int((lens < 2).sum()) - self._min_samples, self.rate
-        )
+        self._min_samples = int((self._encoder_lens(torch.arange(self.rate)) < 1).sum())
+        self._frame_timing = FrameTiming.of_model(self.model)
         self._confidence = (
             Calibration.from_plain(calibration)
             if (calibration := self.card.get("confidence"))
@@ -116,6 +114,24 @@ class Recognizer:
         if chosen.type == "cpu" and precision == "fp32":
             prepack_weights(saved.model)
         return cls(saved, chosen, precision)
+
+    @property
+    def has_ctc(self) -> bool:
+        """Whether the CTC head is trained; that of an imported Whisper is not."""
+        untrained = self.card.get("untrained")
+        return not (isinstance(untrained, list) and "ctc" in untrained)
+
+    def set_language(self, language: str | None, task: str = "transcribe") -> None:
+        """Recognise another language, or translate it to English, with a multilingual Whisper.
+
+        Raises ConfigError for a language that the model does not know, and for any other model.
+        """
+        decoder = self.model.decoder
+        if not (isinstance(decoder, WhisperDecoder) and isinstance(self.tokenizer, WhisperTokenizer)):
+            raise ConfigError(
+                "--language and --task: this model is no Whisper; it knows what it was trained on"
+            )
+        decoder.prompt = self.tokenizer.prompt(language, task)
 
     def fuse(self, model: FusionModel, weight: float, name: str = "lm", oov: float | None = None) -> None:
         """Shallow fusion: add a language model or hotwords to decoding, see `build_scorer`. Raises LMError if it does
@@ -194,7 +210,8 @@ class Recognizer:
         ctc = log_probs if decoding.ctc > 0 else None
         scorers = self.scorers if scorers is None else scorers
         with self._autocast():
-            return beam_search(self.model.decoder, enc.output, enc.lens, ctc, decoding, scorers)
+            decoder = self.model.stepwise_decoder()
+            return beam_search(decoder, enc.output, enc.lens, ctc, decoding, scorers)
 
     @torch.inference_mode()
     def encode(self, waves: Sequence[Wave]) -> tuple[EncoderOutput, Tensor]:
@@ -241,7 +258,7 @@ class Recognizer:
         )
 
     def align(
-        self, waves: Sequence[Wave], texts: Sequence[Sequence[int]], source: AlignmentSource = "ctc"
+        self, waves: Sequence[Wave], texts: Sequence[Sequence[int]], source: AlignmentSource | None = None
     ) -> list[list[Word]]:
         """Forced alignment: the words of each text's tokens with their times in its (S,) wave, see `token_spans`."""
         return self._add_confidence(self.align_encoded(waves, *self.encode(waves), texts, source))
@@ -252,10 +269,11 @@ class Recognizer:
         enc: EncoderOutput,
         log_probs: Tensor,
         texts: Sequence[Sequence[int]],
-        source: AlignmentSource = "ctc",
+        source: AlignmentSource | None = None,
     ) -> list[list[tuple[Word, ConfidenceFeatures]]]:
         """As `align`, for the output of `encode`, with confidence features instead of the confidence."""
         tokens, _ = pad_texts(texts, self.device)
+        source = source or ("ctc" if self.has_ctc else "attention")
         found = []
         for wave, text, aligned in zip(
             waves, texts, token_spans(self.model, enc, log_probs, tokens, texts, source), strict=True

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -34,6 +34,16 @@ class FrameTiming(NamedTuple):
     width: int
     stride: int
     rate: int
+
+    @classmethod
+    def of_model(cls, model: SpeechModel) -> Self:
+        """Whisper's frames are centred, so that the border before the first one lies half a frame before the audio."""
+        config = model.config.frontend
+        if config.kind == "whisper":
+            return cls(0, 2 * config.hop_samples, config.rate)
+        lens = model.encoder.lens(model.frontend.lens(torch.arange(config.rate)))
+        width = int((lens < 1).sum())
+        return cls(width, int((lens < 2).sum()) - width, config.rate)
 
     def seconds(self, border: float) -> float:
         """The time of the border before frame `border`, half-way between the centres of its neighbours."""

@@ -4,6 +4,7 @@ The configuration is here and loads no torch.
 """
 
 from asrattn.layers.config import (
+    Activation,
     AttentionSpan,
     FramePositions,
     FullAttentionConfig,
@@ -15,6 +16,7 @@ from asrattn.layers.config import (
 )
 
 __all__ = [
+    "Activation",
     "AttentionSpan",
     "FramePositions",
     "FullAttentionConfig",

@@ -1,4 +1,4 @@
-"""Activation that is recomputed in the backward pass (SiLU)."""
+"""Activations that are recomputed in the backward pass: SiLU, GELU."""
 
 from collections.abc import Callable
 
@@ -6,20 +6,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from asrattn.layers.config import Activation
 from asrattn.layers.dropout import Dropout
 
+_FUNCTIONS: dict[Activation, Callable[[Tensor], Tensor]] = {"silu": F.silu, "gelu": F.gelu}
 
-def project_silu(x: Tensor, out: nn.Module, dropout: Dropout | None = None) -> Tensor:
-    """out(dropout(SiLU(x))): (..., I) -> (..., O).
+
+def project_activated(
+    x: Tensor, out: nn.Module, dropout: Dropout | None = None, activation: Activation = "silu"
+) -> Tensor:
+    """out(dropout(activation(x))): (..., I) -> (..., O).
 
     On a CPU the input of `out` is not kept for the backward pass, which makes it again from x: one more pass over the
     memory for half of what a feed-forward net keeps, and faster, since fresh memory is what costs most there.
     """
+    function = _FUNCTIONS[activation]
     if x.device.type != "cpu" or not torch.is_grad_enabled() or torch.compiler.is_compiling():
-        y: Tensor = out(dropout(F.silu(x)) if dropout else F.silu(x))
+        y: Tensor = out(dropout(function(x)) if dropout else function(x))
         return y
     mask = dropout.mask(x) if dropout else None
-    return _without_keeping(out, lambda: F.silu(x) if mask is None else F.silu(x).mul_(mask))
+    return _without_keeping(out, lambda: function(x) if mask is None else function(x).mul_(mask))
 
 
 def _without_keeping(layer: nn.Module, make: Callable[[], Tensor]) -> Tensor:

@@ -9,6 +9,7 @@ Positions = Literal["none", "sinusoidal", "rotary"]  # those that a decoder can 
 FramePositions = Literal[Positions, "learned", "relative", "convolutional"]
 PerFrameNorm = Literal["layer", "rms"]  # statistics of each frame alone
 Norm = Literal["layer", "rms", "batch"]
+Activation = Literal["silu", "gelu"]
 
 
 @dataclass(frozen=True)

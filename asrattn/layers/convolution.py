@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asrattn.config import check
-from asrattn.layers.activation import project_silu
+from asrattn.layers.activation import project_activated
 from asrattn.layers.config import Norm
 from asrattn.layers.linear import Linear
 from asrattn.layers.norm import apply_norm, build_norm
@@ -54,4 +54,4 @@ class Convolution(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         x = F.glu(self.gate(x), dim=-1) * mask[..., None]  # padding must not leak in through the kernel
         x = self.depthwise(x)
-        return project_silu(apply_norm(self.norm, x, mask), self.out)
+        return project_activated(apply_norm(self.norm, x, mask), self.out)

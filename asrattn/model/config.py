@@ -1,11 +1,14 @@
 """Configuration of the model and of its losses."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from asrattn.config import check
 from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig
 from asrattn.encoders import EncoderConfig, LSTMEncoderConfig, PretrainedEncoderConfig
 from asrattn.features import FeatureConfig
+
+CTCLabels = Literal["tokens", "bytes"]
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,7 @@ class ModelConfig:
     encoder: EncoderConfig = field(default_factory=LSTMEncoderConfig)
     decoder: DecoderConfig = field(default_factory=RecurrentDecoderConfig)
     vocabulary: int = 0
+    ctc_labels: CTCLabels = "tokens"
 
     def __post_init__(self) -> None:
         check(self.vocabulary >= 0, f"vocabulary is {self.vocabulary}; it must not be negative")

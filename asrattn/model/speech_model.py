@@ -1,14 +1,20 @@
 """The model: wave -> features -> frames -> logits, and its losses."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asrattn.config import check
+from asrattn.decoders import WhisperDecoderConfig
 from asrattn.decoders.interface import build as build_decoder
 from asrattn.decoders.output import DecoderOutput
+from asrattn.decoding.scorers import StepwiseDecoder
+from asrattn.decoding.token_rules import RuledDecoder, TokenRules
 from asrattn.encoders.interface import build as build_encoder
 from asrattn.encoders.output import EncoderOutput
+from asrattn.encoders.whisper import WhisperEncoder
 from asrattn.features.extraction import FeatureExtractor
 from asrattn.layers.linear import Linear
 from asrattn.lengths import mask
@@ -35,11 +41,26 @@ class SpeechModel(nn.Module):
         self.frontend = FeatureExtractor(config.frontend)
         self.encoder = build_encoder(config.encoder, config.frontend.features)
         self.decoder = build_decoder(config.decoder, self.encoder.dim, config.vocabulary)
-        self.ctc = Linear(self.encoder.dim, config.vocabulary)
+        self.ctc = Linear(self.encoder.dim, config.vocabulary if config.ctc_labels == "tokens" else 259)
 
     def encode(self, wave: Tensor, wave_lens: Tensor) -> EncoderOutput:
         """wave (B, S), wave_lens (B,) -> frames."""
         return self.encoder(*self.frontend(wave, wave_lens))
+
+    def stepwise_decoder(self, timestamps: bool = False) -> StepwiseDecoder[Any, Any]:
+        """The decoder as decoding steps through it: Whisper's obeys its rules.
+
+        timestamps: of Whisper, whether its prompt asks for them.
+        """
+        config = self.config.decoder
+        if not isinstance(config, WhisperDecoderConfig):
+            return self.decoder
+        # Timestamps are the last tokens; there is one for each frame of the encoder, and one for the end.
+        frames = self.encoder.config.max_frames if isinstance(self.encoder, WhisperEncoder) else 1500
+        stamps = range(self.config.vocabulary - frames - 1, self.config.vocabulary) if timestamps else None
+        return RuledDecoder(
+            self.decoder, TokenRules((UNKNOWN, *config.suppress), config.begin_suppress, stamps)
+        )
 
     def ctc_log_probs(self, frames: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, V), float32."""

@@ -1,4 +1,4 @@
-"""Tokenizers: text <-> token ids, by character or by byte-pair encoding."""
+"""Tokenizers: text <-> token ids, by character, by byte-pair encoding, or Whisper's."""
 
 import base64
 import binascii
@@ -11,6 +11,7 @@ from asrattn.errors import CheckpointError
 from asrattn.text.bpe import BpeTokenizer
 from asrattn.text.char import CharTokenizer
 from asrattn.text.tokenizer import BLANK, EOS, RESERVED, UNKNOWN, Tokenizer, clean
+from asrattn.text.whisper import WhisperTokenizer
 
 __all__ = [
     "BLANK",
@@ -23,6 +24,7 @@ __all__ = [
     "CharTokenizer",
     "Tokenizer",
     "TokenizerConfig",
+    "WhisperTokenizer",
     "clean",
     "from_plain",
     "train",
@@ -69,6 +71,8 @@ def from_plain(plain: object) -> Tokenizer:
             return _char(characters)
         case {"kind": "bpe", "model": str(model), **rest} if not rest:
             return _bpe(model)
+        case {"kind": "whisper", "json": str(json), "count": int(count), **rest} if not rest:
+            return WhisperTokenizer.load(json, count)
     raise CheckpointError(f"the tokenizer is damaged: {_describe(plain)}; make the model file again")
 
 

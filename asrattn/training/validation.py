@@ -85,7 +85,7 @@ def decode_batch(
     enc = model.encoder(feats, lens)
     log_probs = model.ctc_log_probs(enc.output)
     found = beam_search(
-        model.decoder, enc.output, enc.lens, log_probs if decoding.ctc > 0 else None, decoding
+        model.stepwise_decoder(), enc.output, enc.lens, log_probs if decoding.ctc > 0 else None, decoding
     )
     scored = []
     for utterance, hypotheses, greedy in zip(

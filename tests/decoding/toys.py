@@ -26,6 +26,8 @@ class ToyState(NamedTuple):
 class ToyDecoder:
     """A random recurrent net in float64: every step depends on all tokens so far and on the utterance."""
 
+    max_tokens: int | None = None
+
     def __init__(self, V: int, D: int = 6, seed: int = 0, scale: float = 1.5):
         draw = torch.Generator().manual_seed(seed)
         self.embed = torch.randn(V, D, generator=draw, dtype=F64)

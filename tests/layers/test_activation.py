@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from asrattn.layers import linear
-from asrattn.layers.activation import project_silu
+from asrattn.layers.activation import project_activated
 from asrattn.layers.dropout import Dropout
 from asrattn.layers.linear import Linear
 
@@ -21,7 +21,7 @@ def test_gradients_are_those_of_the_plain_formula(p, training, worth, monkeypatc
     inputs = [x, *out.parameters()]
     push = torch.randn(2, 5, 3)
     torch.manual_seed(7)
-    found = project_silu(x, out, dropout)
+    found = project_activated(x, out, dropout)
     gradients = torch.autograd.grad(found, inputs, push)
     torch.manual_seed(7)  # the same mask
     hidden = dropout(F.silu(x)) if dropout else F.silu(x)
@@ -35,7 +35,7 @@ def test_gradients_under_autocast():
     torch.manual_seed(0)
     out, x = Linear(8, 3), torch.randn(4, 8).bfloat16().requires_grad_()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found, want = project_silu(x, out), out(F.silu(x))
+        found, want = project_activated(x, out), out(F.silu(x))
     assert found.dtype == torch.bfloat16
     for ours, theirs in zip(
         torch.autograd.grad(found.sum(), [x, out.weight]),
@@ -56,7 +56,7 @@ def test_the_input_of_the_product_is_not_kept(worth, monkeypatch):
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        y = project_silu(x, out)
+        y = project_activated(x, out)
     assert set(kept) == {x.data_ptr()}  # by SiLU; the product's own are left to the hooks within
     y.sum().backward()
     assert x.grad is not None
@@ -65,4 +65,4 @@ def test_the_input_of_the_product_is_not_kept(worth, monkeypatch):
 def test_without_gradients_it_is_the_formula():
     out, x = Linear(8, 3), torch.randn(4, 8)
     with torch.no_grad():
-        torch.testing.assert_close(project_silu(x, out, Dropout(0.5).eval()), out(F.silu(x)))
+        torch.testing.assert_close(project_activated(x, out, Dropout(0.5).eval()), out(F.silu(x)))

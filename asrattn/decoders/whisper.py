@@ -1,0 +1,80 @@
+"""Whisper's decoder."""
+
+import torch
+from torch import Tensor, nn
+
+from asrattn.decoders.config import WhisperDecoderConfig
+from asrattn.decoders.output import DecoderOutput
+from asrattn.decoders.transformer import (
+    TransformerDecoderLayer,
+    TransformerMemory,
+    prepare_layers,
+    run_layers,
+    step_layers,
+)
+from asrattn.layers.dropout import Dropout
+from asrattn.layers.kv_cache import KVCache
+from asrattn.layers.linear import project
+from asrattn.text import BLANK, EOS, UNKNOWN
+
+NEVER = (
+    -100.0
+)  # the logit of BLANK and UNKNOWN, which Whisper does not have: next to nothing, but finite in losses
+
+
+class WhisperDecoder(nn.Module):
+    """The decoder of Radford et al. 2023. The prompt comes before the text; its last token stands for the first EOS."""
+
+    def __init__(self, config: WhisperDecoderConfig, values: int, vocabulary: int):
+        super().__init__()
+        self.config = config
+        self.prompt = config.prompt  # Recognizer changes it for another language or task
+        D = config.dim
+        self.embed = nn.Embedding(vocabulary, D)
+        nn.init.normal_(self.embed.weight, std=D**-0.5)
+        self.positions = nn.Parameter(0.02 * torch.randn(config.max_tokens, D))
+        self.dropout = Dropout(config.dropout)
+        self.layers = nn.ModuleList(
+            TransformerDecoderLayer(D, config.heads, config.ffn_dim, config.dropout, False, values, "gelu")
+            for _ in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(D)
+
+    @property
+    def max_tokens(self) -> int:
+        """Of a text, EOS included."""
+        return self.config.max_tokens - len(self.prompt) + 1
+
+    def prepare(self, enc: Tensor, lens: Tensor) -> TransformerMemory:
+        return prepare_layers(self.layers, enc, lens)
+
+    def start(self, memory: TransformerMemory) -> KVCache:
+        """The prompt is read, but for its last token."""
+        keys, heads = memory.layers[0].keys, self.config.heads
+        state = KVCache.empty(keys, len(keys), self.config.layers, heads, self.config.dim // heads)
+        for token in self.prompt[:-1]:
+            tokens = torch.full((len(keys),), token, device=keys.device)
+            _, state = step_layers(self.layers, self._embed(tokens, state.length), state, memory)
+        return state
+
+    def step(self, tokens: Tensor, state: KVCache, memory: TransformerMemory) -> tuple[Tensor, KVCache]:
+        tokens = tokens.masked_fill(tokens == EOS, self.prompt[-1])
+        x, state = step_layers(self.layers, self._embed(tokens, state.length), state, memory)
+        return self._logits(x), state
+
+    def forward(self, tokens: Tensor, enc: Tensor, lens: Tensor) -> DecoderOutput:
+        past = len(self.prompt) - 1
+        prompt = tokens.new_tensor(self.prompt[:-1]).expand(len(tokens), -1)
+        tokens = torch.cat((prompt, tokens.masked_fill(tokens == EOS, self.prompt[-1])), dim=1)
+        positions = torch.arange(tokens.shape[1], device=tokens.device)
+        x, weights = run_layers(self.layers, self._embed(tokens, positions), self.prepare(enc, lens))
+        weights = tuple(each[:, :, past:] for each in weights)
+        return DecoderOutput(self._logits(x[:, past:]), weights, self.config.alignment_heads)
+
+    def _embed(self, tokens: Tensor, position: int | Tensor) -> Tensor:
+        x: Tensor = self.dropout(self.embed(tokens) + self.positions[position])
+        return x
+
+    def _logits(self, x: Tensor) -> Tensor:
+        logits = project(self.norm(x), self.embed.weight, None)
+        return logits.index_fill(-1, torch.tensor((BLANK, UNKNOWN), device=x.device), NEVER)
