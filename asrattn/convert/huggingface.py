@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asrattn.convert import model_folder, tokenizer_json, torch_file
+from asrattn.convert import model_folder, preprocessor, tokenizer_json, weight_files
 from asrattn.convert.source import (
-    COPY_AGAIN,
     WhisperDims,
     WhisperRules,
     WhisperSource,
@@ -24,9 +23,14 @@ from asrattn.files import atomic_write, make_folder, write_text
 
 CONFIG = "config.json"
 GENERATION = "generation_config.json"
-PREPROCESSOR = "preprocessor_config.json"
 WEIGHTS = "model.safetensors"
-WEIGHT_FILES = (WEIGHTS, WEIGHTS + ".index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+OLD_WEIGHTS = "pytorch_model.bin"
+WEIGHT_FILES = (
+    WEIGHTS,
+    WEIGHTS + weight_files.INDEX_ENDING,
+    OLD_WEIGHTS,
+    OLD_WEIGHTS + weight_files.INDEX_ENDING,
+)
 SIZES = {  # ours: theirs
     "mels": "num_mel_bins",
     "audio_context": "max_source_positions",
@@ -46,8 +50,6 @@ PLAIN = {
     "tie_word_embeddings": True,
 }  # of every Whisper
 RULES = ("suppress_tokens", "begin_suppress_tokens", "alignment_heads")
-FEATURES = {"sampling_rate": 16000, "hop_length": 160, "n_fft": 400}  # of every Whisper
-CHUNK_SECONDS = 30
 MAX_INITIAL_TIMESTAMP = 50  # the first timestamp of a text is at most 1 s, in steps of 0.02 s
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 HUB_FILES = (
@@ -60,7 +62,7 @@ HUB_FILES = (
     "model-?????-of-?????.safetensors",
     WEIGHTS,
 )
-HUB_FILES_OLD = ("pytorch_model.bin", "pytorch_model-?????-of-?????.bin")
+HUB_FILES_OLD = (OLD_WEIGHTS, "pytorch_model-?????-of-?????.bin")
 
 
 def resolve(name: str) -> Path:
@@ -95,11 +97,11 @@ def resolve(name: str) -> Path:
     return folder
 
 
-def read(folder: Path) -> WhisperSource:
+def read(folder: Path, tokenizer: Path | None = None) -> WhisperSource:
     """A folder as `save_pretrained` and the hub have it; weights in safetensors or, as data only, pytorch_model.bin.
 
-    Raises CheckpointError naming the file, if one is missing or damaged, belongs to another architecture, holds code,
-    or does not suit the others.
+    tokenizer: a tokenizer.json, or a folder with one, in the place of the folder's own. Raises CheckpointError naming
+    the file, if one is missing or damaged, belongs to another architecture, holds code, or does not suit the others.
     """
     config = read_config(folder)
     dims = read_dims(config, SIZES, str(folder / CONFIG))
@@ -107,11 +109,11 @@ def read(folder: Path) -> WhisperSource:
     # Models from before generation_config.json have the same entries in config.json.
     place = generation if generation.exists() else folder / CONFIG
     rules = model_folder.read_rules(model_folder.read_object(place), RULES, dims, str(place))
-    check_preprocessor(folder, dims)
-    tokenizer = tokenizer_json.read(folder, dims.vocabulary)
+    preprocessor.check(folder, dims)
+    text = tokenizer_json.read(tokenizer or folder, dims.vocabulary)
     weights = read_weights(folder, dims)
     return WhisperSource(
-        dims, weights, tokenizer, rules, model_folder.origin_of(folder), model_folder.licence_of(folder)
+        dims, weights, text, rules, model_folder.origin_of(folder), model_folder.licence_of(folder)
     )
 
 
@@ -134,17 +136,6 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def check_preprocessor(folder: Path, dims: WhisperDims) -> None:
-    """Raises CheckpointError if the folder's preprocessor_config.json, if any, has other features than Whisper's."""
-    path = folder / PREPROCESSOR
-    plain = model_folder.read_optional(path)
-    for name, value in (FEATURES | {"feature_size": dims.mels}).items():
-        if plain.get(name, value) != value:
-            raise CheckpointError(
-                f"{path}: {name} is {str(plain[name])[:40]}, the model needs {value}; {COPY_AGAIN}"
-            )
-
-
 def read_weights(folder: Path, dims: WhisperDims) -> dict[str, Tensor]:
     """The weights by name, without the tied output layer. Raises CheckpointError."""
     found = next((folder / name for name in WEIGHT_FILES if (folder / name).exists()), None)
@@ -152,7 +143,7 @@ def read_weights(folder: Path, dims: WhisperDims) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{folder}: holds no {WEIGHTS} or pytorch_model.bin; copy or download the whole folder of the model"
         )
-    weights = _read_sharded(found) if found.suffix == ".json" else _read_file(found)
+    weights = weight_files.read(found)
     if not any(name.startswith("model.") for name in weights):  # saved from a WhisperModel
         weights = {f"model.{name}": weight for name, weight in weights.items()}
     output = weights.pop("proj_out.weight", None)
@@ -168,79 +159,38 @@ def _equal(a: Tensor, b: Tensor | None) -> bool:
     return b is not None and a.shape == b.shape and a.dtype == b.dtype and torch.equal(a, b)
 
 
-def _read_file(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except OSError as error:
-            raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from None
-        except (SafetensorError, KeyError, ValueError, RuntimeError, TypeError) as error:
-            raise CheckpointError(
-                f"{path}: is truncated or damaged ({str(error)[:80]}); {COPY_AGAIN}"
-            ) from None
-    weights = torch_file.read(path)
-    if not isinstance(weights, dict) or not all(
-        isinstance(name, str) and isinstance(weight, Tensor) for name, weight in weights.items()
-    ):
-        raise CheckpointError(f"{path}: is no table of weights; name the folder of a Whisper model")
-    return dict(weights)
-
-
-def _read_sharded(index: Path) -> dict[str, Tensor]:
-    """The weights of all files that an index names. Each must hold what the index says."""
-    places = model_folder.read_object(index).get("weight_map")
-    if not isinstance(places, dict) or not all(_is_plain(name) for name in places.values()):
-        raise CheckpointError(f"{index}: has no weight_map of files in the same folder; {COPY_AGAIN}")
-    weights: dict[str, Tensor] = {}
-    for name in sorted(set(places.values())):
-        shard = _read_file(index.parent / name)
-        if shard.keys() != {weight for weight, file in places.items() if file == name}:
-            raise CheckpointError(
-                f"{index.parent / name}: holds other weights than {index.name} says; {COPY_AGAIN}"
-            )
-        weights |= shard
-    return weights
-
-
-def _is_plain(name: object) -> bool:
-    return isinstance(name, str) and Path(name).name == name and name.endswith((".safetensors", ".bin"))
-
-
 def write(folder: Path, source: WhisperSource) -> None:
     """All that `WhisperForConditionalGeneration`, `WhisperProcessor` and `AutoTokenizer` load, in a folder.
 
     Raises ConfigError if the source has no tokenizer or the folder cannot be made, CheckpointError if its parts do not
     fit together, OSError where a file cannot be written.
     """
-    from safetensors.torch import save_file
-
     place = source.origin or "the model"
-    if source.tokenizer is None:
-        raise ConfigError(
-            f"{place}: has no tokenizer, which a Hugging Face folder needs; name a {tokenizer_json.FILE}"
-        )
-    check_dims(source.dims, place)
-    check_weights(source.weights, source.dims, place)
-    check_rules(source.rules, source.dims, place)
-    tokenizer_json.check(source.tokenizer, source.dims.vocabulary, place)
-    tokens = tokenizer_json.token_ids(source.tokenizer, place)
+    text = check_source(source, place)
+    tokens = tokenizer_json.token_ids(text, place)
     make_folder(folder)
     with atomic_write(folder / WEIGHTS) as draft:
-        save_file(
-            {name: w.contiguous() for name, w in source.weights.items()}, draft, metadata={"format": "pt"}
-        )
-    write_text(folder / tokenizer_json.FILE, source.tokenizer)
+        weight_files.write_safetensors(draft, source.weights)
+    write_text(folder / tokenizer_json.FILE, text)
     for name, plain in (
         (CONFIG, _config(source, tokens)),
         (GENERATION, _generation_config(source, tokens)),
-        (PREPROCESSOR, preprocessor_config(source.dims)),
+        (preprocessor.FILE, preprocessor.preprocessor_config(source.dims)),
         ("tokenizer_config.json", _tokenizer_config(tokens)),
     ):
         write_text(folder / name, json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
     write_text(folder / "README.md", model_folder.card(source.origin, source.licence))
+
+
+def check_source(source: WhisperSource, place: str) -> str:
+    """The text of the tokenizer. Raises ConfigError if there is none, CheckpointError if parts do not fit together."""
+    if source.tokenizer is None:
+        raise ConfigError(f"{place}: has no tokenizer, which the folder needs; name a {tokenizer_json.FILE}")
+    check_dims(source.dims, place)
+    check_weights(source.weights, source.dims, place)
+    check_rules(source.rules, source.dims, place)
+    tokenizer_json.check(source.tokenizer, source.dims.vocabulary, place)
+    return source.tokenizer
 
 
 def _special_ids(tokens: dict[str, int]) -> dict[str, int]:
@@ -293,24 +243,6 @@ def _generation_config(source: WhisperSource, tokens: dict[str, int]) -> dict[st
             "translate": tokens[tokenizer_json.TRANSLATE],
         }
     return plain
-
-
-def preprocessor_config(dims: WhisperDims) -> dict[str, Any]:
-    """The log-mel features of a model, as `WhisperFeatureExtractor` and faster-whisper read them."""
-    rate, hop = FEATURES["sampling_rate"], FEATURES["hop_length"]
-    return {
-        "feature_extractor_type": "WhisperFeatureExtractor",
-        "processor_class": "WhisperProcessor",
-        "feature_size": dims.mels,
-        **FEATURES,
-        "chunk_length": CHUNK_SECONDS,
-        "n_samples": CHUNK_SECONDS * rate,
-        "nb_max_frames": CHUNK_SECONDS * rate // hop,
-        "padding_side": "right",
-        "padding_value": 0.0,
-        "return_attention_mask": False,
-        "dither": 0.0,
-    }
 
 
 def _tokenizer_config(tokens: dict[str, int]) -> dict[str, Any]:

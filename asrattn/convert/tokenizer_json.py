@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer
+
 from asrattn.convert.model_folder import parse_object, read_object, read_optional, read_text
-from asrattn.convert.source import COPY_AGAIN, WhisperDims
+from asrattn.convert.source import COPY_AGAIN, WhisperDims, WhisperRules
 from asrattn.errors import CheckpointError
 
 FILE = "tokenizer.json"
@@ -14,21 +16,49 @@ START = "<|startoftranscript|>"
 TRANSLATE = "<|translate|>"
 TRANSCRIBE = "<|transcribe|>"
 NO_TIMESTAMPS = "<|notimestamps|>"
+NO_SPEECH = ("<|nospeech|>", "<|nocaptions|>")  # two names of one token
 NEEDED = (END, START, TRANSLATE, TRANSCRIBE, "<|startofprev|>", NO_TIMESTAMPS)
+ONLY_IN_PROMPTS = (START, TRANSLATE, TRANSCRIBE, "<|startoflm|>", "<|startofprev|>", *NO_SPEECH)
+NOT_SPEECH = (
+    *'"#()*+/:;<=>@[\\]^_`{|}~「」『』',
+    *(
+        "<<",
+        ">>",
+        "<<<",
+        ">>>",
+        "--",
+        "---",
+        "-(",
+        "-[",
+        "('",
+        '("',
+        "((",
+        "))",
+        "(((",
+        ")))",
+        "[[",
+        "]]",
+        "{{",
+        "}}",
+    ),
+    *("♪♪", "♪♪♪"),
+)
+NOTES = tuple("♩♪♫♬♭♮♯")  # three bytes each: the first token of several is enough
+WORD_PUNCTUATION = (" -", " '")  # inside of words they are speech: "-" and "'" alone stay
 FIRST_MULTILINGUAL_VOCABULARY = 51865  # English models have 51864 tokens
 TIMESTAMP_SECONDS = 0.02  # between two timestamp tokens
 
 
-def read(folder: Path, vocabulary: int) -> str:
-    """The text of a folder's tokenizer.json, or one made of its vocab.json and merges.txt.
+def read(source: Path, vocabulary: int) -> str:
+    """The text of a tokenizer.json: that file, the one of a folder, or one made of its vocab.json and merges.txt.
 
-    Raises CheckpointError if there is neither, or it does not suit a Whisper model of so many tokens.
+    Raises CheckpointError if there is none, or it does not suit a Whisper model of so many tokens.
     """
-    path = folder / FILE
-    if path.exists() or not (folder / "vocab.json").exists():
+    path = source / FILE if source.is_dir() else source
+    if path.exists() or not (source / "vocab.json").exists():
         text, place = read_text(path), str(path)
     else:
-        text, place = from_vocab_and_merges(folder), str(folder / "vocab.json")
+        text, place = from_vocab_and_merges(source), str(source / "vocab.json")
     check(text, vocabulary, place)
     return text
 
@@ -60,8 +90,8 @@ def check(text: str, vocabulary: int, place: str) -> None:
     """Raises CheckpointError if the tokenizer is not one of Whisper's, or has ids outside of the vocabulary."""
     tokens = token_ids(text, place)
     missing = [token for token in NEEDED if token not in tokens]
-    if "<|nospeech|>" not in tokens and "<|nocaptions|>" not in tokens:
-        missing.append("<|nospeech|>")
+    if not any(token in tokens for token in NO_SPEECH):
+        missing.append(NO_SPEECH[0])
     if missing:
         raise CheckpointError(
             f"{place}: lacks {', '.join(missing)}, which Whisper needs; name a Whisper tokenizer"
@@ -71,6 +101,38 @@ def check(text: str, vocabulary: int, place: str) -> None:
         raise CheckpointError(
             f"{place}: has token id {most}, the model's vocabulary has {vocabulary}; name the tokenizer of this model"
         )
+    load(text, place)
+
+
+def load(text: str, place: str) -> Tokenizer:
+    """The tokenizer itself. Raises CheckpointError if the library refuses it."""
+    try:
+        return Tokenizer.from_str(text)
+    except Exception as error:
+        if type(error) is not Exception:  # the library raises this class and no other
+            raise
+        detail = str(error).partition("\n")[0][:80]
+        raise CheckpointError(f"{place}: is no tokenizer ({detail}); {COPY_AGAIN}") from None
+
+
+def default_rules(text: str, place: str) -> WhisperRules:
+    """What Whisper itself never lets the decoder say: symbols that are not speech, and tokens that only a prompt has;
+    at the start neither a space nor the end. For formats that do not hold these rules.
+
+    Raises CheckpointError as `check`.
+    """
+    tokens, tokenizer = token_ids(text, place), load(text, place)
+
+    def encode(symbol: str) -> list[int]:
+        return list(tokenizer.encode(symbol, add_special_tokens=False).ids)
+
+    suppress = {first for word in WORD_PUNCTUATION for first in encode(word)[:1]}
+    for symbol in (*NOT_SPEECH, *NOTES):
+        for ids in (encode(symbol), encode(" " + symbol)):
+            if len(ids) == 1 or symbol in NOTES:
+                suppress |= set(ids[:1])
+    suppress |= {tokens[token] for token in ONLY_IN_PROMPTS if token in tokens}
+    return WhisperRules(tuple(sorted(suppress)), (*encode(" "), tokens[END]))
 
 
 def languages(tokens: dict[str, int]) -> dict[str, int]:
@@ -91,8 +153,8 @@ def from_vocab_and_merges(folder: Path) -> str:
     Raises CheckpointError if one is missing or has another form.
     """
     vocab = read_object(folder / "vocab.json")
-    lines = read_text(folder / "merges.txt").splitlines()
-    merges = [line for line in lines if line and not line.startswith("#version")]
+    lines = read_text(folder / "merges.txt").split("\n")
+    merges = [line for line in lines if line.strip() and not line.startswith("#version")]
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     plain = {
         "version": "1.0",
