@@ -1,6 +1,6 @@
-"""Import of pretrained encoders of Hugging Face: wav2vec 2.0, HuBERT, WavLM, data2vec, Wav2Vec2-BERT, Whisper's encoder.
+"""Import of pretrained encoders of Hugging Face: wav2vec 2.0, HuBERT, WavLM, data2vec, Wav2Vec2-BERT, Whisper.
 
-What comes out is a speech model whose encoder is trained and whose decoder and CTC are not: `train --init` begins there.
+The result is a speech model whose encoder is trained and whose decoder and CTC are not: `train --init` begins there.
 """
 
 import json
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from asrattn import checkpoint
 from asrattn.config import JSONValue, from_plain
-from asrattn.convert import hub
+from asrattn.convert import huggingface, model_folder, preprocessor, weight_files
 from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import PretrainedEncoderConfig
 from asrattn.encoders.config import PretrainedFamily
@@ -49,7 +49,7 @@ def import_encoder(source: Path | str, out: Path) -> None:
     Raises ConfigError if transformers is missing and for settings that make no encoder; CheckpointError for a folder of
     another architecture, for files that are missing or damaged, and if `out` cannot be written.
     """
-    folder = hub.local_folder(source)
+    folder = _folder(source)
     features, encoder = encoder_config(folder)
     tokenizer = CharTokenizer(CHARACTERS)
     with torch.random.fork_rng(devices=[]):
@@ -58,9 +58,9 @@ def import_encoder(source: Path | str, out: Path) -> None:
     assert isinstance(model.encoder, PretrainedEncoder)
     load_weights(folder, model.encoder)
     card: dict[str, JSONValue] = {
-        "name": Path(source).name,
-        "origin": str(source),
-        "licence": hub.licence(folder),
+        "name": model_folder.origin_of(folder).rpartition("/")[2],
+        "origin": model_folder.origin_of(folder),
+        "licence": model_folder.licence_of(folder) or "unknown",
         "untrained": UNTRAINED,
     }
     checkpoint.save(out, model, tokenizer, card)
@@ -72,28 +72,33 @@ def encoder_config(source: Path | str) -> tuple[FeatureConfig, PretrainedEncoder
     Raises CheckpointError for a missing or damaged file and for another architecture; ConfigError if transformers is
     missing, or if the network has a part that is not supported.
     """
-    folder = hub.local_folder(source)
-    plain = hub.read_json(folder / "config.json")
+    folder = _folder(source)
+    plain = model_folder.read_object(folder / huggingface.CONFIG)
     family = plain.get("model_type")
     if family not in FAMILIES:
         raise CheckpointError(
-            f"{folder / 'config.json'}: model_type {family!r} is no encoder known here; known are {', '.join(FAMILIES)}"
+            f"{folder / huggingface.CONFIG}: model_type {family!r} is no encoder known here; known are {', '.join(FAMILIES)}"
         )
     try:
         encoder = _encoder_config(family, plain)
-        return _feature_config(family, hub.read_json(folder / "preprocessor_config.json")), encoder
+        return _feature_config(family, model_folder.read_object(folder / preprocessor.FILE)), encoder
     except ConfigError as error:
         raise ConfigError(f"{folder}: {error}") from None
 
 
 def load_weights(source: Path | str, encoder: PretrainedEncoder) -> None:
-    """Give the encoder the weights of a local folder or hub name, in float32. What the encoder has no place for, such as
-    a CTC head, is logged.
+    """Give the encoder the weights of a local folder or hub name, in float32. What the encoder has no place for, such
+    as a CTC head, is logged.
 
-    Raises CheckpointError as `hub.read_weights`, and naming the first weight that is missing or has another shape.
+    Raises CheckpointError as `weight_files.read`, and naming the first weight that is missing or has another shape.
     """
-    folder = hub.local_folder(source)
-    found, unused = _by_our_names(hub.read_weights(folder), encoder)
+    folder = _folder(source)
+    files = [folder / name for name in huggingface.WEIGHT_FILES if (folder / name).exists()]
+    if not files:
+        raise CheckpointError(
+            f"{folder}: holds no {huggingface.WEIGHTS} or {huggingface.OLD_WEIGHTS}; copy or download the whole folder"
+        )
+    found, unused = _by_our_names(weight_files.read(files[0]), encoder)
     own = encoder.state_dict()
     for name, weight in own.items():
         if name == "layer_weights":  # ours: a plain mean until it is trained
@@ -116,6 +121,13 @@ def load_weights(source: Path | str, encoder: PretrainedEncoder) -> None:
     if unused:
         shown = ", ".join(unused[:MAX_SHOWN_WEIGHTS]) + (", …" if len(unused) > MAX_SHOWN_WEIGHTS else "")
         log.info("%s: %d weights do not belong to the encoder: %s", folder, len(unused), shown)
+
+
+def _folder(source: Path | str) -> Path:
+    folder = huggingface.resolve(str(source))
+    if not folder.is_dir():
+        raise CheckpointError(f"{source}: is not a folder; name one with a {huggingface.CONFIG}")
+    return folder
 
 
 def _encoder_config(family: PretrainedFamily, plain: Mapping[str, Any]) -> PretrainedEncoderConfig:

@@ -19,6 +19,7 @@ CONVOLUTIONS = {"conv_dim": [16, 16, 16], "conv_kernel": [10, 4, 2], "conv_strid
 POSITIONS = {"num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2}
 WAVE = SIZES | CONVOLUTIONS | POSITIONS
 NORMED = WAVE | {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
+DATA2VEC = SIZES | CONVOLUTIONS | {"conv_pos_kernel_size": 5, "num_conv_pos_embedding_groups": 2}
 WHISPER = {
     "d_model": 32,
     "encoder_layers": 3,
@@ -33,7 +34,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "hubert-batch": ("hubert", NORMED | {"conv_pos_batch_norm": True}),
     "wavlm": ("wavlm", WAVE),
     "wavlm-layer": ("wavlm", NORMED),
-    "data2vec": ("data2vec-audio", SIZES | CONVOLUTIONS | {"conv_pos_kernel_size": 5, "num_conv_pos_embedding_groups": 2}),
+    "data2vec": ("data2vec-audio", DATA2VEC),
     "wav2vec2-bert": ("wav2vec2-bert", SIZES | {"feature_projection_input_dim": 20, "conv_depthwise_kernel_size": 5}),
     "whisper": ("whisper", WHISPER | {"max_source_positions": 150}),
 }  # fmt: skip
