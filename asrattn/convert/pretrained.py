@@ -77,7 +77,8 @@ def encoder_config(source: Path | str) -> tuple[FeatureConfig, PretrainedEncoder
     family = plain.get("model_type")
     if family not in FAMILIES:
         raise CheckpointError(
-            f"{folder / huggingface.CONFIG}: model_type {family!r} is no encoder known here; known are {', '.join(FAMILIES)}"
+            f"{folder / huggingface.CONFIG}: model_type {str(family)[:40]!r} is no encoder known here; known are "
+            f"{', '.join(FAMILIES)}"
         )
     try:
         encoder = _encoder_config(family, plain)

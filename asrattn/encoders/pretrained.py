@@ -262,8 +262,8 @@ def _classes(family: PretrainedFamily) -> tuple[Any, Any]:
 
 def draw_spans(lens: Tensor, prob: float, length: int, min_spans: int) -> Tensor:
     """lens (B,) frames -> (B, T) bool, True where masked: prob · T / length spans of `length` frames, rounded up or
-    down at random, `min_spans` at least and where they fit, at places drawn without replacement (wav2vec 2.0, Baevski et al.
-    2020; as in transformers, but from torch's generator)."""
+    down at random, `min_spans` at least and where they fit, at places drawn without replacement (wav2vec 2.0, Baevski
+    et al. 2020; as in transformers, but from torch's generator)."""
     counts = lens.tolist()
     masked = torch.zeros(len(counts), max(counts), dtype=torch.bool)
     for row, frames in enumerate(counts):

@@ -239,7 +239,7 @@ def test_broken_folders_are_refused(copied: Path) -> None:
         ("{", "is no JSON"),
         ("[]", "is no JSON object"),
         ('{"model_type": "bert"}', "model_type 'bert' is no encoder known here; known are wav2vec2, hubert"),
-        ("{}", "model_type None"),
+        ("{}", "model_type 'None'"),
         (edited(config, add_adapter=True), "add_adapter"),
         (edited(config, hidden_dropout="much"), "dropout"),
         (edited(config, num_attention_heads=5), "make no wav2vec2 encoder"),

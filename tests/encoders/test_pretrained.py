@@ -2,15 +2,21 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import tones
 import torch
 
+from asrattn import checkpoint
+from asrattn.augment import AugmentConfig
 from asrattn.encoders import PretrainedEncoderConfig
 from asrattn.encoders.interface import build as build_encoder
 from asrattn.encoders.pretrained import CLASSES, PretrainedEncoder, build_model, draw_spans
 from asrattn.errors import ConfigError, DataError
+from asrattn.features import FeatureConfig
+from asrattn.training.fit import fit
 
 pytest.importorskip("transformers", reason="the extra hf is not installed")
 
@@ -233,3 +239,20 @@ def test_missing_transformers_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "transformers.models.wav2vec2.modeling_wav2vec2", None)
     with pytest.raises(ConfigError, match=r"pip install asrattn\[hf\]"):
         build_encoder(config("wav2vec2"), 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["wav2vec2", "wavlm-layer", "data2vec"])
+def test_training_run_is_the_same_for_the_same_seed(corpus: Path, tmp_path: Path, name: str) -> None:
+    """A whole run, whose model file is loaded, evaluated and fine-tuned without transformers' folder."""
+    still = AugmentConfig(stretch=0, vtlp=0, equalizer=0, frequency_masks=0, time_masks=0)
+    base = tones.recipe(epochs=2)
+    features = FeatureConfig(kind="wave", rate=tones.RATE, normalize="utterance")
+    model = replace(base.model, frontend=features, encoder=config(name, mask_time_length=2))
+    recipe = replace(base, model=model, augment=still)
+    runs = [fit(recipe, corpus, tmp_path / name, seed=3) for name in ("a", "b")]
+    one, two = (checkpoint.load(path).model.state_dict() for path in runs)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    tuned = replace(recipe, model=replace(model, encoder=config(name, mask_time_prob=0.2, dropout=0.0)))
+    more = fit(replace(tuned, train=replace(recipe.train, epochs=1)), corpus, tmp_path / "c", init=runs[0])
+    assert checkpoint.load(more).card["epochs"] == 1
