@@ -98,6 +98,59 @@ def test_spectrogram_is_librosas():
     torch.testing.assert_close(ours(plain("spectrogram"), wave).exp(), expected, rtol=1e-3, atol=1e-4)
 
 
+def test_seamless_is_kaldis_filterbank_two_frames_side_by_side():
+    from torchaudio.compliance.kaldi import fbank
+
+    wave = sound(16000)
+    frames = fbank(wave * 2**15, num_mel_bins=80, dither=0.0)
+    expected = frames.view(49, 160)
+    feats, lens = FeatureExtractor(FeatureConfig(kind="seamless", normalize="none"))(
+        wave, torch.tensor([16000])
+    )
+    assert lens.tolist() == [49]
+    torch.testing.assert_close(feats[0], expected, rtol=1e-4, atol=1e-3)
+    feats, _ = FeatureExtractor(FeatureConfig(kind="seamless", normalize="utterance"))(
+        wave, torch.tensor([16000])
+    )
+    normalised = (frames - frames.mean(0)) / (frames.var(0) + 1e-7).sqrt()
+    torch.testing.assert_close(feats[0], normalised.view(49, 160), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("normalize", ["utterance", "none"])
+def test_wave_is_the_wave(normalize):
+    frontend = FeatureExtractor(FeatureConfig(kind="wave", normalize=normalize))
+    wave, lens = batch(1600, 700)
+    wave[1, 700:] = math.nan  # what stands in the padding does not matter
+    feats, feat_lens = frontend(wave, lens)
+    assert feats.shape == (2, 1600, 1)
+    assert torch.equal(feat_lens, lens)
+    assert torch.equal(frontend.raw(wave, lens)[0][0, :, 0], wave[0])
+    real = wave[1, :700]
+    expected = (
+        (real - real.mean()) / (real.var(correction=0) + 1e-7).sqrt() if normalize == "utterance" else real
+    )
+    torch.testing.assert_close(feats[1, :700, 0], expected)
+    assert not feats[1, 700:].any()
+    silence, _ = frontend(torch.zeros(1, 9), torch.tensor([0]))
+    assert not silence.any()
+
+
+@pytest.mark.parametrize("normalize", ["utterance", "none"])
+def test_a_batch_of_seamless_is_its_utterances_one_by_one(normalize):
+    frontend = FeatureExtractor(FeatureConfig(kind="seamless", normalize=normalize))
+    wave, lens = batch(16000, 7777, 560, 559)
+    feats, feat_lens = frontend(wave, lens)
+    assert feats.shape == (4, 49, 160)
+    assert feat_lens.tolist() == [49, 23, 1, 0]
+    assert frontend.minimum_samples == 560
+    for row in range(4):
+        alone, alone_lens = frontend(wave[row : row + 1, : lens[row]], lens[row : row + 1])
+        count = int(feat_lens[row])
+        assert alone_lens.item() == count
+        torch.testing.assert_close(feats[row, :count], alone[0, :count], rtol=1e-4, atol=1e-4)
+        assert not feats[row, count:].any()
+
+
 def test_preemphasis_is_scipys_filter():
     from scipy.signal import lfilter
 
@@ -243,6 +296,8 @@ def test_a_tone_lands_in_its_band():
         ({"preemphasis": 1.5}, "preemphasis"),
         ({"kind": "mel"}, "kind"),
         ({"normalise": "both"}, "normalize"),
+        ({"kind": "wave", "normalize": "both"}, "take utterance or none"),
+        ({"kind": "seamless", "normalize": "none", "rate": 8000}, "rate"),
     ],
 )
 def test_a_wrong_setting_is_told(setting, message):

@@ -14,6 +14,7 @@ from asrattn.encoders import (
     EncoderConfig,
     LocalAttentionConfig,
     LSTMEncoderConfig,
+    PretrainedEncoderConfig,
     SparseAttentionConfig,
     TransformerEncoderConfig,
 )
@@ -37,7 +38,7 @@ def small(member: Any, **settings: Any) -> Any:
     return replace(made, **{k: v for k, v in (SIZES | CERTAIN | settings).items() if hasattr(made, k)})
 
 
-ENCODERS = [small(member) for member in get_args(EncoderConfig)]
+ENCODERS = [small(member) for member in get_args(EncoderConfig) if member is not PretrainedEncoderConfig]
 ENCODERS += [
     small(LSTMEncoderConfig, subsampling="pyramid", layers=3),
     small(LSTMEncoderConfig, norm="batch", subsampling="vgg"),

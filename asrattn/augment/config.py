@@ -72,6 +72,16 @@ class AugmentConfig:
             ordered, f"augment.snr: {self.snr} must be the lowest and the highest ratio in dB, such as 5,35"
         )
 
+    def check_fits(self, kind: str) -> None:
+        """Raises ConfigError for what makes no sense on features of this type: a wave has no frames to stretch and no
+        frequency axis, two frames side by side have no single one."""
+        settings = {
+            "wave": ("stretch", "vtlp", "equalizer", "frequency_masks", "time_masks"),
+            "seamless": ("vtlp", "equalizer", "frequency_masks"),
+        }.get(kind, ())
+        wrong = [f"--set augment.{name}=0" for name in settings if getattr(self, name)]
+        check(not wrong, f"augment: does not suit the features {kind}; switch off with {' '.join(wrong)}")
+
     def strength(self, progress: float) -> float:
         """What is applied at `progress` of the training (0 to 1), as a share of the whole."""
         return min(1.0, progress / self.warmup) if self.warmup else 1.0

@@ -1,1 +1,1 @@
-"""Conversion: Whisper models of other programs (Hugging Face, OpenAI, CTranslate2) in and out."""
+"""Conversion: Whisper models of other programs (Hugging Face, OpenAI, CTranslate2); pretrained encoders, in only."""

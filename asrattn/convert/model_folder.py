@@ -20,7 +20,7 @@ def read_text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise CheckpointError(
-                f"{path}: is larger than {MAX_JSON_BYTES} bytes, which no Whisper needs; {COPY_AGAIN}"
+                f"{path}: is larger than {MAX_JSON_BYTES} bytes, which no model needs; {COPY_AGAIN}"
             )
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -48,7 +48,7 @@ def table(plain: Any, path: Path) -> dict[str, Tensor]:
     if not isinstance(plain, dict) or not all(
         isinstance(name, str) and isinstance(weight, Tensor) for name, weight in plain.items()
     ):
-        raise CheckpointError(f"{path}: holds no table of weights; name the weights of a Whisper model")
+        raise CheckpointError(f"{path}: holds no table of weights; name the weights of a model")
     return dict(plain)
 
 

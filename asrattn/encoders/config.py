@@ -1,5 +1,6 @@
 """Configuration of every encoder; `EncoderConfig` is their union."""
 
+import json
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +9,7 @@ from asrattn.layers import AttentionSpan, FramePositions, FullAttentionConfig, N
 
 SubsamplingKind = Literal["conv", "vgg"]
 RecurrentNorm = Literal["none", Norm]
+PretrainedFamily = Literal["wav2vec2", "hubert", "wavlm", "data2vec-audio", "wav2vec2-bert", "whisper"]
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,67 @@ class EBranchformerConfig(SelfAttentionEncoderConfig):
 
 
 @dataclass(frozen=True)
+class PretrainedEncoderConfig:
+    """The encoder of a pretrained model, computed by Hugging Face's transformers (pip install asrattn[hf]): wav2vec 2.0
+    (Baevski et al. 2020), HuBERT (Hsu et al. 2021), WavLM (Chen et al. 2022), data2vec (Baevski et al. 2022),
+    Wav2Vec2-BERT (Seamless Communication 2023) or Whisper (Radford et al. 2023).
+
+    settings          its sizes, as the JSON of transformers' configuration; what is not named has the default there
+    weighted_layers   the output is the sum of the hidden states of all layers, with learned weights (SUPERB, Yang et
+                      al. 2021); else the last one
+    mask_time_prob    in training this share of the frames is masked, at most, since spans may overlap; 0 masks none
+    mask_time_length  frames of a span
+    dropout           of hidden states, attention weights and activations
+    """
+
+    kind: Literal["pretrained"] = "pretrained"
+    family: PretrainedFamily = "wav2vec2"
+    settings: str = "{}"
+    weighted_layers: bool = True
+    mask_time_prob: float = 0.05
+    mask_time_length: int = 10
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        check(
+            0 <= self.mask_time_prob <= 1, f"mask_time_prob is {self.mask_time_prob}; it must lie in [0, 1]"
+        )
+        check(self.mask_time_length > 0, f"mask_time_length is {self.mask_time_length}; it must be positive")
+        check(0 <= self.dropout < 1, f"dropout is {self.dropout}; it must lie in [0, 1)")
+        plain = self.plain_settings
+        check(
+            plain.get("model_type", self.family) == self.family,
+            f"settings are those of {plain.get('model_type')}, family is {self.family}; make them the same",
+        )
+        check(
+            not plain.get("add_adapter"),
+            "settings: add_adapter is on, which is not supported; set it to false to leave the adapter out",
+        )
+
+    @property
+    def plain_settings(self) -> dict[str, object]:
+        """The settings by name. Raises ConfigError if they are no JSON object."""
+        try:
+            plain = json.loads(self.settings)
+        except (ValueError, RecursionError) as error:
+            check(False, f"settings are no JSON ({error}); asrattn import writes them")
+        check(isinstance(plain, dict), "settings are no JSON object; asrattn import writes them")
+        return dict(plain)
+
+    @property
+    def feature_kind(self) -> str:
+        """The feature type that the family is made for."""
+        return {"wav2vec2-bert": "seamless", "whisper": "whisper"}.get(self.family, "wave")
+
+    def check_fits(self, kind: str) -> None:
+        """Raises ConfigError for another feature type."""
+        check(
+            kind == self.feature_kind,
+            f"frontend.kind: {kind} does not suit the encoder {self.family}; take {self.feature_kind}",
+        )
+
+
+@dataclass(frozen=True)
 class WhisperEncoderConfig:
     """Whisper's encoder (Radford et al. 2023): two convolutions, fixed positions, pre-norm layers.
 
@@ -217,5 +280,6 @@ EncoderConfig = (
     | TransformerEncoderConfig
     | ConformerConfig
     | EBranchformerConfig
+    | PretrainedEncoderConfig
     | WhisperEncoderConfig
 )

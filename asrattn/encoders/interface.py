@@ -17,6 +17,7 @@ from asrattn.encoders.config import (
     EncoderConfig,
     GRUEncoderConfig,
     LSTMEncoderConfig,
+    PretrainedEncoderConfig,
     RNNEncoderConfig,
     TransformerEncoderConfig,
     WhisperEncoderConfig,
@@ -24,6 +25,7 @@ from asrattn.encoders.config import (
 from asrattn.encoders.conformer import ConformerLayer
 from asrattn.encoders.convolutional import CNNEncoder
 from asrattn.encoders.output import EncoderOutput
+from asrattn.encoders.pretrained import PretrainedEncoder
 from asrattn.encoders.recurrent import RecurrentEncoder
 from asrattn.encoders.self_attention_encoder import SelfAttentionEncoder
 from asrattn.encoders.transformer import TransformerEncoderLayer
@@ -57,5 +59,7 @@ def build(config: EncoderConfig, features: int) -> Encoder:
             return SelfAttentionEncoder(config, features, partial(ConformerLayer, config))
         case EBranchformerConfig():
             return SelfAttentionEncoder(config, features, partial(EBranchformerLayer, config))
+        case PretrainedEncoderConfig():
+            return PretrainedEncoder(config, features)
         case WhisperEncoderConfig():
             return WhisperEncoder(config, features)

@@ -1,11 +1,12 @@
-"""Configuration of the features: the feature type (log-mel filterbank, MFCC, spectrogram), frames, normalisation."""
+"""Configuration of the features: the feature type (log-mel, MFCC, spectrogram, wave), frames, normalisation."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from asrattn.config import check
 
-FeatureKind = Literal["log-mel", "mfcc", "spectrogram", "whisper"]  # feature types, computed in extraction.py
+# Feature types, computed in extraction.py.
+FeatureKind = Literal["log-mel", "mfcc", "spectrogram", "whisper", "wave", "seamless"]
 FeatureNormalization = Literal["global", "utterance", "both", "none"]
 
 
@@ -14,11 +15,14 @@ class FeatureConfig:
     """What a frame holds. Frequencies in Hz, times in seconds.
 
     kind: log-mel energies (`mels`), their cosine transform (mfcc, the first `coefficients`), or the log power
-    spectrogram; whisper: the log-mel of Whisper (`whisper` below), at most 30 s of it.
+    spectrogram; whisper: the log-mel of Whisper (`whisper` below), at most 30 s of it. For pretrained encoders the
+    samples themselves (wave), or Kaldi's log-mel energies of two frames side by side (seamless), see `waveform` and
+    `seamless`; these two use `rate`, `mels` and `normalize` only.
     high: upper edge of the mel bands, none for half the rate.
     preemphasis: share of the sample before that is subtracted; 0 leaves the wave as it is.
     normalize: `global` subtracts the mean and divides by the deviation of the training set, `utterance`
-    subtracts the utterance's own mean, `both` does the one after the other.
+    subtracts the utterance's own mean, `both` does the one after the other. For wave and seamless `utterance` also
+    divides by the utterance's own deviation; these two know only `utterance` and `none`.
     """
 
     kind: FeatureKind = "log-mel"
@@ -58,6 +62,14 @@ class FeatureConfig:
             f"frontend.low and high: {self.low} to {self.top} Hz must rise, within 0 to {self.rate / 2} Hz",
         )
         check(0 <= self.preemphasis < 1, f"frontend.preemphasis: {self.preemphasis} must lie in [0, 1)")
+        check(
+            self.kind not in ("wave", "seamless") or self.normalize in ("utterance", "none"),
+            f"frontend.normalize: {self.normalize} is not known for {self.kind}; take utterance or none",
+        )
+        check(
+            self.kind != "seamless" or self.rate == 16000,
+            f"frontend.rate: {self.rate} does not suit seamless; its frames are those of 16000 samples a second",
+        )
         if self.kind == "whisper":
             fixed = (self.rate, self.window, self.hop, self.low, self.top, self.preemphasis, self.normalize)
             check(
@@ -76,7 +88,7 @@ class FeatureConfig:
     def features(self) -> int:
         """M: how many numbers a frame holds."""
         bins = self.fft // 2 + 1
-        sizes = {"mfcc": self.coefficients, "spectrogram": bins}
+        sizes = {"mfcc": self.coefficients, "spectrogram": bins, "wave": 1, "seamless": 2 * self.mels}
         return sizes.get(self.kind, self.mels)
 
     @property

@@ -1,4 +1,4 @@
-"""Feature extraction (log-mel, MFCC, spectrogram, CMVN), batched and on the device, for training and inference."""
+"""Feature extraction (log-mel, MFCC, spectrogram, wave, CMVN), batched, on the device, for training and inference."""
 
 import warnings
 from collections.abc import Iterable
@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from asrattn import lengths
 from asrattn.errors import ConfigError, DataError
 from asrattn.features.config import FeatureConfig
+from asrattn.features.seamless import SeamlessFilterbank
+from asrattn.features.waveform import waveform
 
 # Power below this counts as silence: about where the rounding of 16-bit audio lies, in one bin of a 25 ms
 # window. Digital silence therefore looks like a quiet room rather than like an outlier.
@@ -35,7 +37,9 @@ class FeatureExtractor(nn.Module):
         super().__init__()
         self.config = config
         self.register_buffer("window", torch.hann_window(config.window_samples), persistent=False)
-        if config.kind != "spectrogram":
+        if config.kind == "seamless":
+            self.seamless = SeamlessFilterbank(config.mels)
+        if config.kind in ("log-mel", "mfcc", "whisper"):
             self.register_buffer("mel", _filterbank(config), persistent=False)
         if config.kind == "mfcc":
             self.register_buffer("dct", _cosines(config), persistent=False)
@@ -45,10 +49,14 @@ class FeatureExtractor(nn.Module):
     @property
     def minimum_samples(self) -> int:
         """The shortest wave that holds a frame."""
+        if self.config.kind in ("wave", "seamless"):
+            return 1 if self.config.kind == "wave" else SeamlessFilterbank.minimum_samples
         return self.config.window_samples
 
     def lens(self, wave_lens: Tensor) -> Tensor:
         """(B,) samples -> (B,) whole frames, int64; of Whisper's features those that see a sample."""
+        if self.config.kind in ("wave", "seamless"):
+            return wave_lens.long() if self.config.kind == "wave" else SeamlessFilterbank.lens(wave_lens)
         if self.config.kind == "whisper":
             hop, reach = self.config.hop_samples, self.config.window_samples // 2
             frames = (wave_lens.long() + reach + hop - 1) // hop
@@ -57,8 +65,10 @@ class FeatureExtractor(nn.Module):
         return lengths.conv_output_lens(wave_lens.long(), self.config.window_samples, self.config.hop_samples)
 
     def forward(self, wave: Tensor, wave_lens: Tensor) -> tuple[Tensor, Tensor]:
-        feats, lens = self.raw(wave, wave_lens)
         normalize = self.config.normalize
+        if self.config.kind in ("wave", "seamless"):
+            return self._of_pretrained(wave, wave_lens, normalize == "utterance")
+        feats, lens = self.raw(wave, wave_lens)
         if normalize in ("global", "both"):
             feats = (feats - self.mean) / self.std
         padding = ~lengths.mask(lens, feats.shape[1])[:, :, None]
@@ -69,6 +79,8 @@ class FeatureExtractor(nn.Module):
 
     def raw(self, wave: Tensor, wave_lens: Tensor) -> tuple[Tensor, Tensor]:
         """The features (B, F, M) and lengths (B,) before normalisation; 0 on padding. F is at least 1."""
+        if self.config.kind in ("wave", "seamless"):
+            return self._of_pretrained(wave, wave_lens, normalize=False)
         lens = self.lens(wave_lens)
         with torch.autocast(wave.device.type, enabled=False):
             if self.config.kind == "whisper":
@@ -100,6 +112,15 @@ class FeatureExtractor(nn.Module):
         self.mean.copy_(mean)
         # A constant feature holds no information, and must not blow up when it changes one day.
         self.std.copy_(torch.where(std > 1e-3, std, 1.0))
+
+    def _of_pretrained(self, wave: Tensor, wave_lens: Tensor, normalize: bool) -> tuple[Tensor, Tensor]:
+        """The kinds wave and seamless, which are normalised to a variance of 1 in their own way."""
+        with torch.autocast(wave.device.type, enabled=False):
+            if self.config.kind == "wave":
+                return waveform(wave.float(), wave_lens.long(), normalize)
+            feats: Tensor
+            feats, lens = self.seamless(wave.float(), wave_lens.long(), normalize)
+            return feats, lens
 
     def _frames(self, wave: Tensor) -> Tensor:
         """(B, S) -> windowed frames (B, F, window)."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 from asrattn.config import check
 from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig
-from asrattn.encoders import EncoderConfig, LSTMEncoderConfig
+from asrattn.encoders import EncoderConfig, LSTMEncoderConfig, PretrainedEncoderConfig
 from asrattn.features import FeatureConfig
 
 CTCLabels = Literal["tokens", "bytes"]
@@ -28,6 +28,10 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         check(self.vocabulary >= 0, f"vocabulary is {self.vocabulary}; it must not be negative")
+        if isinstance(self.encoder, PretrainedEncoderConfig):
+            self.encoder.check_fits(self.frontend.kind)
+        else:
+            check(self.frontend.kind != "wave", "frontend.kind: wave is for the encoder pretrained only")
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def unshard(model: SpeechModel) -> SpeechModel:
     copied = SpeechModel(model.config)
     copied.spelling = model.spelling
     copied.load_state_dict(weights, assign=True)
-    return copied.requires_grad_(False).eval().to(model.frontend.mel.device)
+    return copied.requires_grad_(False).eval().to(model.frontend.mean.device)
 
 
 def set_grad_sync(model: nn.Module, enabled: bool) -> None:

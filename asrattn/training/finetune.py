@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 IGNORED_SETTINGS = {
     "dropout",
+    "mask_time_length",
+    "mask_time_prob",
     "scheduled_sampling",
     "vocabulary",
 }  # they do not change the meaning of a weight

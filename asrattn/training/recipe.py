@@ -208,6 +208,9 @@ class Recipe:
         bytes_alone = self.model.ctc_labels == "bytes" and 1 in (self.decoding.ctc, self.loss.ctc)
         check(not bytes_alone, 'decoding.ctc and loss.ctc must be below 1 with model.ctc_labels="bytes"')
 
+    def __post_init__(self) -> None:
+        self.augment.check_fits(self.model.frontend.kind)
+
     @staticmethod
     def load(path: Path) -> "Recipe":
         """The RECIPE of a Python file, which is executed.

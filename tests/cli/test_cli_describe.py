@@ -1,5 +1,6 @@
 """`asrattn describe`: of a model, of a recipe."""
 
+import json
 import re
 from pathlib import Path
 from typing import get_args
@@ -8,7 +9,7 @@ import pytest
 import tiny
 
 from asrattn.cli.main import main
-from asrattn.encoders import EncoderConfig
+from asrattn.encoders import EncoderConfig, PretrainedEncoderConfig
 from asrattn.training import forecast
 
 RECIPE = """
@@ -77,7 +78,7 @@ def test_a_recipe_and_its_memory(capsys, recipe: Path) -> None:
     assert number(out, "activations") > 4 * smaller
 
 
-@pytest.mark.parametrize("member", get_args(EncoderConfig))
+@pytest.mark.parametrize("member", [m for m in get_args(EncoderConfig) if m is not PretrainedEncoderConfig])
 def test_every_encoder(capsys, recipe: Path, member) -> None:
     kind = member().kind
     status, out, err = run(
@@ -87,6 +88,34 @@ def test_every_encoder(capsys, recipe: Path, member) -> None:
     assert re.search(rf"\n    kind +{kind}\n", out)
     assert number(out, "activations") > 0
     assert number(out, "work") > 0
+
+
+def test_pretrained_encoder_does_not_suit_other_features(capsys, recipe: Path) -> None:
+    status, out, err = run(capsys, recipe, "--set", "model.encoder.kind=pretrained")
+    assert (status, out) == (1, "")
+    assert "frontend.kind: log-mel does not suit the encoder wav2vec2; take wave" in err
+
+
+def test_pretrained_encoder(capsys, recipe: Path) -> None:
+    pytest.importorskip("transformers", reason="the extra hf is not installed")
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    sizes |= {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2}
+    words = [
+        "model.frontend.kind=wave",
+        "model.frontend.normalize=utterance",
+        "model.encoder.kind=pretrained",
+    ]
+    words += [f"model.encoder.settings={json.dumps(sizes | {'conv_dim': [16] * 7})}", "augment.stretch=0"]
+    off = [f"augment.{name}=0" for name in ("vtlp", "equalizer", "frequency_masks", "time_masks")]
+    status, out, err = run(
+        capsys, recipe, "--flops", 100, *(w for word in words + off for w in ("--set", word))
+    )
+    assert (status, err) == (0, "")
+    assert re.search(r"\n    kind +pretrained\n", out)
+    assert "subsampling 320" in out
+    status, _, err = run(capsys, recipe, *(w for word in words for w in ("--set", word)))
+    assert status == 1
+    assert "--set augment.vtlp=0 --set augment.equalizer=0 --set augment.frequency_masks=0" in err
 
 
 def test_a_pyramid_in_bf16(capsys, recipe: Path) -> None:

@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from asrattn.augment import AugmentConfig
 from asrattn.config import override
+from asrattn.encoders import PretrainedEncoderConfig
 from asrattn.errors import ConfigError
+from asrattn.features import FeatureConfig
+from asrattn.model import ModelConfig
 from asrattn.training.optimizers import AdamWConfig, SGDConfig
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
 from asrattn.training.schedule import PlateauConfig
@@ -93,3 +97,54 @@ def test_a_missing_recipe_is_told(tmp_path: Path) -> None:
 def test_ranges_are_checked(config: type, settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         config(**settings)
+
+
+def pretrained(family: str, kind: str) -> ModelConfig:
+    return ModelConfig(FeatureConfig(kind=kind, normalize="none"), PretrainedEncoderConfig(family=family))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "hubert", "wavlm", "data2vec-audio"])
+def test_augmentation_of_features_does_not_suit_a_wave(family: str) -> None:
+    model = pretrained(family, "wave")
+    off = AugmentConfig(speed=0.1, stretch=0, vtlp=0, equalizer=0, frequency_masks=0, time_masks=0)
+    assert Recipe("mine", model, augment=off).augment == off
+    with pytest.raises(ConfigError) as told:
+        Recipe("mine", model)
+    settings = ("stretch", "vtlp", "equalizer", "frequency_masks", "time_masks")
+    words = " ".join(f"--set augment.{name}=0" for name in settings)
+    assert str(told.value) == f"augment: does not suit the features wave; switch off with {words}"
+
+
+def test_augmentation_along_frequencies_does_not_suit_stacked_frames() -> None:
+    model = pretrained("wav2vec2-bert", "seamless")
+    Recipe("mine", model, augment=AugmentConfig(vtlp=0, equalizer=0, frequency_masks=0))
+    with pytest.raises(ConfigError, match=r"switch off with --set augment\.equalizer=0$"):
+        Recipe("mine", model, augment=AugmentConfig(vtlp=0, frequency_masks=0))
+
+
+def test_features_must_suit_a_pretrained_encoder() -> None:
+    with pytest.raises(ConfigError, match="log-mel does not suit the encoder hubert; take wave"):
+        ModelConfig(FeatureConfig(), PretrainedEncoderConfig(family="hubert"))
+    with pytest.raises(ConfigError, match="wave does not suit the encoder whisper; take whisper"):
+        pretrained("whisper", "wave")
+    with pytest.raises(ConfigError, match="wave is for the encoder pretrained only"):
+        ModelConfig(FeatureConfig(kind="wave", normalize="none"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"settings": "{"}, "settings are no JSON"),
+        ({"settings": "[1]"}, "settings are no JSON object"),
+        ({"settings": "[" * 100_000}, "settings are no JSON"),
+        ({"settings": '{"model_type": "wavlm"}'}, "settings are those of wavlm, family is wav2vec2"),
+        ({"settings": '{"add_adapter": true}'}, "add_adapter is on"),
+        ({"mask_time_prob": 1.5}, "mask_time_prob is 1.5"),
+        ({"mask_time_length": 0}, "mask_time_length is 0"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
+    ],
+)
+def test_settings_of_a_pretrained_encoder_are_checked(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as told:
+        PretrainedEncoderConfig(**settings)  # type: ignore[arg-type]
+    assert "\n" not in str(told.value)
