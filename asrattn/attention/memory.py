@@ -10,11 +10,15 @@ Stateless = tuple[()]
 
 
 class Memory(NamedTuple):
-    """A prepared utterance: keys and values (B, H, T, ·), H heads; mask (B, T), True on what is real."""
+    """A prepared utterance: keys and values (B, H, T, ·), H heads; mask (B, T), True on what is real.
+
+    log_weights (B, T): log of how often each frame counts in the softmax; None if each counts once.
+    """
 
     keys: Tensor
     values: Tensor
     mask: Tensor
+    log_weights: Tensor | None = None
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:

@@ -34,6 +34,9 @@ class MultiHeadAttention(nn.Module):
     def forward(self, query: Tensor, memory: Memory, state: Stateless) -> tuple[Tensor, Tensor, Stateless]:
         B, H, _, d = memory.keys.shape
         queries = self.query(query).view(B, -1, H, d).transpose(1, 2)
-        weights = masked_softmax(queries @ memory.keys.transpose(-1, -2) / math.sqrt(d), memory.mask)
+        scores = queries @ memory.keys.transpose(-1, -2) / math.sqrt(d)
+        if memory.log_weights is not None:
+            scores = scores + memory.log_weights[:, None, None]
+        weights = masked_softmax(scores, memory.mask)
         context = self.out(weighted_sum(self.dropout(weights), memory.values))
         return context, weights.transpose(1, 2).flatten(0, 1), ()

@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     model_file.read_speech_model(args.model)
-    from asrattn.convert import formats
+    from asrattn.convert.model_file import export_model
 
-    print(formats.export_model(args.model, args.out, args.format, args.dtype))
+    print(export_model(args.model, args.out, args.format, args.dtype))
     return 0

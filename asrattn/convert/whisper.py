@@ -8,7 +8,7 @@ from torch import Tensor
 
 from asrattn.checkpoint import Checkpoint
 from asrattn.config import JSONValue
-from asrattn.convert.source import WhisperDims, WhisperRules, WhisperSource, weight_shapes
+from asrattn.convert.source import WhisperDims, WhisperRules, WhisperSource, check_weights
 from asrattn.decoders import WhisperDecoderConfig
 from asrattn.decoding import DecodingConfig
 from asrattn.encoders import WhisperEncoderConfig
@@ -22,8 +22,15 @@ DECODING = DecodingConfig(beam_size=5, ctc=0.0, length_norm=1.0)  # as Whisper's
 TRAINING_DATA = "Whisper's training data are not public: nobody can exclude that a test set was among them"
 
 
-def to_native(source: WhisperSource, language: str | None = None, task: str = "transcribe") -> Checkpoint:
+def to_native(
+    source: WhisperSource,
+    language: str | None = None,
+    task: str = "transcribe",
+    silence_samples: int | None = None,
+) -> Checkpoint:
     """Our model of a Whisper, its weights in float32; the CTC head is untrained.
+
+    silence_samples: see WhisperEncoderConfig; None computes exactly what Whisper does.
 
     Raises CheckpointError if the tokenizer does not fit or is missing, ConfigError for an unknown language or task.
     """
@@ -32,8 +39,8 @@ def to_native(source: WhisperSource, language: str | None = None, task: str = "t
             f"{source.origin}: holds no tokenizer; name its tokenizer.json with --tokenizer"
         )
     tokenizer = WhisperTokenizer.load(source.tokenizer, source.dims.vocabulary)
-    _check(source)
-    config = _config(source, tokenizer, tokenizer.prompt(language, task))
+    check_weights(source.weights, source.dims, source.origin)
+    config = _config(source, tokenizer, tokenizer.prompt(language, task), silence_samples)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = SpeechModel(config)
@@ -92,7 +99,9 @@ def to_source(saved: Checkpoint, dtype: torch.dtype | None = None) -> WhisperSou
     return WhisperSource(dims, weights, tokenizer.json, rules, origin, licence)
 
 
-def _config(source: WhisperSource, tokenizer: WhisperTokenizer, prompt: tuple[int, ...]) -> ModelConfig:
+def _config(
+    source: WhisperSource, tokenizer: WhisperTokenizer, prompt: tuple[int, ...], silence_samples: int | None
+) -> ModelConfig:
     dims, rules = source.dims, source.rules
     encoder = WhisperEncoderConfig(
         dim=dims.dim,
@@ -100,7 +109,7 @@ def _config(source: WhisperSource, tokenizer: WhisperTokenizer, prompt: tuple[in
         heads=dims.encoder_heads,
         ffn_dim=dims.encoder_ffn_dim,
         max_frames=dims.audio_context,
-        context_seconds=dims.audio_context / 50,
+        silence_samples=silence_samples,
     )
     decoder = WhisperDecoderConfig(
         dim=dims.dim,
@@ -109,8 +118,8 @@ def _config(source: WhisperSource, tokenizer: WhisperTokenizer, prompt: tuple[in
         ffn_dim=dims.decoder_ffn_dim,
         max_tokens=dims.text_context,
         prompt=prompt,
-        suppress=tuple(sorted(tokenizer.from_whisper(i) for i in rules.suppress)),
-        begin_suppress=tuple(sorted(tokenizer.from_whisper(i) for i in rules.begin_suppress)),
+        suppress=tuple(tokenizer.from_whisper(i) for i in rules.suppress),
+        begin_suppress=tuple(tokenizer.from_whisper(i) for i in rules.begin_suppress),
         alignment_heads=rules.alignment_heads,
     )
     features = FeatureConfig.whisper(dims.mels)
@@ -190,20 +199,3 @@ def _join(source: WhisperSource, parts: tuple[str, ...], like: Tensor) -> Tensor
 def _load_embedding(ours: Tensor, theirs: Tensor, tokenizer: WhisperTokenizer) -> None:
     ours[[BLANK, UNKNOWN]] = 0.0
     ours[[tokenizer.from_whisper(i) for i in range(len(theirs))]] = theirs.to(ours.dtype)
-
-
-def _check(source: WhisperSource) -> None:
-    """Raises CheckpointError unless every weight is there, in its shape."""
-    shapes = weight_shapes(source.dims)
-    for name in sorted({*shapes, *source.weights}):
-        have, want = source.weights.get(name), shapes.get(name)
-        if have is None:
-            raise CheckpointError(f"{source.origin}: lacks the weight {name}; download it again")
-        if want is None:
-            raise CheckpointError(
-                f"{source.origin}: has a weight {name}, which no Whisper has; name another model"
-            )
-        if have.shape != want:
-            raise CheckpointError(
-                f"{source.origin}: {name} has shape {tuple(have.shape)} instead of {want}; download it again"
-            )

@@ -12,6 +12,8 @@ from asrattn.decoders.transformer import (
     run_layers,
     step_layers,
 )
+from asrattn.encoders import WhisperEncoderConfig
+from asrattn.encoders.whisper import sample_log_weights
 from asrattn.layers.dropout import Dropout
 from asrattn.layers.kv_cache import KVCache
 from asrattn.layers.linear import project
@@ -29,6 +31,7 @@ class WhisperDecoder(nn.Module):
         super().__init__()
         self.config = config
         self.prompt = config.prompt  # Recognizer changes it for another language or task
+        self.encoder: WhisperEncoderConfig | None = None  # SpeechModel sets it over Whisper's encoder
         D = config.dim
         self.embed = nn.Embedding(vocabulary, D)
         nn.init.normal_(self.embed.weight, std=D**-0.5)
@@ -46,7 +49,13 @@ class WhisperDecoder(nn.Module):
         return self.config.max_tokens - len(self.prompt)
 
     def prepare(self, enc: Tensor, lens: Tensor) -> TransformerMemory:
-        return prepare_layers(self.layers, enc, lens)
+        memory = prepare_layers(self.layers, enc, lens)
+        if self.encoder is None or not self.encoder.silence_samples:
+            return memory
+        weights = sample_log_weights(
+            lens, enc.shape[1], self.encoder.silence_samples, self.encoder.max_frames
+        )
+        return TransformerMemory(tuple(each._replace(log_weights=weights) for each in memory.layers))
 
     def start(self, memory: TransformerMemory) -> KVCache:
         """The prompt is read, but for its last token."""

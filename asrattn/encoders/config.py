@@ -245,10 +245,9 @@ class WhisperEncoderConfig:
     """Whisper's encoder (Radford et al. 2023): two convolutions, fixed positions, pre-norm layers.
 
     max_frames       encoder frames that there are positions for: 1500 are 30 s
-    context_seconds  shorter audio is followed by silence up to so much; 30 as Whisper was trained, 0 for the audio's
-                     own length, which the model must be adapted to
-    silence_seconds  silence behind longer audio, within the 30 s
-    keep_seconds     how much of that silence the decoder and CTC read; none for all
+    silence_seconds  silence behind the audio that is encoded as it is
+    silence_samples  encoder frames that stand for the rest of the 30 s that Whisper was trained on, each with the
+                     weight of those that it stands for; none encodes them all, exactly as Whisper; 0 drops them
     """
 
     kind: Literal["whisper"] = "whisper"
@@ -257,19 +256,18 @@ class WhisperEncoderConfig:
     heads: int = 6
     ffn_dim: int = 1536
     max_frames: int = 1500
-    context_seconds: float = 30.0
     silence_seconds: float = 0.5
-    keep_seconds: float | None = None
+    silence_samples: int | None = None
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
         sizes = (self.dim, self.layers, self.heads, self.ffn_dim, self.max_frames)
         check(min(sizes) > 0, "dim, layers, heads, ffn_dim and max_frames must be positive")
         check(self.dim % self.heads == 0, f"dim {self.dim} is no multiple of heads {self.heads}")
-        for name in ("context_seconds", "silence_seconds"):
-            check(0 <= getattr(self, name) <= 30, f"{name} is {getattr(self, name)}; it must lie in [0, 30]")
-        keeps = self.keep_seconds is None or self.keep_seconds >= 0
-        check(keeps, f"keep_seconds is {self.keep_seconds}; it must not be negative")
+        seconds, samples = self.silence_seconds, self.silence_samples
+        check(0.1 <= seconds <= 30, f"silence_seconds is {seconds}; it must lie in [0.1, 30]")
+        known = samples is None or 0 <= samples <= self.max_frames
+        check(known, f"silence_samples is {samples}; it must lie in [0, {self.max_frames}], or be none")
 
 
 EncoderConfig = (

@@ -48,12 +48,15 @@ class SelfAttention(nn.Module):
         self.relative = RelativePositions(dim, heads) if relative else None
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x (B, L, D), mask (B or 1, 1 or L, L) True where query l may see key l'; -> (B, L, D)."""
+    def forward(self, x: Tensor, mask: Tensor, log_weights: Tensor | None = None) -> Tensor:
+        """x (B, L, D), mask (B or 1, 1 or L, L) True where query l may see key l'; -> (B, L, D).
+
+        log_weights (B, L): log of how often each key counts in the softmax; with the full span alone.
+        """
         query, keys, values = self._project(x, 0)
         match self.span:
             case FullAttentionConfig():
-                out = self._attend(query, keys, values, mask[:, None], 0, x.shape[1])
+                out = self._attend(query, keys, values, mask[:, None], 0, x.shape[1], log_weights)
             case LocalAttentionConfig():
                 out = local_attention(self._attend, query, keys, values, mask[:, 0], self.span)
             case SparseAttentionConfig():
@@ -82,13 +85,23 @@ class SelfAttention(nn.Module):
         return query, keys, values[0]
 
     def _attend(
-        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, start: int, placed: int
+        self,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None,
+        start: int,
+        placed: int,
+        log_weights: Tensor | None = None,
     ) -> Tensor:
         """As `reach.Attend` says."""
         bias = None
         if self.relative is not None:
             query, bias = self.relative(query, start, placed)
             bias = F.pad(bias, (0, keys.shape[2] - placed))
+        if log_weights is not None:
+            counted = log_weights[:, None, None].to(query.dtype)
+            bias = counted if bias is None else bias + counted
         drops = self.training and self.dropout.p > 0
         if query.device.type == "cpu" and (drops or query.dtype == torch.bfloat16):
             # The fused kernel has no dropout there, and in bfloat16 two products and a softmax are a third faster.

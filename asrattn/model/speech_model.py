@@ -10,6 +10,7 @@ from asrattn.config import check
 from asrattn.decoders import WhisperDecoderConfig
 from asrattn.decoders.interface import build as build_decoder
 from asrattn.decoders.output import DecoderOutput
+from asrattn.decoders.whisper import WhisperDecoder
 from asrattn.decoding.scorers import StepwiseDecoder
 from asrattn.decoding.token_rules import RuledDecoder, TokenRules
 from asrattn.encoders.interface import build as build_encoder
@@ -48,6 +49,8 @@ class SpeechModel(nn.Module):
         self.frontend = FeatureExtractor(config.frontend)
         self.encoder = build_encoder(config.encoder, config.frontend.features)
         self.decoder = build_decoder(config.decoder, self.encoder.dim, config.vocabulary)
+        if isinstance(self.decoder, WhisperDecoder) and isinstance(self.encoder, WhisperEncoder):
+            self.decoder.encoder = self.encoder.config
         self.ctc = Linear(self.encoder.dim, self.ctc_vocabulary)
         self.spelling = Spelling()
         self._label_table: Tensor | None = None

@@ -1,16 +1,12 @@
 """Knowledge distillation: the teacher of a run, the model of --init as it came."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from asrattn import checkpoint
 from asrattn.config import check
-from asrattn.encoders.whisper import WhisperEncoder
 from asrattn.errors import ConfigError
 from asrattn.model.speech_model import SpeechModel
 from asrattn.training.recipe import Recipe
-
-KEEP_SECONDS = 1.5  # of Whisper's padding behind an utterance; 30 s of each would fill the memory
 
 
 def load_teacher(recipe: Recipe, init: Path | None) -> SpeechModel | None:
@@ -29,7 +25,4 @@ def load_teacher(recipe: Recipe, init: Path | None) -> SpeechModel | None:
     )
     if init is None:
         raise ConfigError(f"{needs} need a teacher: name its model with --init")
-    teacher = checkpoint.load(init).model
-    if isinstance(teacher.encoder, WhisperEncoder):
-        teacher.encoder.config = replace(teacher.encoder.config, keep_seconds=KEEP_SECONDS)
-    return teacher
+    return checkpoint.load(init).model

@@ -175,7 +175,7 @@ class InitConfig:
     """What a run takes, architecture and weights, from the model file that --init names.
 
     parts      the parts taken, with the decoder also the tokenizer; the others are the recipe's, and begin untrained
-    settings   of the taken parts that are changed, as --set writes them: model.encoder.context_seconds=0
+    settings   of the taken parts that are changed, as --set writes them: model.encoder.silence_samples=64
     resolved   whether the recipe has the architecture of the parts already
     """
 
@@ -207,8 +207,6 @@ class Recipe:
     def __post_init__(self) -> None:
         bytes_alone = self.model.ctc_labels == "bytes" and 1 in (self.decoding.ctc, self.loss.ctc)
         check(not bytes_alone, 'decoding.ctc and loss.ctc must be below 1 with model.ctc_labels="bytes"')
-
-    def __post_init__(self) -> None:
         self.augment.check_fits(self.model.frontend.kind)
 
     @staticmethod

@@ -9,7 +9,7 @@ from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
 
 RECIPE = Recipe(
     "whisper-adapt",
-    init=InitConfig(settings=("model.encoder.context_seconds=0", "model.encoder.silence_seconds=0.5")),
+    init=InitConfig(settings=("model.encoder.silence_samples=16",)),
     data=DataConfig(batch_seconds=40.0, keep_encoded=8.0),
     augment=AugmentConfig.off(),
     loss=LossConfig(ctc=0.0, recognition=0.0, distill_encoder=1.0, distill_decoder=0.5),

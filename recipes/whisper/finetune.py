@@ -8,7 +8,7 @@ from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
 
 RECIPE = Recipe(
     "whisper-finetune",
-    init=InitConfig(settings=("model.encoder.keep_seconds=1.5",)),
+    init=InitConfig(settings=("model.encoder.silence_samples=64",)),
     data=DataConfig(batch_seconds=30.0, keep_encoded=4.0),
     augment=AugmentConfig.off(),
     loss=LossConfig(ctc=0.0, label_smoothing=0.1),
