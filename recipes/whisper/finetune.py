@@ -1,4 +1,6 @@
-"""Fine-tune Whisper's decoder on own recordings; the encoder is frozen and its outputs are kept in memory."""
+"""Fine-tune Whisper's decoder on own recordings; the encoder is frozen and its outputs are kept in memory.
+
+Epochs and batches follow from the number of recordings (train.scale_to_data)."""
 
 from asrattn.augment import AugmentConfig
 from asrattn.decoding import DecodingConfig
@@ -9,11 +11,11 @@ from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
 RECIPE = Recipe(
     "whisper-finetune",
     init=InitConfig(settings=("model.encoder.silence_samples=64",)),
-    data=DataConfig(batch_seconds=30.0, keep_encoded=4.0),
+    data=DataConfig(batch_seconds=60.0, keep_encoded=4.0),
     augment=AugmentConfig.off(),
     loss=LossConfig(ctc=0.0, label_smoothing=0.1),
     train=TrainConfig(
-        epochs=12,
+        scale_to_data=True,
         optimizer=AdamWConfig(learning_rate=1e-4, weight_decay=0.01),
         freeze=("encoder", "decoder.embed", "ctc"),
         clip=1.0,
