@@ -205,8 +205,8 @@ class Recipe:
     init: InitConfig | None = None
 
     def __post_init__(self) -> None:
-        bytes_alone = self.model.ctc_labels == "bytes" and 1 in (self.decoding.ctc, self.loss.ctc)
-        check(not bytes_alone, 'decoding.ctc and loss.ctc must be below 1 with model.ctc_labels="bytes"')
+        bytes_alone = self.model.ctc_labels == "bytes" and self.decoding.ctc == 1
+        check(not bytes_alone, 'decoding.ctc must be below 1 with model.ctc_labels="bytes"')
         self.augment.check_fits(self.model.frontend.kind)
 
     @staticmethod

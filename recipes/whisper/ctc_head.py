@@ -1,0 +1,28 @@
+"""A CTC head over bytes on Whisper's frozen encoder: joint decoding, word times, confidence, hallucination filter.
+
+Encoder and decoder stay as they are; what is said in a transcript counts, not its case or punctuation.
+"""
+
+from asrattn.augment import AugmentConfig
+from asrattn.decoding import DecodingConfig
+from asrattn.model import LossConfig
+from asrattn.training.optimizers import AdamWConfig
+from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
+
+RECIPE = Recipe(
+    "whisper-ctc-head",
+    init=InitConfig(),
+    data=DataConfig(batch_seconds=60.0, keep_encoded=8.0),
+    augment=AugmentConfig.off(),
+    loss=LossConfig(ctc=1.0),
+    train=TrainConfig(
+        epochs=30,
+        optimizer=AdamWConfig(learning_rate=5e-3, weight_decay=0.01),
+        freeze=("encoder", "decoder"),
+        ema=0.99,
+        validate_every=5,
+        validate_beam=1,
+        normalize="english",
+    ),
+    decoding=DecodingConfig(beam_size=5, ctc=0.3),
+)
