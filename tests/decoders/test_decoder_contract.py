@@ -63,7 +63,9 @@ def test_stepping_equals_the_teacher_forced_pass(decoder, batch):
     logits, weights, _ = decoder(tokens, enc, lens)
     assert logits.shape == (2, 6, V)
     assert all(looks.shape[:1] + looks.shape[2:] == (2, 6, 11) for looks in weights)
-    assert len(weights) == (1 if isinstance(decoder.config, RecurrentDecoderConfig) else decoder.config.layers)
+    assert len(weights) == (
+        1 if isinstance(decoder.config, RecurrentDecoderConfig) else decoder.config.layers
+    )
     memory = decoder.prepare(enc, lens)
     state = decoder.start(memory)
     for u in range(6):

@@ -174,7 +174,11 @@ def test_impossible_sizes_are_told(member):
         ),
         (LSTMEncoderConfig, {"subsampling": "pyramid", "layers": 2}, "more than 2 layers"),
         (WhisperEncoderConfig, {"heads": 5}, "384 is no multiple of heads 5"),
-        (WhisperEncoderConfig, {"silence_seconds": 0.0}, r"silence_seconds is 0.0; it must lie in \[0.1, 30\]"),
+        (
+            WhisperEncoderConfig,
+            {"silence_seconds": 0.0},
+            r"silence_seconds is 0.0; it must lie in \[0.1, 30\]",
+        ),
         (WhisperEncoderConfig, {"silence_samples": 1501}, r"it must lie in \[0, 1500\], or be none"),
     ],
 )
