@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from asrattn import model_file
+from asrattn import model_file, text
 from asrattn.config import from_plain, override
 from asrattn.errors import ConfigError
 from asrattn.model import ModelConfig
+from asrattn.text import Tokenizer
 from asrattn.training.recipe import Recipe
 
 
@@ -36,6 +37,16 @@ def resolve(recipe: Recipe, path: Path | None) -> Recipe:
     model = replace(recipe.model, **taken)
     resolved = replace(recipe, model=model, init=replace(recipe.init, resolved=True))
     return override(resolved, recipe.init.settings)
+
+
+def taken_tokenizer(recipe: Recipe, path: Path | None) -> Tokenizer | None:
+    """The tokenizer of the model file, if the recipe takes the decoder from it; None if it trains its own.
+
+    Raises CheckpointError for a bad file.
+    """
+    if path is None or recipe.init is None or "decoder" not in recipe.init.parts:
+        return None
+    return text.from_plain(model_file.read_speech_model(path)["tokenizer"])
 
 
 def _check_trained(recipe: Recipe, card: Mapping[str, Any], path: Path) -> None:

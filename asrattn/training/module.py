@@ -227,7 +227,8 @@ class SpeechLightningModule(L.LightningModule):
         so_far = json.loads(checkpoint["epoch_so_far"])
         self.steps, self.skipped = so_far["steps"], so_far["skipped"]
         losses, self.seconds = so_far["parts"][self.global_rank % len(so_far["parts"])]
-        self.losses = torch.tensor(losses, device=self.device)
+        unknown = [0.0] * (len(Losses._fields) - len(losses))  # losses that an older run did not know
+        self.losses = torch.tensor(losses + unknown, device=self.device)
         self._datamodule.resume_position = (so_far["epoch"], self.steps)
 
     def mean_losses(self) -> Losses:
