@@ -50,7 +50,7 @@ def tokenizer(text_tokens: int, languages: int = LANGUAGES, multilingual: bool =
     an empty token, and count the end of text among the BPE's tokens."""
     alphabet = sorted(ByteLevel.alphabet())
     vocab = {token: i for i, token in enumerate([*alphabet, "Ġa", "he", "Ġhe"])}
-    vocab |= {f"<word {i}>": i for i in range(len(vocab), text_tokens)}
+    vocab |= {f"<word_{i}>": i for i in range(len(vocab), text_tokens)}
     names = [
         "endoftext",
         "startoftranscript",
@@ -60,7 +60,7 @@ def tokenizer(text_tokens: int, languages: int = LANGUAGES, multilingual: bool =
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     added = [{"id": text_tokens + i, "content": f"<|{name}|>", **flags} for i, name in enumerate(names)]
     if multilingual:
-        vocab[""] = vocab.pop(f"<word {text_tokens - 1}>")
+        vocab[""] = vocab.pop(f"<word_{text_tokens - 1}>")
         vocab["<|endoftext|>"] = text_tokens
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     model = {"type": "BPE", "vocab": vocab, "merges": ["Ġ a", "h e", "Ġ he"]}
