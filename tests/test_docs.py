@@ -15,7 +15,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from asrattn import deprecated
-from asrattn.cli.main import COMMANDS
+from asrattn.cli.main import COMMANDS, MODULES
 from asrattn.training.lm.recipe import LMRecipe
 from asrattn.training.pretrain.recipe import PretrainRecipe
 from asrattn.training.recipe import Recipe
@@ -73,7 +73,8 @@ def flags(parser: argparse.ArgumentParser) -> set[str]:
 @cache
 def flags_of_command(name: str) -> set[str]:
     parser = argparse.ArgumentParser()
-    importlib.import_module(f"asrattn.cli.{name.replace('-', '_')}").add(parser)
+    module = MODULES.get(name, name.replace("-", "_"))
+    importlib.import_module(f"asrattn.cli.{module}").add(parser)
     return flags(parser)
 
 
