@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 GUIDES = ("fine-tuning", "own-data")
 FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SHORT = {  # added to the command, so that it takes a second or two
-    "train": "--set train.epochs=1 --set train.validate_beam=1 --accelerator cpu",
+    "train": "--set train.epochs=1 --set train.scale_to_data=false --set train.validate_beam=1 --accelerator cpu",
     "pretrain": "--set train.epochs=1 --set model.encoder.layers=1 --accelerator cpu",
 }
 POSITIONS = "model.encoder.embed_positions.weight"
@@ -96,6 +96,7 @@ def run(*words: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:constrained_layout not applied")  # an untrained Whisper writes 400 tokens
 @pytest.mark.parametrize("guide", GUIDES)
 def test_commands_run_in_their_order(guide: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
