@@ -150,6 +150,7 @@ def _base_card(
     known["longest_seconds"] = round(float(np.quantile(datamodule.seconds, LONGEST_QUANTILE)), 1)
     if init:
         known["init"] = {"file": str(init), "fingerprint": fingerprint.hash_file(init)}
+        known |= initialization.inherited_card(recipe, init)
     return known | {
         "data": data_folder.fingerprints(data),
         "command": list(command),
