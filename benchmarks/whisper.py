@@ -177,7 +177,8 @@ def _transformers(path: str, beam: int) -> Transcribe:
     from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
     torch.set_num_threads(1)
-    model = WhisperForConditionalGeneration.from_pretrained(path, dtype=torch.float32).eval()
+    model: Any = WhisperForConditionalGeneration.from_pretrained(path, dtype=torch.float32)
+    model.eval()
     features, tokenizer = WhisperFeatureExtractor.from_pretrained(path), AutoTokenizer.from_pretrained(path)
 
     def transcribe(waves: Sequence[Wave]) -> list[str]:
