@@ -76,11 +76,15 @@ def tokenizer_of_vocabulary(vocabulary: int) -> str:
     return tokenizer(50257 if multilingual else 50256, LANGUAGES + (vocabulary == 51866), multilingual)
 
 
-def source(dims: WhisperDims | None = None, dtype: torch.dtype = torch.float16) -> WhisperSource:
-    """Without sizes, a model of few tokens."""
+def source(
+    dims: WhisperDims | None = None, dtype: torch.dtype = torch.float16, audio_context: int = 50
+) -> WhisperSource:
+    """Without sizes, a model of few tokens; its encoder has `audio_context` frames, 50 a second."""
     if dims is None:
         text = tokenizer(SMALL_TEXT_TOKENS)
-        dims = replace(DIMS, vocabulary=SMALL_TEXT_TOKENS + LANGUAGES + 8 + TIMESTAMPS, audio_context=50)
+        dims = replace(
+            DIMS, vocabulary=SMALL_TEXT_TOKENS + LANGUAGES + 8 + TIMESTAMPS, audio_context=audio_context
+        )
     else:
         text = tokenizer_of_vocabulary(dims.vocabulary)
     generator = torch.Generator().manual_seed(1)
@@ -96,8 +100,8 @@ def source(dims: WhisperDims | None = None, dtype: torch.dtype = torch.float16) 
 def native(
     made: WhisperSource | None = None, language: str | None = None, silence_samples: int | None = None
 ) -> Checkpoint:
-    """Our model of a Whisper, of `source()` without one."""
-    return whisper.to_native(made or source(), language, silence_samples=silence_samples)
+    """Our model of a Whisper; without one, of a random one for 30 s and few tokens."""
+    return whisper.to_native(made or source(audio_context=1500), language, silence_samples=silence_samples)
 
 
 def model_file(folder: Path, saved: Checkpoint | None = None) -> Path:

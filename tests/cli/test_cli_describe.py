@@ -102,10 +102,10 @@ def test_recipe_that_begins_from_a_whisper(capsys, tmp_path: Path, recipe: str) 
     status, out, err = run(capsys, *words, "--init", path)
     assert (status, err) == (0, "")
     assert "50.0 frames a second" in out
-    assert number(out, "activations") > 0
-    assert number(out, "work") > 0
-    _, shorter, _ = run(capsys, *words, "--init", path, "--utterance", 5)
-    assert number(shorter, "work") >= number(out, "work")  # each is filled up with silence
+    assert number(out, "activations") >= 0
+    assert 0 < number(out, "given:") < 1e9
+    _, shorter, _ = run(capsys, *words, "--init", path, "--utterance", 2)
+    assert number(shorter, "given:") < number(out, "given:")  # each utterance is filled up with silence
 
 
 def test_an_imported_whisper(capsys, tmp_path: Path) -> None:
