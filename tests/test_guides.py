@@ -117,7 +117,7 @@ def run(*words: str) -> None:
 def test_commands_run_in_their_order(guide: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
     if guide == "fine-tuning":  # the model of the demonstration
-        run(*"asrattn train recipes/demo/lstm.py --data data/mine --out runs/demo/model".split())
+        run("asrattn", "train", "recipes/demo/lstm.py", "--data", "data/mine", "--out", "runs/demo/model")
     else:  # this guide prepares the recordings
         shutil.rmtree(place / "data")
     for words in commands(guide):
