@@ -73,8 +73,7 @@ def flags(parser: argparse.ArgumentParser) -> set[str]:
 @cache
 def flags_of_command(name: str) -> set[str]:
     parser = argparse.ArgumentParser()
-    module = MODULES.get(name, name.replace("-", "_"))
-    importlib.import_module(f"asrattn.cli.{module}").add(parser)
+    importlib.import_module(f"asrattn.cli.{MODULES.get(name, name.replace('-', '_'))}").add(parser)
     return flags(parser)
 
 

@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tiny_whisper
 import torch
 
 from asrattn.config import from_plain, override, to_plain
 from asrattn.decoding.beam_search import beam_search
 from asrattn.model.speech_model import SpeechModel
+from asrattn.training import finetune, initialization
 from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
 
@@ -22,7 +24,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "recipes"
 RECIPES = sorted(FOLDER.glob("*/*.py"))
 LARGE = [p for p in RECIPES if "Not yet run at full size." in p.read_text("utf-8")]
 SMALLER = ["encoder.layers=2", "encoder.dim=64", "encoder.channels=16", "decoder.layers=1", "decoder.dim=64"]
-V = 30
+VOCABULARY = 30
 
 
 def named(path: Path) -> str:
@@ -37,9 +39,10 @@ def test_recipe_is_a_value_of_its_name(path):
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=named)
-def test_recipe_is_built_stepped_and_decoded_once(path):
+def test_recipe_is_built_stepped_and_decoded_once(path, tmp_path):
     recipe = Recipe.load(path)
-    step_and_decode(override(recipe, [f"model.{s}" for s in SMALLER]) if path in LARGE else recipe)
+    init = tiny_whisper.model_file(tmp_path) if recipe.init else None
+    step_and_decode(override(recipe, [f"model.{s}" for s in SMALLER]) if path in LARGE else recipe, init)
 
 
 @pytest.mark.slow
@@ -48,25 +51,43 @@ def test_large_recipe_is_built_stepped_and_decoded_once_as_it_stands(path):
     step_and_decode(Recipe.load(path))
 
 
-def step_and_decode(recipe: Recipe) -> None:
+def step_and_decode(recipe: Recipe, init: Path | None = None) -> None:
     torch.manual_seed(0)
-    model = SpeechModel(replace(recipe.model, vocabulary=max(V, getattr(recipe.data.tokens, "size", V))))
+    recipe = initialization.resolve(recipe, init)
+    V = recipe.model.vocabulary or max(VOCABULARY, getattr(recipe.data.tokens, "size", VOCABULARY))
+    model = SpeechModel(replace(recipe.model, vocabulary=V))
+    if tokenizer := initialization.taken_tokenizer(recipe, init):
+        model.spell_with(tokenizer)
+    finetune.freeze(model, recipe.train.freeze)
+    trained = [p for p in model.parameters() if p.requires_grad]
     wave, lens = torch.randn(2, 16000), torch.tensor([16000, 12000])
     feats, feat_lens = model.frontend(wave, lens)
     tokens = torch.tensor([[5, 6, 6, 7], [8, 9, 0, 0]])
     doubled = (torch.cat((x, x)) for x in (feats, feat_lens, tokens, torch.tensor([4, 2])))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = model.loss(*doubled, recipe.loss).total
+        loss = loss_of(recipe, model, *doubled)
     loss.backward()
     assert loss.isfinite()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-    before = [p.detach().clone() for p in model.parameters()]
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in trained)
+    before = [p.detach().clone() for p in trained]
     build_optimizer(recipe.train.optimizer, model, fused=True).step()
-    assert all(not torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))
+    assert all(not torch.equal(p, q) for p, q in zip(trained, before, strict=True))
     enc = model.eval().encode(wave, lens)
     search = replace(recipe.decoding, beam_size=2, max_length=0.2)
-    found = beam_search(model.decoder, enc.output, enc.lens, model.ctc_log_probs(enc.output).detach(), search)
+    ctc = model.ctc_log_probs(enc.output).detach() if search.ctc else None
+    decoder, labels = model.stepwise_decoder(), model.label_table(lens.device)
+    found = beam_search(decoder, enc.output, enc.lens, ctc, search, labels=labels)
     assert [len(hypotheses) for hypotheses in found] == [1, 1]
+
+
+def loss_of(recipe: Recipe, model: SpeechModel, feats, lens, tokens, token_lens) -> torch.Tensor:
+    """From another model's outputs where the recipe needs a teacher."""
+    encoded = model.encoder(feats, lens)
+    teacher = None
+    if recipe.loss.needs_teacher:
+        taught = encoded._replace(output=torch.randn_like(encoded.output))
+        teacher = model.teach(taught, encoded.lens, tokens, recipe.loss)
+    return model.loss_of_encoded(encoded, tokens, token_lens, recipe.loss, teacher=teacher).total
 
 
 def test_recipes_are_there():

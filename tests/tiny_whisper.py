@@ -1,5 +1,4 @@
-"""Whisper models with random weights, of Whisper's vocabularies and little else: what the tests of `convert` read and
-write."""
+"""Whisper models with random weights, of Whisper's vocabularies and little else."""
 
 import json
 from dataclasses import replace
@@ -9,6 +8,9 @@ import pytest
 import torch
 from tokenizers.pre_tokenizers import ByteLevel
 
+from asrattn import checkpoint
+from asrattn.checkpoint import Checkpoint
+from asrattn.convert import whisper
 from asrattn.convert.source import WhisperDims, WhisperRules, WhisperSource, sinusoids, weight_shapes
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "models" / "whisper-tiny.en"
@@ -50,7 +52,7 @@ def tokenizer(text_tokens: int, languages: int = LANGUAGES, multilingual: bool =
     an empty token, and count the end of text among the BPE's tokens."""
     alphabet = sorted(ByteLevel.alphabet())
     vocab = {token: i for i, token in enumerate([*alphabet, "Ġa", "he", "Ġhe"])}
-    vocab |= {f"<word_{i}>": i for i in range(len(vocab), text_tokens)}
+    vocab |= {f"<word-{i}>": i for i in range(len(vocab), text_tokens)}
     names = [
         "endoftext",
         "startoftranscript",
@@ -60,7 +62,7 @@ def tokenizer(text_tokens: int, languages: int = LANGUAGES, multilingual: bool =
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     added = [{"id": text_tokens + i, "content": f"<|{name}|>", **flags} for i, name in enumerate(names)]
     if multilingual:
-        vocab[""] = vocab.pop(f"<word_{text_tokens - 1}>")
+        vocab[""] = vocab.pop(f"<word-{text_tokens - 1}>")
         vocab["<|endoftext|>"] = text_tokens
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     model = {"type": "BPE", "vocab": vocab, "merges": ["Ġ a", "h e", "Ġ he"]}
@@ -74,11 +76,15 @@ def tokenizer_of_vocabulary(vocabulary: int) -> str:
     return tokenizer(50257 if multilingual else 50256, LANGUAGES + (vocabulary == 51866), multilingual)
 
 
-def source(dims: WhisperDims | None = None, dtype: torch.dtype = torch.float16) -> WhisperSource:
-    """Without sizes, a model of few tokens."""
+def source(
+    dims: WhisperDims | None = None, dtype: torch.dtype = torch.float16, audio_context: int = 50
+) -> WhisperSource:
+    """Without sizes, a model of few tokens; its encoder has `audio_context` frames, 50 a second."""
     if dims is None:
         text = tokenizer(SMALL_TEXT_TOKENS)
-        dims = replace(DIMS, vocabulary=SMALL_TEXT_TOKENS + LANGUAGES + 8 + TIMESTAMPS, audio_context=50)
+        dims = replace(
+            DIMS, vocabulary=SMALL_TEXT_TOKENS + LANGUAGES + 8 + TIMESTAMPS, audio_context=audio_context
+        )
     else:
         text = tokenizer_of_vocabulary(dims.vocabulary)
     generator = torch.Generator().manual_seed(1)
@@ -89,6 +95,20 @@ def source(dims: WhisperDims | None = None, dtype: torch.dtype = torch.float16) 
     weights["model.encoder.embed_positions.weight"] = sinusoids(dims.audio_context, dims.dim).to(dtype)
     rules = WhisperRules((1, 2, 7), (4, 301), ((dims.decoder_layers - 1, 1),))
     return WhisperSource(dims, weights, text, rules, "tiny-random", "mit")
+
+
+def native(
+    made: WhisperSource | None = None, language: str | None = None, silence_samples: int | None = None
+) -> Checkpoint:
+    """Our model of a Whisper; without one, of a random one for 30 s and few tokens."""
+    return whisper.to_native(made or source(audio_context=1500), language, silence_samples=silence_samples)
+
+
+def model_file(folder: Path, saved: Checkpoint | None = None) -> Path:
+    """The file of a model, of `native()` without one."""
+    path = folder / "whisper.safetensors"
+    checkpoint.save(path, *(saved or native()))
+    return path
 
 
 def assert_same_weights(a: WhisperSource, b: WhisperSource) -> None:

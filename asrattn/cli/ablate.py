@@ -4,10 +4,9 @@ import argparse
 from pathlib import Path
 
 from asrattn.cli import options
-from asrattn.config import override
 from asrattn.data import manifest
 from asrattn.experiments.variants import Ablation, parse_variants, prepare_out_dir
-from asrattn.training.recipe import Recipe
+from asrattn.training import initialization
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "plots, OUT/variants.html. The same command resumes a stopped ablation."
     )
     options.add_training(parser, "the runs are")
+    options.add_init(parser, "fine-tune a model file in every run (see docs/guides)")
     parser.add_argument(
         "--vary",
         action="append",
@@ -41,14 +41,16 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    recipe = override(Recipe.load(args.recipe), args.settings)
+    recipe = initialization.load_recipe(args.recipe, args.settings, args.init)
     from asrattn.training.data import folder as data_folder
 
     data_folder.check(args.data)
     eval_manifest = args.eval_on or args.data / data_folder.DEV
     manifest.check(eval_manifest)
     variants = parse_variants(args.vary, recipe)
-    spec = Ablation(recipe, variants, args.seeds, args.data, eval_manifest, args.out, args.accelerator)
+    spec = Ablation(
+        recipe, variants, args.seeds, args.data, eval_manifest, args.out, args.accelerator, args.init
+    )
     prepare_out_dir(spec)
 
     from asrattn.experiments import ablation, ablation_report

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from asrattn import files
 from asrattn.cli import options
-from asrattn.config import override
+from asrattn.training import initialization
 from asrattn.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         dest="settings",
         help="change a setting of the recipe",
     )
+    options.add_init(with_recipe, "the model that a recipe with `init` begins from")
     with_model = parser.add_argument_group("with a model: likely label errors, ranked by their loss")
     with_model.add_argument("--model", type=Path, metavar="MODEL", help="a run's model.safetensors")
     options.add_recognition(with_model)
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
     paths = manifests.find(args.subjects)
     if args.recipe:
-        override(Recipe.load(args.recipe), args.settings)
+        _load_recipe(args)
     if args.model:
         options.check_recognition(args)
     if args.out:
@@ -116,7 +117,12 @@ def _check_with_recipe(
 ) -> "tuple[list[Finding], Mapping[str, str]]":
     from asrattn.corpus_check import with_recipe
 
-    return with_recipe.check_with_recipe(cases, override(Recipe.load(args.recipe), args.settings))
+    recipe = _load_recipe(args)
+    return with_recipe.check_with_recipe(cases, recipe, initialization.taken_tokenizer(recipe, args.init))
+
+
+def _load_recipe(args: argparse.Namespace) -> Recipe:
+    return initialization.load_recipe(args.recipe, args.settings, args.init)
 
 
 def _check_with_model(cases: "Sequence[CheckedUtterance]", args: argparse.Namespace) -> "list[Finding]":

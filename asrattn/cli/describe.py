@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from asrattn import model_file
 from asrattn.cli import options
-from asrattn.config import override, to_plain
+from asrattn.config import to_plain
 from asrattn.errors import ConfigError
+from asrattn.training import initialization
 from asrattn.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the recipe"
     )
+    options.add_init(parser, "the model that a recipe with `init` begins from")
     options.add_threads(parser)
     forecast = parser.add_argument_group("the forecast for a recipe")
     forecast.add_argument(
@@ -59,15 +61,16 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    lines = _recipe(args) if args.subject.suffix == ".py" else _model(args.subject, args.set)
+    lines = _recipe(args) if args.subject.suffix == ".py" else _model(args)
     print("\n".join(lines))
     return 0
 
 
 def _recipe(args: argparse.Namespace) -> Iterator[str]:
-    recipe = override(Recipe.load(args.subject), args.set)
+    recipe = initialization.load_recipe(args.subject, args.set, args.init)
 
     from asrattn.model.speech_model import SpeechModel
+    from asrattn.training import finetune
 
     options.use_threads(args)
     yield from _indented(to_plain(recipe))
@@ -77,12 +80,15 @@ def _recipe(args: argparse.Namespace) -> Iterator[str]:
     yield from _frames(model)
     if not recipe.model.vocabulary:
         yield f"vocabulary    {size} tokens assumed; the data define it"
+    if not recipe.train.freeze_updates:
+        finetune.freeze(model, recipe.train.freeze)
     yield from _forecast(recipe, model, args)
 
 
-def _model(path: Path, settings: list[str]) -> Iterator[str]:
-    if settings:
-        raise ConfigError(f"{path}: --set changes recipes, not trained models")
+def _model(args: argparse.Namespace) -> Iterator[str]:
+    path = args.subject
+    if args.set or args.init:
+        raise ConfigError(f"{path}: --set and --init change recipes, not trained models")
     model_file.read_speech_model(path)
 
     from asrattn import checkpoint
@@ -126,7 +132,8 @@ def _frames(model: "SpeechModel") -> Iterator[str]:
     import torch
 
     config = model.config.frontend
-    seconds = 1000
+    # Whisper's features and encoder end at 30 s.
+    seconds = 30 if "whisper" in (config.kind, model.config.encoder.kind) else 1000
     feats = model.frontend.lens(torch.tensor([seconds * config.rate]))
     per_second = [int(lens) / seconds for lens in (feats, model.encoder.lens(feats))]
     yield f"rate          {config.rate} Hz"

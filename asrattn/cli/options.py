@@ -118,6 +118,10 @@ def add_training(parser: argparse.ArgumentParser, outputs: str) -> None:
     add_network(parser, "model.encoder.layers=2")
 
 
+def add_init(parser: "argparse._ActionsContainer", use: str) -> None:
+    parser.add_argument("--init", type=Path, metavar="MODEL", help=use)
+
+
 def add_network(parser: argparse.ArgumentParser, example: str) -> None:
     """Options of the accelerator and of changed settings."""
     parser.add_argument("--accelerator", choices=["auto", "cpu", "gpu"], default="auto", help="default: auto")

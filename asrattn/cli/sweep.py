@@ -5,9 +5,8 @@ import logging
 
 from asrattn import files
 from asrattn.cli import options
-from asrattn.config import override
 from asrattn.experiments import search_space
-from asrattn.training.recipe import Recipe
+from asrattn.training import initialization
 
 _log = logging.getLogger(__name__)
 MAX_SHOWN_TRIALS = 10
@@ -20,6 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "machines that share OUT. Needs pip install 'asrattn[sweep]'."
     )
     options.add_training(parser, "the sweep is")
+    options.add_init(parser, "fine-tune a model file in every trial (see docs/guides)")
     parser.add_argument(
         "--space",
         action="append",
@@ -38,7 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    recipe = override(Recipe.load(args.recipe), args.settings)
+    recipe = initialization.load_recipe(args.recipe, args.settings, args.init)
     axes = tuple(search_space.parse_axis(text, recipe) for text in args.space)
     budget = search_space.Budget.parse(args.budget)
     from asrattn.training.data import folder as data_folder
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
     from asrattn.experiments import hpo, hpo_report
 
-    sweep = hpo.Sweep(recipe, axes, args.data, args.out, budget, args.seed, args.accelerator)
+    sweep = hpo.Sweep(recipe, axes, args.data, args.out, budget, args.seed, args.accelerator, args.init)
     finished = hpo.run_sweep(
         sweep, args.jobs, args.threads, lambda trial: _log.info("%s", hpo_report.format_trial(sweep, trial))
     )

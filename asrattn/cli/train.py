@@ -1,7 +1,6 @@
 """`asrattn train`: train the model of a recipe on a prepared corpus."""
 
 import argparse
-from pathlib import Path
 
 from asrattn import model_file
 from asrattn.cli import options
@@ -25,7 +24,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="ddp (default): each process holds the whole model; fsdp: a shard, for models too large for one device",
     )
     parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], help="default: the recipe's")
-    parser.add_argument("--init", type=Path, metavar="MODEL", help="fine-tune a model file (see docs/guides)")
+    options.add_init(parser, "fine-tune a model file (see docs/guides)")
     parser.add_argument(
         "--resume", action="store_true", help="resume the run in OUT from its last checkpoint"
     )

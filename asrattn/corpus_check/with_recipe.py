@@ -16,6 +16,7 @@ from asrattn.corpus_check.finding import (
 )
 from asrattn.errors import DataError, TextError
 from asrattn.model.speech_model import SpeechModel
+from asrattn.text import Tokenizer
 from asrattn.training import forecast
 from asrattn.training.data import corpus as corpora
 from asrattn.training.data.corpus import Corpus
@@ -37,8 +38,13 @@ UPSAMPLED = FindingKind(
 Facts = Mapping[str, str]
 
 
-def check_with_recipe(cases: Sequence[CheckedUtterance], recipe: Recipe) -> tuple[list[Finding], Facts]:
-    """Findings, and what there is to know of the training: dropped is what training drops, for its reasons."""
+def check_with_recipe(
+    cases: Sequence[CheckedUtterance], recipe: Recipe, tokenizer: Tokenizer | None = None
+) -> tuple[list[Finding], Facts]:
+    """Findings, and what there is to know of the training: dropped is what training drops, for its reasons.
+
+    tokenizer: of the decoder that the recipe takes from another model; None: it is trained on the texts.
+    """
     usable = (
         case for case in cases if case.utterance.text.strip() and not isinstance(case.audio_result, str)
     )
@@ -46,7 +52,7 @@ def check_with_recipe(cases: Sequence[CheckedUtterance], recipe: Recipe) -> tupl
     by_id = {case.utterance.id: case for case in train}
     items, dropped = sorted_out(_bounded(case, recipe) for case in train)
     try:
-        tokenizer = text.train(recipe.data.tokens, (item.utterance.text for item in items))
+        tokenizer = tokenizer or text.train(recipe.data.tokens, (item.utterance.text for item in items))
     except TextError as error:
         return [Finding(NO_TOKENIZER, "train", str(error))], {}
     items, unknown = sorted_out(add_tokens(item, tokenizer) for item in items)

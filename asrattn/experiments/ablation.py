@@ -95,6 +95,7 @@ def _train_and_evaluate(spec: Ablation, run: AblationRun) -> None:
             resume=(run.folder / LAST_CHECKPOINT).is_file(),
             seed=run.seed,
             accelerator=spec.accelerator,
+            init=spec.init,
             callbacks=(StopWhenOrphaned(),),
         )
     except ConfigError as error:

@@ -20,7 +20,7 @@ from lightning.pytorch.callbacks import Callback
 from tqdm import tqdm
 
 from asrattn import files
-from asrattn.config import override, to_plain
+from asrattn.config import JSONValue, override, to_plain
 from asrattn.errors import AsrattnError, ConfigError, DataError, StoppedError
 from asrattn.experiments import search_space
 from asrattn.experiments.search_space import Axis, Budget, Range
@@ -46,7 +46,10 @@ WARMUP_SHARE = (
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep: the recipe, the search space over its settings, where it is written, its budget."""
+    """A sweep: the recipe, the search space over its settings, where it is written, its budget.
+
+    init: the model file that every trial begins from.
+    """
 
     recipe: Recipe
     axes: tuple[Axis, ...]
@@ -55,6 +58,7 @@ class Sweep:
     budget: Budget
     seed: int = 0
     accelerator: str = "auto"
+    init: Path | None = None
 
 
 def run_sweep(
@@ -126,7 +130,10 @@ def open_study(sweep: Sweep, worker: int = 0) -> "optuna.Study":
     study = optuna.create_study(
         storage=storage, sampler=sampler, pruner=pruner, study_name="asrattn", load_if_exists=True
     )
-    plain = {"recipe": to_plain(sweep.recipe), "space": [to_plain(axis) for axis in sweep.axes]}
+    space: list[JSONValue] = [to_plain(axis) for axis in sweep.axes]
+    plain: dict[str, JSONValue] = {"recipe": to_plain(sweep.recipe), "space": space}
+    if sweep.init:
+        plain["init"] = str(sweep.init)
     if "what" in study.user_attrs and not is_same_experiment(study.user_attrs["what"], plain):
         raise ConfigError(
             f"{sweep.out}: holds the sweep of another recipe or --space; name another folder for this one"
@@ -169,6 +176,7 @@ def _run(
             resume=(folder / LAST_CHECKPOINT).is_file(),
             seed=sweep.seed,
             accelerator=sweep.accelerator,
+            init=sweep.init,
             callbacks=(pruning, StopWhenOrphaned()),
         )
     except optuna.TrialPruned:

@@ -24,7 +24,8 @@ class Variant:
 
 @dataclass(frozen=True)
 class Ablation:
-    """Variants of a recipe, each with seeds 0 … seeds - 1; they are evaluated on `eval_manifest`."""
+    """Variants of a recipe, each with seeds 0 … seeds - 1; they are evaluated on `eval_manifest`. init: the model file
+    that every run begins from."""
 
     recipe: Recipe
     variants: tuple[Variant, ...]
@@ -33,6 +34,7 @@ class Ablation:
     eval_manifest: Path
     out: Path
     accelerator: str = "auto"
+    init: Path | None = None
 
 
 def parse_variants(texts: Sequence[str], recipe: Recipe) -> tuple[Variant, ...]:
@@ -83,6 +85,8 @@ def prepare_out_dir(spec: Ablation) -> None:
     """Make the folder, or resume in it. Raises ConfigError if it holds the ablation of another recipe."""
     path = spec.out / "ablation.json"
     plain = {"recipe": to_plain(spec.recipe), "judged": str(spec.eval_manifest), "data": str(spec.data)}
+    if spec.init:
+        plain["init"] = str(spec.init)
     if path.is_file() and not is_same_experiment(path.read_text(encoding="utf-8"), plain):
         raise ConfigError(f"{spec.out}: holds an ablation of another recipe or corpus; name another folder")
     files.make_folder(spec.out)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,6 @@ from asrattn.attention_metrics import AttentionMetrics
 from asrattn.audio.interface import Wave
 from asrattn.audio.vad import SpeechDetector, energy_vad
 from asrattn.checkpoint import Checkpoint
-from asrattn.config import JSONValue
 from asrattn.data.manifest import Utterance
 from asrattn.decoders.whisper import WhisperDecoder
 from asrattn.decoding import DecodingConfig
@@ -38,7 +37,7 @@ from asrattn.inference.batching import (
 )
 from asrattn.inference.confidence import Calibration, ConfidenceFeatures, uncalibrated_confidence
 from asrattn.inference.hallucination import ConfidenceThresholds, filter_hypothesis
-from asrattn.inference.segmentation import MAX_SEGMENT_SECONDS, AudioRegion
+from asrattn.inference.segmentation import AudioRegion
 from asrattn.inference.streaming import StreamingRecognizer
 from asrattn.inference.transcript import (
     AttentionMaps,
@@ -68,7 +67,6 @@ from asrattn.text import EOS, WhisperTokenizer, clean
 InferencePrecision = Literal["fp32", "bf16"]
 BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}  # small batches fit a CPU's caches, and leave a GPU idle
 _BATCHES_READ_AHEAD = 8  # read ahead and sorted by length: little padding, bounded memory
-MIN_SEGMENT_LIMIT_SECONDS = 3.0  # any model can recognise segments of this length
 _ONEDNN_CACHE_CAPACITY = "32"  # primitives; nearly every batch has shapes that do not recur
 
 
@@ -84,9 +82,10 @@ class Recognizer:
         self.vad: SpeechDetector = (
             energy_vad  # voice activity detection in audio longer than max_segment_seconds
         )
-        self.max_segment_seconds = _max_segment_seconds(self.card)
+        self.max_segment_seconds = segmentation.max_segment_seconds(self.card)
         self.rate: int = self.model.config.frontend.rate
-        self._min_samples = int((self._encoder_lens(torch.arange(self.rate)) < 1).sum())
+        frames = self.model.encoder.lens(self.model.frontend.lens(torch.arange(self.rate)))
+        self._min_samples = int((frames < 1).sum())
         self._frame_timing = FrameTiming.of_model(self.model)
         self._confidence = (
             Calibration.from_plain(calibration)
@@ -393,22 +392,8 @@ class Recognizer:
             return "holds non-finite samples (NaN or infinite); convert or record it again"
         return ""
 
-    def _encoder_lens(self, samples: Tensor) -> Tensor:
-        lens: Tensor = self.model.encoder.lens(self.model.frontend.lens(samples))
-        return lens
-
     def _pad(self, waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
         """(S,) waves as (B, S) and (B,) on the device. Raises AudioError for one that cannot be recognised."""
         if message := next(filter(None, map(self.find_wave_error, waves)), ""):
             raise AudioError(message)
         return pad_waves(waves, self.device)
-
-
-def _max_segment_seconds(card: Mapping[str, JSONValue]) -> float:
-    """The maximum segment length of a model: it was trained on hardly any longer audio."""
-    known = card.get("longest_seconds")
-    return (
-        min(max(known, MIN_SEGMENT_LIMIT_SECONDS), MAX_SEGMENT_SECONDS)
-        if isinstance(known, float)
-        else MAX_SEGMENT_SECONDS
-    )

@@ -1,6 +1,6 @@
 """Segmentation of long audio: split at pauses found by voice activity detection; long silences are separate."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -10,12 +10,24 @@ import numpy as np
 from asrattn import audio
 from asrattn.audio.interface import Wave
 from asrattn.audio.vad import SpeechDetector, SpeechSegment, energy_vad
+from asrattn.config import JSONValue
 from asrattn.data.manifest import Utterance
 
 MAX_SEGMENT_SECONDS = 30.0
+MIN_SEGMENT_LIMIT_SECONDS = 3.0  # any model can recognise segments of this length
 MIN_PAUSE_SECONDS = 0.2  # also the window of the quietest place
 MIN_SILENCE_SECONDS = 2.0  # longer silences are not decoded
 SPEECH_PAD_SECONDS = 0.3  # of silence kept on both sides of speech
+
+
+def max_segment_seconds(card: Mapping[str, JSONValue]) -> float:
+    """The maximum segment length of the model with this card: it was trained on hardly any longer audio."""
+    known = card.get("longest_seconds")
+    return (
+        min(max(known, MIN_SEGMENT_LIMIT_SECONDS), MAX_SEGMENT_SECONDS)
+        if isinstance(known, float)
+        else MAX_SEGMENT_SECONDS
+    )
 
 
 class AudioRegion(NamedTuple):

@@ -78,7 +78,7 @@ class WhisperTokenizer:
         """What the ids RESERVED … V-1 write; b"" for special tokens. A token may be a part of a character."""
         names = {id_: name for name, id_ in self._library.get_vocab().items()}
         ids = (self.to_whisper(token) for token in range(RESERVED, self.size))
-        return [bytes(_BYTES[c] for c in names[i]) if i < self._end else b"" for i in ids]
+        return [_written(names[i]) if i < self._end else b"" for i in ids]
 
     @cached_property
     def tokens(self) -> list[str]:
@@ -145,6 +145,11 @@ class WhisperTokenizer:
 
     def to_plain(self) -> dict[str, JSONValue]:
         return {"kind": "whisper", "json": self.json, "count": self.count}
+
+
+def _written(name: str) -> bytes:
+    """What a token of this name writes; one that is not made of the byte alphabet writes itself, as in the library."""
+    return bytes(map(_BYTES.__getitem__, name)) if all(c in _BYTES for c in name) else name.encode()
 
 
 def _show(written: bytes) -> str:

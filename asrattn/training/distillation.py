@@ -2,11 +2,34 @@
 
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from asrattn import checkpoint
 from asrattn.config import check
 from asrattn.errors import ConfigError
+from asrattn.model.losses import TeacherOutput
 from asrattn.model.speech_model import SpeechModel
+from asrattn.training.data.sampler import Batch
+from asrattn.training.encoder_cache import EncoderCache
 from asrattn.training.recipe import Recipe
+
+
+class Teacher:
+    """A frozen model and its encoder outputs. It is no torch module, so that it is not saved with the student."""
+
+    def __init__(self, model: SpeechModel, recipe: Recipe) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.config = recipe.loss
+        self._cache = EncoderCache(recipe.data.keep_encoded)
+
+    def __call__(self, batch: Batch, lens: Tensor) -> TeacherOutput:
+        """What it gives for the batch as it was recorded, without augmentation, in the student's frames: lens (B,)."""
+        device = batch.wave.device
+        self.model.to(device)
+        with torch.autocast(device.type, enabled=False):
+            encoded = self._cache.encode(self.model, batch)
+        return self.model.teach(encoded, lens, batch.tokens, self.config)
 
 
 def load_teacher(recipe: Recipe, init: Path | None) -> SpeechModel | None:

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 import numpy as np
@@ -15,6 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 
 from asrattn import provenance, text
+from asrattn.checkpoint import Checkpoint
 from asrattn.config import JSONValue, to_plain, upgrade
 from asrattn.data import fingerprint
 from asrattn.errors import CheckpointError, ConfigError, PeerFailureError
@@ -78,37 +78,28 @@ def fit(
     be read or written; StoppedError on Ctrl-C; PeerFailureError if another process of the run is gone.
     """
     recipe = initialization.resolve(recipe, init)
-    sharded = strategy == "fsdp" and devices * nodes > 1
-    if sharded and (recipe.train.lora or recipe.train.freeze_updates):
-        raise ConfigError("train.lora and train.freeze_updates need whole weights; use --strategy ddp")
+    sharded = _is_sharded(strategy, devices * nodes, recipe.train)
     settled = resolve_precision(recipe.train.precision, precision, accelerator)
     recipe = replace(recipe, train=replace(recipe.train, precision=settled))
     if distributed.is_rank_zero():  # the first to write
         run_folder.prepare_out_dir(out, resume)
-    found = checkpointing.load_latest(out) if resume else None
-    earlier = _resumed_tokenizer(*found, recipe) if found else None
-    last = found[0] if found else None
-    del found  # as large as the model
-    rate = recipe.model.frontend.rate
     base = finetune.load(init, recipe) if init and not resume else None
-    parts = recipe.init.parts if recipe.init else ()
-    if base and "decoder" in parts:
-        earlier = base.tokenizer
-    corpus = corpora.load(data, recipe.data, rate, earlier, base.tokenizer if base and not parts else None)
+    last, earlier = _resumed(out, recipe) if resume else (None, _taken_tokenizer(recipe, base))
+    rate = recipe.model.frontend.rate
+    extended = base.tokenizer if base and not recipe.init else None
+    corpus = corpora.load(data, recipe.data, rate, earlier, extended)
     model = _build(recipe, corpus.tokenizer, seed)
     corpus = corpora.filter_by_ctc_length(corpus, model, recipe.augment.min_length_factor)
     if recipe.train.scale_to_data:
         recipe = scale_to_data(recipe, len(corpus.train), corpus.train.seconds.sum(dtype=float))
     datamodule = SpeechDataModule(corpus, recipe.data, rate, recipe.augment.stretch, seed)
-    if init and base and parts:
-        finetune.copy_parts(model, base, init, parts)
-    elif init and base:
-        finetune.copy_weights(model, corpus.tokenizer, base, init)
-    if not resume and (not base or (parts and "frontend" not in parts)):
+    if base and init:
+        _copy_weights(model, recipe, corpus.tokenizer, base, init)
+    if not resume and not (base and (not recipe.init or "frontend" in recipe.init.parts)):
         model.frontend.fit(datamodule.normalization_batches())
     _choose_trained(model, recipe, seed, fine_tuning=resume or base is not None)
-    if base and not parts:
-        finetune.warn_of_untrained_tokens(model, corpus.tokenizer, base.tokenizer)
+    if extended:
+        finetune.warn_of_untrained_tokens(model, corpus.tokenizer, extended)
     if distributed.is_rank_zero():
         corpora.report_dropped(corpus, out / "dropped.tsv")
         _describe(recipe, model, datamodule, out)
@@ -120,11 +111,33 @@ def fit(
     return out / MODEL_FILE
 
 
+def _is_sharded(strategy: distributed.StrategyName, processes: int, config: TrainConfig) -> bool:
+    sharded = strategy == "fsdp" and processes > 1
+    if sharded and (config.lora or config.freeze_updates):
+        raise ConfigError("train.lora and train.freeze_updates need whole weights; use --strategy ddp")
+    return sharded
+
+
 def _build(recipe: Recipe, tokenizer: Tokenizer, seed: int) -> SpeechModel:
     torch.manual_seed(derive_seed("model", seed))
     model = SpeechModel(replace(recipe.model, vocabulary=tokenizer.size))
     model.spell_with(tokenizer)
     return model
+
+
+def _copy_weights(
+    model: SpeechModel, recipe: Recipe, tokenizer: Tokenizer, base: Checkpoint, path: Path
+) -> None:
+    if recipe.init:
+        finetune.copy_parts(model, base, path, recipe.init.parts)
+    else:
+        finetune.copy_weights(model, tokenizer, base, path)
+
+
+def _taken_tokenizer(recipe: Recipe, base: Checkpoint | None) -> Tokenizer | None:
+    """The tokenizer of the decoder that is taken from another model; None: it is made from the texts."""
+    taken = recipe.init is not None and "decoder" in recipe.init.parts
+    return base.tokenizer if base and taken else None
 
 
 def _choose_trained(model: SpeechModel, recipe: Recipe, seed: int, fine_tuning: bool) -> None:
@@ -232,8 +245,10 @@ def _trainer(
         ) from None
 
 
-def _resumed_tokenizer(last: Path, content: dict[str, Any], recipe: Recipe) -> Tokenizer:
-    """The tokenizer of the run to resume. Raises ConfigError if that run has another model or optimizer."""
+def _resumed(out: Path, recipe: Recipe) -> tuple[Path, Tokenizer]:
+    """The last checkpoint of the run to resume, and its tokenizer. Raises ConfigError if that run has another model or
+    optimizer."""
+    last, content = checkpointing.load_latest(out)
     try:
         run = json.loads(content["asrattn"])
         same = upgrade(ModelConfig, run["recipe"]["model"]) == to_plain(recipe.model)
@@ -251,7 +266,7 @@ def _resumed_tokenizer(last: Path, content: dict[str, Any], recipe: Recipe) -> T
             f"{last}: was run with {name}={before}, and now it is {now}; a resumed run keeps it: "
             f"--set {name}={before}, or name another folder"
         )
-    return tokenizer
+    return last, tokenizer
 
 
 def _changed(before: Mapping[str, JSONValue], recipe: Recipe) -> tuple[str, str, str] | None:

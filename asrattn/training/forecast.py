@@ -17,6 +17,7 @@ from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
 
 WEIGHT_COPIES = 5  # of 4 bytes: weight, gradient, two moments (of Adam; others have fewer), moving average
+FROZEN_COPIES = 2  # weight, moving average; a teacher is one more
 PROBE_SECONDS = 3.0  # length of the measured utterances
 LETTERS_PER_SECOND = 12.0  # of English speech
 PIECES_PER_SECOND = 4.0  # word pieces, or Chinese characters
@@ -25,12 +26,14 @@ MAX_LETTER_VOCABULARY = 200  # a smaller vocabulary consists of letters
 
 @dataclass(frozen=True)
 class CostModel:
-    """A quantity of a pass: constant + audio · (linear + square · utterance), in seconds of audio a pass and of one
-    utterance. What attention keeps for each pair of frames makes the square."""
+    """A quantity of a pass: constant + audio · (padding / utterance + linear + square · utterance), in seconds of audio
+    a pass and of one utterance. What attention keeps for each pair of frames makes the square; padding is what each
+    utterance takes whatever its length: Whisper's are filled up with silence."""
 
     constant: float
     linear: float
     square: float
+    padding: float = 0.0
 
     @classmethod
     def fit(cls, one: float, two: float, double: float, seconds: float) -> "CostModel":
@@ -38,10 +41,19 @@ class CostModel:
         each = two - one
         constant = one - each
         square = (double - constant - 2 * each) / (2 * seconds**2)
+        if (
+            square < 0
+        ):  # less than twice as much for twice the length: a part of it does not depend on the length
+            linear = max(0.0, double - constant - each) / seconds
+            return cls(constant, linear, 0.0, each - linear * seconds)
         return cls(constant, each / seconds - square * seconds, square)
 
+    def per_second(self, utterance: float) -> float:
+        """For each second of audio."""
+        return self.padding / utterance + self.linear + self.square * utterance
+
     def __call__(self, audio: float, utterance: float) -> float:
-        return self.constant + audio * (self.linear + self.square * utterance)
+        return self.constant + audio * self.per_second(utterance)
 
 
 @dataclass(frozen=True)
@@ -68,7 +80,7 @@ class Forecast:
 
     def activation_bytes_per_second(self, utterance: float) -> float:
         """Bytes kept for each second of audio."""
-        return self.activations.linear + self.activations.square * utterance
+        return self.activations.per_second(utterance)
 
 
 def forecast_step(recipe: Recipe, model: SpeechModel) -> Forecast:
@@ -79,7 +91,9 @@ def forecast_step(recipe: Recipe, model: SpeechModel) -> Forecast:
         for utterances, seconds in ((1, PROBE_SECONDS), (2, PROBE_SECONDS), (1, 2 * PROBE_SECONDS))
     )
     kept, flops = (CostModel.fit(one[i], two[i], double[i], PROBE_SECONDS) for i in (0, 1))
-    weights = WEIGHT_COPIES * 4 * sum(p.numel() for p in model.parameters())
+    copies = FROZEN_COPIES + recipe.loss.needs_teacher
+    trained = WEIGHT_COPIES + recipe.loss.needs_teacher
+    weights = 4 * sum(p.numel() * (trained if p.requires_grad else copies) for p in model.parameters())
     return Forecast(weights, kept, flops)
 
 
@@ -141,7 +155,13 @@ def _batch(recipe: Recipe, model: SpeechModel, utterances: int, seconds: float) 
 
 def _loss(recipe: Recipe, model: SpeechModel, batch: ProbeBatch) -> Tensor:
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.train.precision != "fp32"):
-        return model.loss(*batch, recipe.loss).total
+        feats, lens, tokens, counts = batch
+        encoded = model.encoder(feats, lens)
+        teacher = None
+        if recipe.loss.needs_teacher:  # the model itself takes as much
+            taught = encoded._replace(output=encoded.output.detach())
+            teacher = model.teach(taught, encoded.lens, tokens, recipe.loss)
+        return model.loss_of_encoded(encoded, tokens, counts, recipe.loss, teacher=teacher).total
 
 
 @contextmanager

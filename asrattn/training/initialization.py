@@ -5,13 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from asrattn import model_file
+from asrattn import model_file, text
 from asrattn.config import JSONValue, from_plain, override
 from asrattn.errors import ConfigError
 from asrattn.model import ModelConfig
+from asrattn.text import Tokenizer
 from asrattn.training.recipe import Recipe
 
-INHERITED = ("origin", "licence", "training_data", "dtype")  # of the card: they hold for what is fine-tuned too
+INHERITED = (
+    "origin",
+    "licence",
+    "training_data",
+    "dtype",
+)  # of the card: they hold for what is fine-tuned too
 
 
 def load_recipe(path: Path, settings: Sequence[str], init: Path | None) -> Recipe:
@@ -19,9 +25,7 @@ def load_recipe(path: Path, settings: Sequence[str], init: Path | None) -> Recip
 
     Raises ConfigError as `Recipe.load`, `override` and `resolve`.
     """
-    recipe = Recipe.load(path)
-    which = [setting for setting in settings if setting.startswith("init.")]
-    recipe = override(recipe, which)
+    recipe = override(Recipe.load(path), [setting for setting in settings if setting.startswith("init.")])
     if recipe.init is None:
         return override(recipe, settings)
     inside = [setting for setting in settings if setting.startswith("model.")]
@@ -60,11 +64,23 @@ def inherited_card(recipe: Recipe, path: Path) -> dict[str, JSONValue]:
     if it is still untrained. Raises CheckpointError for a bad file."""
     card = model_file.read_speech_model(path)["card"]
     found: dict[str, JSONValue] = {name: card[name] for name in INHERITED if name in card}
-    trains_ctc = recipe.loss.ctc > 0 and recipe.loss.recognition > 0 and "ctc" not in recipe.train.freeze
+    train, lora = recipe.train, recipe.train.lora
+    frozen = "ctc" not in lora.train if lora else "ctc" in train.freeze and not train.freeze_updates
+    trains_ctc = recipe.loss.ctc > 0 and recipe.loss.recognition > 0 and not frozen
     takes_ctc = recipe.init is None or "ctc" in recipe.init.parts
     if not trains_ctc and ("ctc" in card.get("untrained", ()) or not takes_ctc):
         found["untrained"] = ["ctc"]
     return found
+
+
+def taken_tokenizer(recipe: Recipe, path: Path | None) -> Tokenizer | None:
+    """The tokenizer of the model file, if the recipe takes the decoder from it; None if it trains its own.
+
+    Raises CheckpointError for a bad file.
+    """
+    if path is None or recipe.init is None or "decoder" not in recipe.init.parts:
+        return None
+    return text.from_plain(model_file.read_speech_model(path)["tokenizer"])
 
 
 def _check_trained(recipe: Recipe, card: Mapping[str, Any], path: Path) -> None:

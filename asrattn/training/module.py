@@ -20,12 +20,13 @@ from asrattn.augment.transforms import Augment
 from asrattn.config import to_plain
 from asrattn.errors import DataError
 from asrattn.layers.gemm_backend import GemmBackends, gemm_backends, use_gemm_backends
-from asrattn.model.losses import Losses, LossNormalizer, TeacherOutput
+from asrattn.model.losses import Losses, LossNormalizer
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import Tokenizer
 from asrattn.training import distributed, finetune, lora, schedule
 from asrattn.training.data.datamodule import SpeechDataModule
 from asrattn.training.data.sampler import Batch, derive_seed
+from asrattn.training.distillation import Teacher
 from asrattn.training.encoder_cache import EncoderCache, check_keepable
 from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
@@ -77,10 +78,7 @@ class SpeechLightningModule(L.LightningModule):
         )
         frozen = recipe.data.keep_encoded and not teacher
         self.encoder_cache = EncoderCache(recipe.data.keep_encoded) if frozen else None
-        self._teachers = (
-            [teacher.eval().requires_grad_(False)] if teacher else []
-        )  # not registered: not saved
-        self._teacher_cache = EncoderCache(recipe.data.keep_encoded)
+        self.teacher = Teacher(teacher, recipe) if teacher else None
         # A buffer: a resumed run is loaded before it is moved to its device.
         self.register_buffer("losses", torch.zeros(len(Losses._fields)), persistent=False)
         self.steps = 0
@@ -227,7 +225,8 @@ class SpeechLightningModule(L.LightningModule):
         so_far = json.loads(checkpoint["epoch_so_far"])
         self.steps, self.skipped = so_far["steps"], so_far["skipped"]
         losses, self.seconds = so_far["parts"][self.global_rank % len(so_far["parts"])]
-        self.losses = torch.tensor(losses, device=self.device)
+        unknown = [0.0] * (len(Losses._fields) - len(losses))  # losses that an older run did not know
+        self.losses = torch.tensor(losses + unknown, device=self.device)
         self._datamodule.resume_position = (so_far["epoch"], self.steps)
 
     def mean_losses(self) -> Losses:
@@ -292,17 +291,8 @@ class SpeechLightningModule(L.LightningModule):
                 whole = LossNormalizer(2 * whole.utterances, 2 * whole.tokens)
             feats = self.augment.mask_features(feats, lens, generator, strength)
         encoded = self.model.encoder(feats, lens)
-        return self.model.loss_of_encoded(encoded, *parts, config, whole, self._teach(batch, encoded.lens))
-
-    def _teach(self, batch: Batch, lens: Tensor) -> TeacherOutput | None:
-        """What the teacher gives for the batch as it was recorded, without augmentation; None without a teacher."""
-        if not (self._teachers and batch.utterances):
-            return None
-        (teacher,) = self._teachers
-        teacher.to(self.device)
-        with torch.autocast(self.device.type, enabled=False):
-            encoded = self._teacher_cache.encode(teacher, batch)
-        return teacher.teach(encoded, lens, batch.tokens, self.recipe.loss)
+        taught = self.teacher(batch, encoded.lens) if self.teacher and batch.utterances else None
+        return self.model.loss_of_encoded(encoded, *parts, config, whole, taught)
 
     def _drop_frozen_gradients(self) -> None:
         """Weights that are frozen for the first updates have no gradient: no optimizer moves them or starts their

@@ -10,7 +10,7 @@ from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
 
 RECIPE = Recipe(
-    "whisper-ctc-head",
+    "whisper-ctc_head",
     init=InitConfig(),
     data=DataConfig(batch_seconds=60.0, keep_encoded=8.0),
     augment=AugmentConfig.off(),

@@ -7,11 +7,13 @@ from typing import get_args
 
 import pytest
 import tiny
+import tiny_whisper
 
 from asrattn.cli.main import main
 from asrattn.encoders import EncoderConfig, PretrainedEncoderConfig
 from asrattn.training import forecast
 
+RECIPES = Path(__file__).resolve().parents[2] / "recipes" / "whisper"
 RECIPE = """
 from asrattn.decoders import RecurrentDecoderConfig
 from asrattn.encoders import ConformerConfig
@@ -88,6 +90,31 @@ def test_every_encoder(capsys, recipe: Path, member) -> None:
     assert re.search(rf"\n    kind +{kind}\n", out)
     assert number(out, "activations") > 0
     assert number(out, "work") > 0
+
+
+@pytest.mark.parametrize("recipe", ["finetune", "adapt", "ctc_head"])
+def test_recipe_that_begins_from_a_whisper(capsys, tmp_path: Path, recipe: str) -> None:
+    path = tiny_whisper.model_file(tmp_path)
+    words = [RECIPES / f"{recipe}.py", "--flops", 100]
+    status, out, err = run(capsys, *words)
+    assert (status, out) == (1, "")
+    assert err.splitlines() == [line for line in err.splitlines() if "name it with --init" in line]
+    status, out, err = run(capsys, *words, "--init", path)
+    assert (status, err) == (0, "")
+    assert "50.0 frames a second" in out
+    assert number(out, "activations") >= 0
+    assert 0 < number(out, "given:") < 1e9
+    _, shorter, _ = run(capsys, *words, "--init", path, "--utterance", 2)
+    assert number(shorter, "given:") < number(out, "given:")  # each utterance is filled up with silence
+
+
+def test_an_imported_whisper(capsys, tmp_path: Path) -> None:
+    status, out, err = run(capsys, tiny_whisper.model_file(tmp_path))
+    assert (status, err) == (0, "")
+    assert re.search(r"\n  origin +tiny-random\n", out)
+    assert re.search(r"\n  licence +mit\n", out)
+    assert re.search(r"\n  training data +Whisper's training data are not public", out)
+    assert re.search(r"\n  untrained +ctc\n", out)
 
 
 def test_pretrained_encoder_does_not_suit_other_features(capsys, recipe: Path) -> None:
@@ -170,7 +197,7 @@ def test_a_misspelt_setting(capsys, recipe: Path) -> None:
 def test_a_model_cannot_be_changed(capsys, tmp_path: Path) -> None:
     status, _, err = run(capsys, tiny.model_file(tmp_path), "--set", "model.encoder.layers=4")
     assert status == 1
-    assert "--set changes recipes" in err
+    assert "--set and --init change recipes" in err
 
 
 @pytest.mark.parametrize("name", ["absent.py", "absent.safetensors"])

@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from asrattn.attention import AttentionConfig, FixedContextConfig
-from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig, TransformerDecoderConfig
+from asrattn.decoders import (
+    DecoderConfig,
+    RecurrentDecoderConfig,
+    TransformerDecoderConfig,
+    WhisperDecoderConfig,
+)
 from asrattn.decoders.interface import build as build_decoder
 from asrattn.decoding import DecodingConfig
 from asrattn.decoding.beam_search import beam_search
@@ -34,6 +39,7 @@ VARIANTS += [small(RecurrentDecoderConfig, attention=small(member)) for member i
 VARIANTS += [small(RecurrentDecoderConfig, attention=FixedContextConfig("last"))]
 VARIANTS += [small(RecurrentDecoderConfig, kind=kind) for kind in ("gru", "rnn")]
 VARIANTS += [small(TransformerDecoderConfig, positions=p) for p in ("none", "rotary")]
+VARIANTS += [small(WhisperDecoderConfig, prompt=(8, 3, 7), max_tokens=10, alignment_heads=((0, 1),))]
 
 
 @pytest.fixture(params=VARIANTS, ids=str)
@@ -54,10 +60,12 @@ def batch():
 
 def test_stepping_equals_the_teacher_forced_pass(decoder, batch):
     tokens, enc, lens = batch
-    logits, weights = decoder(tokens, enc, lens)
+    logits, weights, _ = decoder(tokens, enc, lens)
     assert logits.shape == (2, 6, V)
     assert all(looks.shape[:1] + looks.shape[2:] == (2, 6, 11) for looks in weights)
-    assert len(weights) == (decoder.config.layers if decoder.config.kind == "transformer" else 1)
+    assert len(weights) == (
+        1 if isinstance(decoder.config, RecurrentDecoderConfig) else decoder.config.layers
+    )
     memory = decoder.prepare(enc, lens)
     state = decoder.start(memory)
     for u in range(6):
@@ -189,3 +197,9 @@ def test_impossible_sizes_are_told():
         TransformerDecoderConfig(dim=10, heads=4)
     with pytest.raises(ConfigError, match="scheduled_sampling is 2"):
         RecurrentDecoderConfig(scheduled_sampling=2)
+    with pytest.raises(ConfigError, match="multiple of heads"):
+        WhisperDecoderConfig(dim=10, heads=4)
+    with pytest.raises(ConfigError, match="prompt: needs 1 to 447 tokens"):
+        WhisperDecoderConfig(prompt=())
+    with pytest.raises(ConfigError, match="no head 6 in layer 3"):
+        WhisperDecoderConfig(alignment_heads=((3, 6),))

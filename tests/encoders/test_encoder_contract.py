@@ -16,6 +16,7 @@ from asrattn.encoders import (
     PretrainedEncoderConfig,
     SparseAttentionConfig,
     TransformerEncoderConfig,
+    WhisperEncoderConfig,
 )
 from asrattn.encoders.config import RecurrentEncoderConfig, SelfAttentionEncoderConfig
 from asrattn.encoders.interface import build as build_encoder
@@ -30,7 +31,7 @@ STACKS = [member for member in MEMBERS if issubclass(member, SelfAttentionEncode
 
 
 def small(member, **settings):
-    sizes = {"dim": 16, "layers": 3, "heads": 2, "ffn_dim": 24, "gated": 20, "channels": 4}
+    sizes = {"dim": 16, "layers": 3, "heads": 2, "ffn_dim": 24, "gated": 20, "channels": 4, "max_frames": 60}
     return replace(member(), **({k: v for k, v in sizes.items() if hasattr(member(), k)} | settings))
 
 
@@ -62,6 +63,7 @@ VARIANTS += [
     small(ConformerConfig, layers=5, downsampling=(1, 2, 4, 2, 1), attention=LocalAttentionConfig(window=2)),
     small(EBranchformerConfig, downsampling=(2, 3), positions="relative"),
 ]
+VARIANTS += [small(WhisperEncoderConfig, silence_samples=n, silence_seconds=0.1) for n in (0, 1, 4)]
 
 
 @pytest.fixture(params=dict.fromkeys(VARIANTS), ids=str)
@@ -148,8 +150,9 @@ def test_one_direction_does_not_know_the_future(encoder, batch):
 
 @pytest.mark.parametrize("member", MEMBERS)
 def test_impossible_sizes_are_told(member):
-    with pytest.raises(ConfigError, match="factor is 3"):
-        member(factor=3)
+    if member is not WhisperEncoderConfig:
+        with pytest.raises(ConfigError, match="factor is 3"):
+            member(factor=3)
     with pytest.raises(ConfigError, match="positive"):
         member(layers=0)
 
@@ -170,6 +173,13 @@ def test_impossible_sizes_are_told(member):
             "need a layer each; there are 2",
         ),
         (LSTMEncoderConfig, {"subsampling": "pyramid", "layers": 2}, "more than 2 layers"),
+        (WhisperEncoderConfig, {"heads": 5}, "384 is no multiple of heads 5"),
+        (
+            WhisperEncoderConfig,
+            {"silence_seconds": 0.0},
+            r"silence_seconds is 0.0; it must lie in \[0.1, 30\]",
+        ),
+        (WhisperEncoderConfig, {"silence_samples": 1501}, r"it must lie in \[0, 1500\], or be none"),
     ],
 )
 def test_what_else_cannot_be_is_told(member, settings, told):

@@ -18,7 +18,6 @@ from asrattn.checkpoint import Checkpoint
 from asrattn.data.manifest import Utterance
 from asrattn.decoding import DecodingConfig
 from asrattn.errors import AudioError, CheckpointError, ConfigError
-from asrattn.inference import recognizer as recognizer_module
 from asrattn.inference import segmentation
 from asrattn.inference.recognizer import InferencePrecision, Recognizer
 from asrattn.inference.transcript import Failure, Transcript
@@ -259,7 +258,7 @@ class TestBadFiles:
     def test_a_model_reads_what_it_was_trained_on_at_once(self) -> None:
         for known, longest in (
             (6.1, 6.1),
-            (0.8, recognizer_module.MIN_SEGMENT_LIMIT_SECONDS),
+            (0.8, segmentation.MIN_SEGMENT_LIMIT_SECONDS),
             (90.0, segmentation.MAX_SEGMENT_SECONDS),
         ):
             saved = Checkpoint(
@@ -288,7 +287,10 @@ class TestExplain:
         found = recognizer.compute_attention(tiny.wave(1.5), tokens)
         frames = torch.tensor([1.5 * tiny.RATE])
         assert found.features.shape == (int(recognizer.model.frontend.lens(frames)), 16)
-        assert found.weights.shape == (len(tokens) + 1, int(recognizer._encoder_lens(frames)))
+        assert found.weights.shape == (
+            len(tokens) + 1,
+            int(recognizer.model.encoder.lens(recognizer.model.frontend.lens(frames))),
+        )
         np.testing.assert_allclose(found.weights.sum(1), 1.0, rtol=1e-4)
         assert found.pieces == ["t", "h", "e", " ", "f", "o", "x", "<eos>"]
 

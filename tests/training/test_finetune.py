@@ -30,7 +30,7 @@ from asrattn.training import finetune
 from asrattn.training.fit import fit
 from asrattn.training.module import SpeechLightningModule
 from asrattn.training.optimizers import AdamWConfig, MuonConfig, SGDConfig
-from asrattn.training.recipe import LoRAConfig, TrainConfig
+from asrattn.training.recipe import LoRAConfig, Recipe, TrainConfig
 
 MODEL = tones.recipe().model
 TRANSFORMER = replace(MODEL, decoder=TransformerDecoderConfig(dim=16, layers=1, heads=2, ffn_dim=32))
@@ -108,7 +108,7 @@ def test_another_architecture_is_told_by_its_first_setting(
 ) -> None:
     path = write(tmp_path, saved(MODEL, "ab"))
     with pytest.raises(ConfigError) as told:
-        finetune.load(path, wanted)
+        finetune.load(path, Recipe("r", wanted))
     assert str(told.value).startswith(f"--init {path}: ")
     assert message in str(told.value)
     assert "\n" not in str(told.value)
@@ -117,7 +117,7 @@ def test_another_architecture_is_told_by_its_first_setting(
 def test_dropout_may_differ(tmp_path: Path) -> None:
     path = write(tmp_path, saved(MODEL, "ab"))
     wanted = replace(MODEL, encoder=replace(MODEL.encoder, dropout=0.5))
-    assert finetune.load(path, wanted).tokenizer == CharTokenizer("ab")
+    assert finetune.load(path, Recipe("r", wanted)).tokenizer == CharTokenizer("ab")
 
 
 def test_freezing_goes_by_whole_names() -> None:
