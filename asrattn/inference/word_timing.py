@@ -24,6 +24,7 @@ from asrattn.text.tokenizer import UNKNOWN_SIGN
 MIN_PAUSE_SECONDS = 0.06  # longer than the closure of most plosives
 MIN_SILENCE_SECONDS = 0.12  # longer than any closure: no token is spoken there, though its peak may be
 MIN_PROBABILITY = 1e-9
+MIN_SPAN_WEIGHT = 0.1  # of the largest attention weight of a token, at the ends of its span
 AlignmentSource = Literal["ctc", "attention"]
 SilenceSide = Literal["before", "behind", "nearer"]
 
@@ -65,6 +66,7 @@ def token_spans(
     tokens: Tensor,
     texts: Sequence[Sequence[int]],
     source: AlignmentSource = "ctc",
+    frames: Sequence[int] = (),
 ) -> list[list[AlignedToken]]:
     """The span of each token of the texts in encoder frames: forced alignment by CTC, or the attention peaks.
 
@@ -72,11 +74,22 @@ def token_spans(
     CTC head over bytes) gets an empty span.
 
     source  ctc: the best path of the CTC head; attention: the frame with the largest attention weight of the token,
-            also used for a text that does not fit its frames.
+            also used for a text that does not fit its frames. If heads are known to follow the audio (Whisper's
+            alignment heads): the best monotonic path.
+    frames  of the audio itself, without the silence that Whisper's encoder adds
     """
     decoded = model.decoder(F.pad(tokens, (1, 0), value=EOS), enc.output, enc.lens)
     log_prob = decoded.logits[:, :-1].float().log_softmax(-1).gather(2, tokens[..., None])[..., 0].tolist()
-    found = _attention_spans(decoded.last_layer_weights.float(), texts)
+    weights = decoded.last_layer_weights.float()
+    if decoded.alignment_heads and frames:
+        found = _monotonic_spans(weights, frames, texts)
+        # Attention weights are no probabilities of tokens: the decoder's stand for the confidence.
+        found = [
+            [span._replace(score=score) for span, score in zip(spans, row, strict=False)]
+            for spans, row in zip(found, log_prob, strict=True)
+        ]
+    else:
+        found = _attention_spans(weights, texts)
     fitting = [
         b
         for b, text in enumerate(texts)
@@ -107,6 +120,34 @@ def _attention_spans(weights: Tensor, texts: Sequence[Sequence[int]]) -> list[li
     ]
 
 
+def _monotonic_spans(
+    weights: Tensor, frames: Sequence[int], texts: Sequence[Sequence[int]]
+) -> list[list[TokenSpan]]:
+    """Attention weights (B, U, T) of heads that follow the audio -> the frames of each token on the best monotonic path
+    through the audio's own `frames` (dynamic time warping, as in Whisper). A text of more tokens than frames gets the
+    frames with the largest weights."""
+    found = []
+    for row, count, text in zip(weights, frames, texts, strict=True):
+        if not 0 < len(text) <= count:
+            found += _attention_spans(row[None], [text])
+            continue
+        scores = row[None, : len(text), :count].clamp(min=MIN_PROBABILITY).log().transpose(1, 2)
+        order = forced_alignment.min_duration_topology(range(len(text)), blank=None)
+        path, _ = forced_alignment.viterbi(
+            scores, torch.tensor([count]), forced_alignment.collate([order], scores.device)
+        )
+        found.append([_trimmed(token, path[0] == n, row[n, :count]) for n, token in enumerate(text)])
+    return found
+
+
+def _trimmed(token: int, own: Tensor, weights: Tensor) -> TokenSpan:
+    """The token's span: its frames on the path, own (T,), from the first to the last with much of the largest weight;
+    those of a pause belong to nobody."""
+    weights = weights * own
+    frames = (weights >= MIN_SPAN_WEIGHT * weights.max()).nonzero()[:, 0].tolist()
+    return TokenSpan(token, frames[0], frames[-1] + 1, math.log(max(float(weights.max()), MIN_PROBABILITY)))
+
+
 class WordTokens(NamedTuple):
     """A word: the indices of its first and last token, and its text."""
 
@@ -117,13 +158,14 @@ class WordTokens(NamedTuple):
 
 def split_to_words(tokens: Sequence[int], tokenizer: Tokenizer) -> list[WordTokens]:
     """The words of a text. If the tokenizer has no space (scripts without spaces), each token is a word."""
-    names = {BLANK: "", EOS: "", UNKNOWN: UNKNOWN_SIGN}
-    pieces = [names[t] if t < RESERVED else tokenizer.tokens[t - RESERVED] for t in tokens]
-    spaced = any(piece.startswith(" ") for piece in tokenizer.tokens)
+    names = {BLANK: b"", EOS: b"", UNKNOWN: UNKNOWN_SIGN.encode()}
+    written = tokenizer.token_bytes
+    pieces = [names[t] if t < RESERVED else written[t - RESERVED] for t in tokens]
+    spaced = any(piece.startswith(b" ") for piece in written)
     found: list[WordTokens] = []
     first = -1
     for number, piece in enumerate(pieces):
-        if first >= 0 and (piece.startswith(" ") or not spaced):
+        if first >= 0 and (piece.startswith(b" ") or not spaced):
             found.append(_word_tokens(pieces, first, number))
             first = -1
         if first < 0 and piece.strip():
@@ -131,8 +173,8 @@ def split_to_words(tokens: Sequence[int], tokenizer: Tokenizer) -> list[WordToke
     return [*found, _word_tokens(pieces, first, len(pieces))] if first >= 0 else found
 
 
-def _word_tokens(pieces: Sequence[str], first: int, end: int) -> WordTokens:
-    return WordTokens(first, end - 1, clean("".join(pieces[first:end])))
+def _word_tokens(pieces: Sequence[bytes], first: int, end: int) -> WordTokens:
+    return WordTokens(first, end - 1, clean(b"".join(pieces[first:end]).decode("utf-8", errors="replace")))
 
 
 def confidence_features(group: WordTokens, tokens: Sequence[AlignedToken]) -> ConfidenceFeatures:
