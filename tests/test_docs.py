@@ -73,7 +73,8 @@ def flags(parser: argparse.ArgumentParser) -> set[str]:
 @cache
 def flags_of_command(name: str) -> set[str]:
     parser = argparse.ArgumentParser()
-    importlib.import_module(f"asrattn.cli.{MODULES.get(name, name.replace('-', '_'))}").add(parser)
+    module = MODULES.get(name, name.replace("-", "_"))
+    importlib.import_module(f"asrattn.cli.{module}").add(parser)
     return flags(parser)
 
 

@@ -4,10 +4,8 @@ import argparse
 
 from asrattn import model_file
 from asrattn.cli import options
-from asrattn.config import override
 from asrattn.errors import StoppedError
 from asrattn.training import initialization, run_folder
-from asrattn.training.recipe import Recipe
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    recipe = override(initialization.resolve(Recipe.load(args.recipe), args.init), args.settings)
+    recipe = initialization.load_recipe(args.recipe, args.settings, args.init)
     from asrattn.training.data import folder as data_folder
 
     data_folder.check(args.data)

@@ -18,7 +18,7 @@ from asrattn.model import ModelConfig
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import BLANK, UNKNOWN, WhisperTokenizer
 
-DECODING = DecodingConfig(beam_size=5, ctc=0.0, length_norm=1.0)  # as Whisper's own programs decode
+DECODING = DecodingConfig(beam_size=5, ctc=0.0, length_norm=1.0, patience=1.0)  # as Whisper's own programs
 TRAINING_DATA = "Whisper's training data are not public: nobody can exclude that a test set was among them"
 
 

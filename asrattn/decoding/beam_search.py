@@ -43,14 +43,18 @@ class Beam(NamedTuple):
         ended = totals.new_full((B, nbest), -torch.inf)
         return cls(parents, parents + EOS, totals, totals.new_zeros(B, P, 1), ended)
 
-    def expand_and_prune(self, found: Expansions, ends: Tensor, config: DecodingConfig) -> Self:
+    def finish(self, ends: Tensor) -> Self:
+        """With the scores (B, K) of the hypotheses that end here."""
+        best = torch.cat((self.finished_scores, ends), 1).topk(self.finished_scores.shape[1]).values
+        return self._replace(finished_scores=best)
+
+    def expand_and_prune(self, found: Expansions, config: DecodingConfig) -> Self:
         """One step of beam pruning: keep the `beam_size` best continuations of each utterance.
 
-        Continuations (B, K, C), whose scores are overwritten, and ends (B, K) -> the next beam.
+        Continuations (B, K, C), whose scores are overwritten -> the next beam.
         """
         tokens, scores, parts, *_ = found
         C = scores.shape[2]
-        ended = torch.cat((self.finished_scores, ends), 1).topk(self.finished_scores.shape[1]).values
         if tokens is None:
             scores[..., : max(BLANK, EOS) + 1] = -torch.inf
         else:
@@ -61,7 +65,7 @@ class Beam(NamedTuple):
         past = self.component_scores.gather(2, parents[:, None].expand(-1, len(parts), -1))
         new = torch.stack([part.flatten(1).gather(1, chosen) for part in parts], 1)
         tokens = chosen % C if tokens is None else tokens.flatten(1).gather(1, chosen)
-        return type(self)(parents, tokens, totals + config.length_bonus, past + new, ended)
+        return type(self)(parents, tokens, totals + config.length_bonus, past + new, self.finished_scores)
 
 
 @torch.inference_mode()
@@ -113,19 +117,27 @@ def _search(
     beam = Beam.empty(B, len(joint.names), config.nbest, enc.device)
     places = torch.arange(B, device=enc.device)
     steps: list[BeamStep] = []
+    ended = torch.zeros(B, dtype=torch.int64, device=enc.device)
     for length in range(longest + 1):
         found, state = joint.score(beam.tokens.flatten(), beam.totals, state, memory)
         K = beam.totals.shape[1]
         ends = _ends(found.end_scores, length, config)
-        steps.append(
-            BeamStep(active, beam.parents, beam.tokens, ends, beam.component_scores + found.end_parts)
-        )
+        end_parts = beam.component_scores + found.end_parts
+        end_scores = found.end_scores.clone()  # pruning overwrites what they may be a view of
+        grown = beam.expand_and_prune(found, config)
+        if config.patience:
+            last = torch.tensor([length >= limits[b] for b in active], device=enc.device)
+            ends = _among_best(ends, end_scores, grown.totals - config.length_bonus, last)
+            ended += ends.isfinite().sum(1)
+        steps.append(BeamStep(active, beam.parents, beam.tokens, ends, end_parts))
         if length == longest:
             break
-        beam = beam.expand_and_prune(found, ends, config)
-        finished = (
-            bound.upper_bound(beam.totals, beam.component_scores, length + 1) <= beam.finished_scores[:, -1]
-        ).tolist()
+        beam = grown.finish(ends)
+        bounds = bound.upper_bound(beam.totals, beam.component_scores, length + 1)
+        done = bounds <= beam.finished_scores[:, -1]
+        if config.patience:
+            done |= ended >= config.patience * config.beam_size
+        finished = done.tolist()
         running = [row for row, b in enumerate(active) if not finished[row] and length < limits[b]]
         if not running:
             break
@@ -133,12 +145,18 @@ def _search(
         if len(running) <= MAX_ACTIVE_FRACTION * len(active):
             active = [active[row] for row in running]
             rows = torch.tensor(running, device=enc.device)
-            beam, memory = select_rows((beam, memory), rows)
+            beam, memory, ended = select_rows((beam, memory, ended), rows)
             bound.select_utterances(rows)
         elif len(running) < len(active):
             beam.totals[[row for row in range(len(active)) if row not in running]] = -torch.inf
         state = select_rows(state, torch.add(beam.parents, rows[:, None], alpha=K))
     return steps
+
+
+def _among_best(ends: Tensor, scores: Tensor, totals: Tensor, last: Tensor) -> Tensor:
+    """ends (B, K), without those whose scores (B, K) are below all totals (B, K') of the next beam; at the last step of
+    an utterance (B,) all remain."""
+    return ends.masked_fill((scores < totals[:, -1:]) & ~last[:, None], -torch.inf)
 
 
 def _ends(scores: Tensor, length: int, config: DecodingConfig) -> Tensor:

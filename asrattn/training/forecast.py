@@ -155,13 +155,14 @@ def _batch(recipe: Recipe, model: SpeechModel, utterances: int, seconds: float) 
 
 def _loss(recipe: Recipe, model: SpeechModel, batch: ProbeBatch) -> Tensor:
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.train.precision != "fp32"):
-        feats, lens, tokens, counts = batch
+        feats, lens, tokens, token_lens = batch
         encoded = model.encoder(feats, lens)
         teacher = None
         if recipe.loss.needs_teacher:  # the model itself takes as much
             taught = encoded._replace(output=encoded.output.detach())
             teacher = model.teach(taught, encoded.lens, tokens, recipe.loss)
-        return model.loss_of_encoded(encoded, tokens, counts, recipe.loss, teacher=teacher).total
+        losses = model.loss_of_encoded(encoded, tokens, token_lens, recipe.loss, teacher=teacher)
+        return losses.total
 
 
 @contextmanager

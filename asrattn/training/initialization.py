@@ -1,16 +1,38 @@
 """Initialization: which parts of a model, architecture and weights, a run takes from the file that --init names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from asrattn import model_file, text
-from asrattn.config import from_plain, override
+from asrattn.config import JSONValue, from_plain, override
 from asrattn.errors import ConfigError
 from asrattn.model import ModelConfig
 from asrattn.text import Tokenizer
 from asrattn.training.recipe import Recipe
+
+INHERITED = (
+    "origin",
+    "licence",
+    "training_data",
+    "dtype",
+)  # of the card: they hold for what is fine-tuned too
+
+
+def load_recipe(path: Path, settings: Sequence[str], init: Path | None) -> Recipe:
+    """The recipe of a file with its settings changed, those of `model.` after the parts of `init` are taken.
+
+    Raises ConfigError as `Recipe.load`, `override` and `resolve`.
+    """
+    recipe = Recipe.load(path)
+    which = [setting for setting in settings if setting.startswith("init.")]
+    recipe = override(recipe, which)
+    if recipe.init is None:
+        return override(recipe, settings)
+    inside = [setting for setting in settings if setting.startswith("model.")]
+    recipe = override(recipe, [setting for setting in settings if setting not in inside])
+    return override(resolve(recipe, init), inside)
 
 
 def resolve(recipe: Recipe, path: Path | None) -> Recipe:
@@ -47,6 +69,18 @@ def taken_tokenizer(recipe: Recipe, path: Path | None) -> Tokenizer | None:
     if path is None or recipe.init is None or "decoder" not in recipe.init.parts:
         return None
     return text.from_plain(model_file.read_speech_model(path)["tokenizer"])
+
+
+def inherited_card(recipe: Recipe, path: Path) -> dict[str, JSONValue]:
+    """What the card of a fine-tuned model takes over from that of the model file: origin and licence, and the CTC head
+    if it is still untrained. Raises CheckpointError for a bad file."""
+    card = model_file.read_speech_model(path)["card"]
+    found: dict[str, JSONValue] = {name: card[name] for name in INHERITED if name in card}
+    trains_ctc = recipe.loss.ctc > 0 and recipe.loss.recognition > 0 and "ctc" not in recipe.train.freeze
+    takes_ctc = recipe.init is None or "ctc" in recipe.init.parts
+    if not trains_ctc and ("ctc" in card.get("untrained", ()) or not takes_ctc):
+        found["untrained"] = ["ctc"]
+    return found
 
 
 def _check_trained(recipe: Recipe, card: Mapping[str, Any], path: Path) -> None:

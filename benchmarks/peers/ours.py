@@ -93,6 +93,7 @@ def flops_per_audio_second(architecture: Architecture, front: str, bf16: bool, s
 def _config(architecture: Architecture, front: str, vocabulary: int) -> ModelConfig:
     encoder, decoder = MODELS[architecture]
     if front:
+        assert isinstance(encoder, LSTMEncoderConfig | TransformerEncoderConfig | ConformerConfig)
         encoder = replace(encoder, channels=int(front))
     return ModelConfig(encoder=encoder, decoder=decoder, vocabulary=vocabulary)
 

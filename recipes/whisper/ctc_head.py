@@ -24,5 +24,5 @@ RECIPE = Recipe(
         validate_beam=1,
         normalize="english",
     ),
-    decoding=DecodingConfig(beam_size=5, ctc=0.3),
+    decoding=DecodingConfig(beam_size=5, ctc=0.3, length_norm=1.0, patience=1.0),
 )

@@ -22,5 +22,5 @@ RECIPE = Recipe(
         ema=0.0,
         validate_beam=1,
     ),
-    decoding=DecodingConfig(beam_size=5, ctc=0.0),
+    decoding=DecodingConfig(beam_size=5, ctc=0.0, length_norm=1.0, patience=1.0),
 )
