@@ -176,12 +176,13 @@ def filter_by_length(corpus: Corpus, model: SpeechModel, min_stretch: float) -> 
         rules = replace(train.builder, spelling=model.spelling, frames=frames, max_tokens=most)
         return replace(corpus, train=replace(train, builder=rules))
     assert isinstance(train, InMemoryDataset)
-    pairs = zip(train, encoder_frames(model, train.seconds, min_stretch), strict=True)
-    items, dropped = partition_dropped(
+    items, dropped = partition_dropped(check_token_count(item, most) for item in train)
+    seconds = np.array([item.utterance.seconds for item in items])
+    pairs = zip(items, encoder_frames(model, seconds, min_stretch), strict=True)
+    items, shorter = partition_dropped(
         check_ctc_length(item, available, model.spelling) for item, available in pairs
     )
-    items, longer = partition_dropped(check_token_count(item, most) for item in items)
-    dropped += longer
+    dropped += shorter
     if not items:
         raise DataError(
             f"no training utterance fits the model ({dropped[0].id}: {dropped[0].reason}: {dropped[0].detail})"
