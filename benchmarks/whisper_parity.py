@@ -2,8 +2,8 @@
 
     python -m benchmarks.whisper_parity FOLDER --manifest data/commonvoice/test.jsonl
 
-FOLDER: of Hugging Face. Both in float32, one utterance at a time, with 30 s of padding. The logits are those of the text
-that transformers writes.
+FOLDER: of Hugging Face. Both in float32, one utterance at a time, with 30 s of padding. The logits are those of the
+text that transformers writes.
 """
 
 import argparse
