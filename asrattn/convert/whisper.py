@@ -50,6 +50,7 @@ def to_native(
             _load_embedding(state[name], source.weights[parts[0]], tokenizer)
         else:
             state[name].copy_(_join(source, parts, state[name]))
+    model.spell_with(tokenizer)
     card: dict[str, JSONValue] = {
         "name": source.origin,
         "origin": source.origin,

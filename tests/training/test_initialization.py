@@ -150,7 +150,7 @@ def test_text_with_too_many_tokens_is_dropped(init: Path, tmp_path: Path) -> Non
     run(recipe, data, tmp_path / "run", init)
     (dropped,) = (tmp_path / "run" / "dropped.tsv").read_text("utf-8").splitlines()[1:]
     assert "\ttoo many tokens\t" in dropped
-    assert "tokens, the decoder takes 444; split the recording" in dropped
+    assert "tokens, the decoder takes 446; split the recording" in dropped
     (data / "dev.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     with pytest.raises(DataError, match=r"dev\.jsonl: .*: too many tokens: .*, or take it out"):
         run(recipe, data, tmp_path / "other", init)
