@@ -67,9 +67,7 @@ def run(args: argparse.Namespace) -> int:
     manifest.write(args.out, labels.kept)
     source = EvaluatedSet(args.manifest.stem, utterances, found)
     card = _card(labels, args) | evaluation_card(source, recognizer, decoding, args)
-    files.write_text(
-        args.out.with_suffix(".json"), json.dumps(card, ensure_ascii=False, indent=2) + "\n"
-    )
+    files.write_text(args.out.with_suffix(".json"), json.dumps(card, ensure_ascii=False, indent=2) + "\n")
     return _report(labels, args.out)
 
 

@@ -18,7 +18,9 @@ def utterance(name: str = "a", **fields: object) -> Utterance:
     return Utterance(name, str(AUDIO), "", 1.0, **fields)  # type: ignore[arg-type]
 
 
-def transcript(text: str, confidence: float = 0.9, flags: tuple[str, ...] = (), name: str = "a") -> Transcript:
+def transcript(
+    text: str, confidence: float = 0.9, flags: tuple[str, ...] = (), name: str = "a"
+) -> Transcript:
     words = tuple(Word(word, 0.0, 1.0, confidence) for word in text.split())
     return Transcript(name, AUDIO, text, -1.0, 1.0, words, flags)
 
