@@ -48,9 +48,9 @@ def select_labels(
 ) -> PseudoLabels:
     """The utterances with the text of their outcome, transcribed with words, where it is usable.
 
-    Dropped are failures, empty texts, flagged ones, loops of four repetitions or more, and texts whose words have a mean
-    confidence below `min_confidence`. The mean of a kept one is its tag `confidence`; its speaker, times and other tags
-    stay.
+    Dropped are failures, empty texts, flagged ones, loops of four repetitions or more, and texts whose words have a
+    mean confidence below `min_confidence`. A kept utterance has this mean as its tag `confidence`; its speaker, times
+    and other tags stay.
     """
     kept, dropped = [], []
     for utterance, outcome in zip(utterances, outcomes, strict=True):

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from asrattn.config import check
 from asrattn.encoders.output import EncoderOutput
+from asrattn.errors import ConfigError
 from asrattn.model.speech_model import SpeechModel
 from asrattn.training.data.sampler import Batch
 from asrattn.training.recipe import Recipe
@@ -12,17 +12,30 @@ from asrattn.training.recipe import Recipe
 BYTES_PER_VALUE = 2  # half precision
 
 
-def check_keepable(recipe: Recipe) -> None:
-    """Raises ConfigError if the encoder outputs that are kept would change."""
-    if recipe.loss.needs_teacher or not recipe.data.keep_encoded:
-        return
-    needs = "data.keep_encoded keeps encoder outputs, which must not change:"
-    check("encoder" in recipe.train.freeze, f"{needs} set train.freeze=encoder, or keep none")
-    check(not recipe.train.freeze_updates, f"{needs} set train.freeze_updates=0, or keep none")
-    check(recipe.augment.is_off, f"{needs} switch the augmentation off (AugmentConfig.off()), or keep none")
-    check(not recipe.data.concat_prob, f"{needs} set data.concat_prob=0, or keep none")
-    check(not recipe.loss.consistency, f"{needs} set loss.consistency=0, or keep none")
-    check(not recipe.loss.inter_ctc, f"{needs} set loss.inter_ctc=0, or keep none")
+def is_keepable(recipe: Recipe) -> bool:
+    """Whether the outputs of the encoder in training are kept. With a teacher, whose outputs are kept in any case, those
+    that change are computed each time. Without one, raises ConfigError if they change."""
+    if not recipe.data.keep_encoded:
+        return False
+    obstacle = _find_change(recipe)
+    if obstacle and not recipe.loss.needs_teacher:
+        raise ConfigError(
+            f"data.keep_encoded keeps encoder outputs, which must not change: {obstacle}, or keep none"
+        )
+    return not obstacle
+
+
+def _find_change(recipe: Recipe) -> str:
+    """What to do about the first setting that changes the encoder outputs during the run; "" if none does."""
+    remedies = {
+        "set train.freeze=encoder": "encoder" not in recipe.train.freeze,
+        "set train.freeze_updates=0": recipe.train.freeze_updates,
+        "switch the augmentation off (AugmentConfig.off())": not recipe.augment.is_off,
+        "set data.concat_prob=0": recipe.data.concat_prob,
+        "set loss.consistency=0": recipe.loss.consistency,
+        "set loss.inter_ctc=0": recipe.loss.inter_ctc,
+    }
+    return next((remedy for remedy, needed in remedies.items() if needed), "")
 
 
 class EncoderCache:
