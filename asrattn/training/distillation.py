@@ -37,7 +37,7 @@ class Teacher:
 
 
 def has_same_encoder(teacher: SpeechModel, recipe: Recipe) -> bool:
-    """Whether a student that does not train its encoder has that of the teacher, its front-end and settings included."""
+    """Whether a student that does not train its encoder has that of the teacher, with the same front-end."""
     taken = recipe.init is None or {"frontend", "encoder"} <= set(recipe.init.parts)
     ours, theirs = recipe.model, teacher.config
     return taken and (ours.frontend, ours.encoder) == (theirs.frontend, theirs.encoder)

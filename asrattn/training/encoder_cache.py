@@ -13,8 +13,8 @@ BYTES_PER_VALUE = 2  # half precision
 
 
 def is_keepable(recipe: Recipe) -> bool:
-    """Whether the outputs of the encoder in training are kept. With a teacher, whose outputs are kept in any case, those
-    that change are computed each time. Without one, raises ConfigError if they change."""
+    """Whether the outputs of the encoder in training are kept. With a teacher, whose outputs are kept in any case,
+    those that change are computed each time. Without one, raises ConfigError if they change."""
     if not recipe.data.keep_encoded:
         return False
     obstacle = _find_change(recipe)
@@ -39,14 +39,14 @@ def _find_change(recipe: Recipe) -> str:
 
 
 class EncoderCache:
-    """Outputs by utterance id, up to a number of bytes; beyond it they are computed again.
+    """Outputs by utterance, up to a number of bytes; beyond it they are computed again.
 
     Each utterance is encoded alone, so that a resumed run computes the same numbers.
     """
 
     def __init__(self, gigabytes: float) -> None:
         self._room = gigabytes * 1e9
-        self._kept: dict[str, Tensor] = {}  # (T, D) each
+        self._kept: dict[tuple[str, str, float | None], Tensor] = {}  # (T, D) each
 
     @torch.no_grad()
     def encode(self, model: SpeechModel, batch: Batch) -> EncoderOutput:
@@ -58,9 +58,10 @@ class EncoderCache:
         return EncoderOutput(output, lens, None)
 
     def _row(self, model: SpeechModel, batch: Batch, b: int) -> Tensor:
-        name = batch.utterances[b].id
-        if name in self._kept:
-            return self._kept[name]
+        utterance = batch.utterances[b]
+        key = utterance.id, utterance.audio, utterance.start  # train and dev may have the same ids
+        if key in self._kept:
+            return self._kept[key]
         lens = batch.wave_lens[b : b + 1]
         training = model.training
         model.eval()  # dropout would change the outputs
@@ -69,5 +70,5 @@ class EncoderCache:
         row = encoded.output[0, : int(encoded.lens)].half().cpu()
         if row.numel() * BYTES_PER_VALUE <= self._room:
             self._room -= row.numel() * BYTES_PER_VALUE
-            self._kept[name] = row
+            self._kept[key] = row
         return row
