@@ -4,6 +4,7 @@ Training on them is sequence-level distillation (Kim & Rush 2016) of a larger mo
 self-training on audio without transcripts.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -96,7 +97,7 @@ def _mean_confidence(words: tuple[Word, ...]) -> float:
 def _has_loop(text: str) -> bool:
     """Whether words repeat in a loop. Without CTC the hallucination filter cannot tell it from speech, and keeps it;
     as a training text it does harm."""
-    words = text.lower().split()
+    words = re.findall(r"\w+", text.lower())  # spelled letters too: A-T-T-T-T
     ids = {word: number for number, word in enumerate(words)}
     row = tuple(ids[word] for word in words)
     return len(remove_repetitions(row)) < len(row)

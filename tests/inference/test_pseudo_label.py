@@ -42,6 +42,7 @@ def test_a_kept_utterance_has_the_text_and_keeps_the_rest() -> None:
         (transcript("", flags=("silence",)), "silence", ""),
         (transcript("the fox", flags=("skipped", "doubtful")), "skipped", "the fox"),
         (transcript("the fox", 0.699), "confidence", "0.699: the fox"),
+        (transcript("A-T-S-S-S-S."), "repeated", "A-T-S-S-S-S."),
         (transcript("oh the fox The fox the fox the fox"), "repeated", "oh the fox The fox the fox the fox"),
     ],
 )
