@@ -34,6 +34,7 @@ COMMANDS = {  # each is a module, imported only for its command
     "tune-decoding": "tune the decoding settings on dev and calibrate the word confidence",
     "import": "import a pre-trained model: Whisper, or an encoder of the Hugging Face family",
     "export": "export a fine-tuned Whisper to other programs",
+    "pseudo-label": "label utterances with a model's transcripts, for training",
     "listen": "streaming recognition from the microphone",
     "lm": "language models from text",
 }

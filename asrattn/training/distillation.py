@@ -18,10 +18,14 @@ from asrattn.training.recipe import Recipe
 class Teacher:
     """A frozen model and its encoder outputs. It is no torch module, so that it is not saved with the student."""
 
-    def __init__(self, model: SpeechModel, recipe: Recipe) -> None:
+    def __init__(self, model: SpeechModel, recipe: Recipe, kept: EncoderCache | None = None) -> None:
+        """kept: the encoder outputs of the student, if they are kept; also those of the teacher if both have the same
+        encoder, so that it computes each of them once."""
         self.model = model.eval().requires_grad_(False)
         self.config = recipe.loss
-        self._cache = EncoderCache(recipe.data.keep_encoded)
+        self._cache = (
+            kept if kept and has_same_encoder(model, recipe) else EncoderCache(recipe.data.keep_encoded)
+        )
 
     def __call__(self, batch: Batch, lens: Tensor) -> TeacherOutput:
         """What it gives for the batch as it was recorded, without augmentation, in the student's frames: lens (B,)."""
@@ -30,6 +34,13 @@ class Teacher:
         with torch.autocast(device.type, enabled=False):
             encoded = self._cache.encode(self.model, batch)
         return self.model.teach(encoded, lens, batch.tokens, self.config)
+
+
+def has_same_encoder(teacher: SpeechModel, recipe: Recipe) -> bool:
+    """Whether a student that does not train its encoder has that of the teacher, with the same front-end."""
+    taken = recipe.init is None or {"frontend", "encoder"} <= set(recipe.init.parts)
+    ours, theirs = recipe.model, teacher.config
+    return taken and (ours.frontend, ours.encoder) == (theirs.frontend, theirs.encoder)
 
 
 def load_teacher(recipe: Recipe, init: Path | None) -> SpeechModel | None:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from asrattn.config import check
 from asrattn.encoders.output import EncoderOutput
+from asrattn.errors import ConfigError
 from asrattn.model.speech_model import SpeechModel
 from asrattn.training.data.sampler import Batch
 from asrattn.training.recipe import Recipe
@@ -12,28 +12,41 @@ from asrattn.training.recipe import Recipe
 BYTES_PER_VALUE = 2  # half precision
 
 
-def check_keepable(recipe: Recipe) -> None:
-    """Raises ConfigError if the encoder outputs that are kept would change."""
-    if recipe.loss.needs_teacher or not recipe.data.keep_encoded:
-        return
-    needs = "data.keep_encoded keeps encoder outputs, which must not change:"
-    check("encoder" in recipe.train.freeze, f"{needs} set train.freeze=encoder, or keep none")
-    check(not recipe.train.freeze_updates, f"{needs} set train.freeze_updates=0, or keep none")
-    check(recipe.augment.is_off, f"{needs} switch the augmentation off (AugmentConfig.off()), or keep none")
-    check(not recipe.data.concat_prob, f"{needs} set data.concat_prob=0, or keep none")
-    check(not recipe.loss.consistency, f"{needs} set loss.consistency=0, or keep none")
-    check(not recipe.loss.inter_ctc, f"{needs} set loss.inter_ctc=0, or keep none")
+def is_keepable(recipe: Recipe) -> bool:
+    """Whether the outputs of the encoder in training are kept. With a teacher, whose outputs are kept in any case,
+    those that change are computed each time. Without one, raises ConfigError if they change."""
+    if not recipe.data.keep_encoded:
+        return False
+    obstacle = _find_change(recipe)
+    if obstacle and not recipe.loss.needs_teacher:
+        raise ConfigError(
+            f"data.keep_encoded keeps encoder outputs, which must not change: {obstacle}, or keep none"
+        )
+    return not obstacle
+
+
+def _find_change(recipe: Recipe) -> str:
+    """What to do about the first setting that changes the encoder outputs during the run; "" if none does."""
+    remedies = {
+        "set train.freeze=encoder": "encoder" not in recipe.train.freeze,
+        "set train.freeze_updates=0": recipe.train.freeze_updates,
+        "switch the augmentation off (AugmentConfig.off())": not recipe.augment.is_off,
+        "set data.concat_prob=0": recipe.data.concat_prob,
+        "set loss.consistency=0": recipe.loss.consistency,
+        "set loss.inter_ctc=0": recipe.loss.inter_ctc,
+    }
+    return next((remedy for remedy, needed in remedies.items() if needed), "")
 
 
 class EncoderCache:
-    """Outputs by utterance id, up to a number of bytes; beyond it they are computed again.
+    """Outputs by utterance, up to a number of bytes; beyond it they are computed again.
 
     Each utterance is encoded alone, so that a resumed run computes the same numbers.
     """
 
     def __init__(self, gigabytes: float) -> None:
         self._room = gigabytes * 1e9
-        self._kept: dict[str, Tensor] = {}  # (T, D) each
+        self._kept: dict[tuple[str, str, float | None], Tensor] = {}  # (T, D) each
 
     @torch.no_grad()
     def encode(self, model: SpeechModel, batch: Batch) -> EncoderOutput:
@@ -45,9 +58,10 @@ class EncoderCache:
         return EncoderOutput(output, lens, None)
 
     def _row(self, model: SpeechModel, batch: Batch, b: int) -> Tensor:
-        name = batch.utterances[b].id
-        if name in self._kept:
-            return self._kept[name]
+        utterance = batch.utterances[b]
+        key = utterance.id, utterance.audio, utterance.start  # train and dev may have the same ids
+        if key in self._kept:
+            return self._kept[key]
         lens = batch.wave_lens[b : b + 1]
         training = model.training
         model.eval()  # dropout would change the outputs
@@ -56,5 +70,5 @@ class EncoderCache:
         row = encoded.output[0, : int(encoded.lens)].half().cpu()
         if row.numel() * BYTES_PER_VALUE <= self._room:
             self._room -= row.numel() * BYTES_PER_VALUE
-            self._kept[name] = row
+            self._kept[key] = row
         return row

@@ -47,8 +47,16 @@ def load(path: Path, recipe: Recipe) -> Checkpoint:
 
 
 @torch.no_grad()
-def copy_parts(model: SpeechModel, saved: Checkpoint, path: Path, parts: Sequence[str]) -> None:
+def copy_parts(
+    model: SpeechModel,
+    saved: Checkpoint,
+    path: Path,
+    parts: Sequence[str],
+    decoder_layers: Sequence[int] = (),
+) -> None:
     """Copy the weights of these parts, which have the same architecture in both models; log what begins untrained.
+
+    decoder_layers: the layer of theirs that each layer of our decoder begins from; () if they have the same.
 
     Raises ConfigError for a weight of another shape.
     """
@@ -57,9 +65,12 @@ def copy_parts(model: SpeechModel, saved: Checkpoint, path: Path, parts: Sequenc
     own, theirs = model.state_dict(), saved.model.state_dict()
     copied = [name for name in own if name.split(".")[0] in taken]
     for name in copied:
-        if name not in theirs or own[name].shape != theirs[name].shape:
-            raise ConfigError(f"--init {path}: its {name} does not fit the recipe's; take the part as it is")
-        own[name].copy_(theirs[name])
+        source = _source_name(name, decoder_layers)
+        if source not in theirs or own[name].shape != theirs[source].shape:
+            raise ConfigError(
+                f"--init {path}: its {source} does not fit the recipe's; take the part as it is"
+            )
+        own[name].copy_(theirs[source])
     fresh = sorted({name.split(".")[0] for name in own if name not in copied and "." in name} - {"frontend"})
     log.info(
         "%s: loaded %.2f M parameters of %s; untrained: %s",
@@ -142,6 +153,15 @@ def first_difference(
             if found:
                 return found
     return None
+
+
+def _source_name(name: str, decoder_layers: Sequence[int]) -> str:
+    """The name of a weight in the model that it is taken from."""
+    part, _, rest = name.partition(".layers.")
+    if part != "decoder" or not rest or not decoder_layers:
+        return name
+    number, _, inside = rest.partition(".")
+    return f"{part}.layers.{decoder_layers[int(number)]}.{inside}"
 
 
 def _log_copied(

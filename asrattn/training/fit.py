@@ -129,7 +129,7 @@ def _copy_weights(
     model: SpeechModel, recipe: Recipe, tokenizer: Tokenizer, base: Checkpoint, path: Path
 ) -> None:
     if recipe.init:
-        finetune.copy_parts(model, base, path, recipe.init.parts)
+        finetune.copy_parts(model, base, path, recipe.init.parts, recipe.init.decoder_layers)
     else:
         finetune.copy_weights(model, tokenizer, base, path)
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from asrattn import model_file, text
-from asrattn.config import JSONValue, from_plain, override
+from asrattn.config import JSONValue, check, from_plain, override
+from asrattn.decoders import DecoderConfig, RecurrentDecoderConfig, WhisperDecoderConfig
 from asrattn.errors import ConfigError
 from asrattn.model import ModelConfig
 from asrattn.text import Tokenizer
@@ -54,8 +56,12 @@ def resolve(recipe: Recipe, path: Path | None) -> Recipe:
         taken |= {"vocabulary": base.vocabulary}
     if "ctc" in parts or "decoder" in parts:
         taken |= {"ctc_labels": base.ctc_labels}
+    layers = recipe.init.decoder_layers
+    if layers:
+        layers, taken["decoder"] = _select_decoder_layers(base.decoder, layers, path)
     model = replace(recipe.model, **taken)
-    resolved = replace(recipe, model=model, init=replace(recipe.init, resolved=True))
+    init = replace(recipe.init, decoder_layers=layers, resolved=True)
+    resolved = replace(recipe, model=model, init=init)
     return override(resolved, recipe.init.settings)
 
 
@@ -81,6 +87,34 @@ def taken_tokenizer(recipe: Recipe, path: Path | None) -> Tokenizer | None:
     if path is None or recipe.init is None or "decoder" not in recipe.init.parts:
         return None
     return text.from_plain(model_file.read_speech_model(path)["tokenizer"])
+
+
+def _select_decoder_layers(
+    decoder: DecoderConfig, wanted: tuple[int, ...], path: Path
+) -> tuple[tuple[int, ...], DecoderConfig]:
+    """The numbers of these layers, counted from the lowest one, and the decoder that has them alone. Alignment heads of
+    other layers are dropped. Raises ConfigError for layers that do not exist or are not in their order."""
+    if isinstance(decoder, RecurrentDecoderConfig):
+        raise ConfigError(
+            f"--init {path}: init.decoder_layers needs a decoder of separate layers, this one is recurrent"
+        )
+    for layer in wanted:
+        known = -decoder.layers <= layer < decoder.layers
+        check(
+            known,
+            f"--init {path}: its decoder has {decoder.layers} layers; init.decoder_layers names {layer}",
+        )
+    layers = tuple(layer % decoder.layers for layer in wanted)
+    check(
+        all(a < b for a, b in pairwise(layers)),
+        f"init.decoder_layers: {', '.join(map(str, wanted))} of {decoder.layers} layers are not in their order, or one "
+        "is named twice",
+    )
+    if isinstance(decoder, WhisperDecoderConfig):
+        numbers = {layer: number for number, layer in enumerate(layers)}
+        heads = ((numbers[layer], head) for layer, head in decoder.alignment_heads if layer in numbers)
+        decoder = replace(decoder, alignment_heads=tuple(heads))
+    return layers, replace(decoder, layers=len(layers))
 
 
 def _check_trained(recipe: Recipe, card: Mapping[str, Any], path: Path) -> None:

@@ -27,7 +27,7 @@ from asrattn.training import distributed, finetune, lora, schedule
 from asrattn.training.data.datamodule import SpeechDataModule
 from asrattn.training.data.sampler import Batch, derive_seed
 from asrattn.training.distillation import Teacher
-from asrattn.training.encoder_cache import EncoderCache, check_keepable
+from asrattn.training.encoder_cache import EncoderCache, is_keepable
 from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
 from asrattn.training.validation import DevUtteranceResult, Validation, decode_batch, measure_attention
@@ -60,7 +60,6 @@ class SpeechLightningModule(L.LightningModule):
         teacher: SpeechModel | None = None,
     ) -> None:
         super().__init__()
-        check_keepable(recipe)
         self.automatic_optimization = (
             False  # gradient accumulation, and steps repeated after running out of memory
         )
@@ -76,9 +75,8 @@ class SpeechLightningModule(L.LightningModule):
         self.decoding = replace(
             recipe.decoding, beam_size=min(recipe.decoding.beam_size, recipe.train.validate_beam)
         )
-        frozen = recipe.data.keep_encoded and not teacher
-        self.encoder_cache = EncoderCache(recipe.data.keep_encoded) if frozen else None
-        self.teacher = Teacher(teacher, recipe) if teacher else None
+        self.encoder_cache = EncoderCache(recipe.data.keep_encoded) if is_keepable(recipe) else None
+        self.teacher = Teacher(teacher, recipe, self.encoder_cache) if teacher else None
         # A buffer: a resumed run is loaded before it is moved to its device.
         self.register_buffer("losses", torch.zeros(len(Losses._fields)), persistent=False)
         self.steps = 0
@@ -278,8 +276,9 @@ class SpeechLightningModule(L.LightningModule):
         if self.encoder_cache and batch.utterances:
             with torch.autocast(self.device.type, enabled=False):
                 encoded = self.encoder_cache.encode(self.model, batch)
+            taught = self.teacher(batch, encoded.lens) if self.teacher else None
             return self.model.loss_of_encoded(
-                encoded, batch.tokens, batch.token_lens, config, batch.normalizer
+                encoded, batch.tokens, batch.token_lens, config, batch.normalizer, taught
             )
         whole, parts = batch.normalizer, (batch.tokens, batch.token_lens)
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):

@@ -174,17 +174,22 @@ InitPart = Literal["frontend", "encoder", "decoder", "ctc"]
 class InitConfig:
     """What a run takes, architecture and weights, from the model file that --init names.
 
-    parts      the parts taken, with the decoder also the tokenizer; the others are the recipe's, and begin untrained
-    settings   of the taken parts that are changed, as --set writes them: model.encoder.silence_samples=64
-    resolved   whether the recipe has the architecture of the parts already
+    parts           the parts taken, with the decoder also the tokenizer; the others are the recipe's, untrained
+    settings        of the taken parts that are changed, as --set writes them: model.encoder.silence_samples=64
+    decoder_layers  layers of the decoder that are taken, from the lowest on, counted from 0; -1 is the last, -2 the one
+                    below it; () takes all
+    resolved        whether the recipe has the architecture of the parts already
     """
 
     parts: tuple[InitPart, ...] = ("frontend", "encoder", "decoder", "ctc")
     settings: tuple[str, ...] = ()
+    decoder_layers: tuple[int, ...] = ()
     resolved: bool = False
 
     def __post_init__(self) -> None:
         check(bool(self.parts), "init.parts: name at least one part, such as frontend,encoder")
+        takes = not self.decoder_layers or "decoder" in self.parts
+        check(takes, "init.decoder_layers: the decoder is not taken; add it to init.parts")
 
 
 @dataclass(frozen=True)
@@ -208,6 +213,12 @@ class Recipe:
         bytes_alone = self.model.ctc_labels == "bytes" and self.decoding.ctc == 1
         check(not bytes_alone, 'decoding.ctc must be below 1 with model.ctc_labels="bytes"')
         self.augment.check_fits(self.model.frontend.kind)
+        taken = self.init.decoder_layers if self.init and self.init.resolved else ()
+        check(
+            len(taken) in (0, self.model.decoder.layers),
+            f"model.decoder.layers is {self.model.decoder.layers}, but init.decoder_layers names {len(taken)} layers; "
+            "change init.decoder_layers alone",
+        )
 
     @staticmethod
     def load(path: Path) -> "Recipe":
