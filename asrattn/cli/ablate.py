@@ -4,11 +4,9 @@ import argparse
 from pathlib import Path
 
 from asrattn.cli import options
-from asrattn.config import override
 from asrattn.data import manifest
 from asrattn.experiments.variants import Ablation, parse_variants, prepare_out_dir
 from asrattn.training import initialization
-from asrattn.training.recipe import Recipe
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    recipe = override(initialization.resolve(Recipe.load(args.recipe), args.init), args.settings)
+    recipe = initialization.load_recipe(args.recipe, args.settings, args.init)
     from asrattn.training.data import folder as data_folder
 
     data_folder.check(args.data)

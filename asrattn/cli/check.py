@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from asrattn import files
 from asrattn.cli import options
-from asrattn.config import override
 from asrattn.training import initialization
 from asrattn.training.recipe import Recipe
 
@@ -123,7 +122,7 @@ def _check_with_recipe(
 
 
 def _load_recipe(args: argparse.Namespace) -> Recipe:
-    return override(initialization.resolve(Recipe.load(args.recipe), args.init), args.settings)
+    return initialization.load_recipe(args.recipe, args.settings, args.init)
 
 
 def _check_with_model(cases: "Sequence[CheckedUtterance]", args: argparse.Namespace) -> "list[Finding]":

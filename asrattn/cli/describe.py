@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from asrattn import model_file
 from asrattn.cli import options
-from asrattn.config import override, to_plain
+from asrattn.config import to_plain
 from asrattn.errors import ConfigError
 from asrattn.training import initialization
 from asrattn.training.recipe import Recipe
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _recipe(args: argparse.Namespace) -> Iterator[str]:
-    recipe = override(initialization.resolve(Recipe.load(args.subject), args.init), args.set)
+    recipe = initialization.load_recipe(args.subject, args.set, args.init)
 
     from asrattn.model.speech_model import SpeechModel
     from asrattn.training import finetune

@@ -5,10 +5,8 @@ import logging
 
 from asrattn import files
 from asrattn.cli import options
-from asrattn.config import override
 from asrattn.experiments import search_space
 from asrattn.training import initialization
-from asrattn.training.recipe import Recipe
 
 _log = logging.getLogger(__name__)
 MAX_SHOWN_TRIALS = 10
@@ -40,7 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    recipe = override(initialization.resolve(Recipe.load(args.recipe), args.init), args.settings)
+    recipe = initialization.load_recipe(args.recipe, args.settings, args.init)
     axes = tuple(search_space.parse_axis(text, recipe) for text in args.space)
     budget = search_space.Budget.parse(args.budget)
     from asrattn.training.data import folder as data_folder

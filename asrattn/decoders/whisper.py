@@ -14,6 +14,7 @@ from asrattn.decoders.transformer import (
 )
 from asrattn.encoders import WhisperEncoderConfig
 from asrattn.encoders.whisper import sample_log_weights
+from asrattn.errors import TextError
 from asrattn.layers.dropout import Dropout
 from asrattn.layers.kv_cache import KVCache
 from asrattn.layers.linear import project
@@ -72,6 +73,12 @@ class WhisperDecoder(nn.Module):
         return self._logits(x), state
 
     def forward(self, tokens: Tensor, enc: Tensor, lens: Tensor) -> DecoderOutput:
+        """Raises TextError for more tokens than there are positions."""
+        if (count := tokens.shape[1] - 1) > self.max_tokens:
+            raise TextError(
+                f"a text of {count} tokens is too long for Whisper's decoder, which takes {self.max_tokens}; "
+                "split the recording"
+            )
         past = len(self.prompt) - 1
         prompt = tokens.new_tensor(self.prompt[:-1]).expand(len(tokens), -1)
         tokens = torch.cat((prompt, tokens.masked_fill(tokens == EOS, self.prompt[-1])), dim=1)

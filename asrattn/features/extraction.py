@@ -154,8 +154,9 @@ class FeatureExtractor(nn.Module):
             wave = nn.functional.pad(wave[:, None], (reach, 0), mode="reflect")[:, 0]
             wave = nn.functional.pad(wave, (0, 2 * reach))
         frames = wave.unfold(1, 2 * reach, self.config.hop_samples)[:, : max(int(lens.max()), 1)]
-        spectrum: Tensor = torch.fft.rfft(frames * self.window, n=self.config.fft)
-        power = spectrum.real.square() + spectrum.imag.square()
+        # In double precision: the encoder amplifies what single precision leaves in quiet bands a hundred times.
+        spectrum: Tensor = torch.fft.rfft(frames.double() * self.window, n=self.config.fft)
+        power = (spectrum.real.square() + spectrum.imag.square()).float()
         mel = (power @ self.mel).clamp(min=WHISPER_POWER_FLOOR).log10()
         real = lengths.mask(lens, mel.shape[1])[:, :, None]
         most = mel.masked_fill(~real, -torch.inf).amax((1, 2), keepdim=True).clamp(min=-10.0)

@@ -273,10 +273,7 @@ class Recognizer:
         """As `align`, for the output of `encode`, with confidence features instead of the confidence."""
         tokens, _ = pad_texts(texts, self.device)
         source = source or ("ctc" if self.has_ctc else "attention")
-        stride = self._frame_timing.stride
-        frames = [
-            min(-(-len(wave) // stride), count) for wave, count in zip(waves, enc.lens.tolist(), strict=True)
-        ]
+        frames = [self._frame_timing.count(len(wave)) for wave in waves]
         aligned_texts = token_spans(self.model, enc, log_probs, tokens, texts, source, frames)
         found = []
         for wave, text, aligned in zip(waves, texts, aligned_texts, strict=True):

@@ -46,6 +46,10 @@ class FrameTiming(NamedTuple):
         width = int((lens < 1).sum())
         return cls(width, int((lens < 2).sum()) - width, config.rate)
 
+    def count(self, samples: int) -> int:
+        """Frames that begin within so many samples."""
+        return -(-samples // self.stride)
+
     def seconds(self, border: float) -> float:
         """The time of the border before frame `border`, half-way between the centres of its neighbours."""
         return (border * self.stride + (self.width - self.stride) / 2) / self.rate
@@ -127,7 +131,8 @@ def _monotonic_spans(
     through the audio's own `frames` (dynamic time warping, as in Whisper). A text of more tokens than frames gets the
     frames with the largest weights."""
     found = []
-    for row, count, text in zip(weights, frames, texts, strict=True):
+    for row, own, text in zip(weights, frames, texts, strict=True):
+        count = min(own, weights.shape[2])
         if not 0 < len(text) <= count:
             found += _attention_spans(row[None], [text])
             continue

@@ -89,7 +89,7 @@ def fit(
     extended = base.tokenizer if base and not recipe.init else None
     corpus = corpora.load(data, recipe.data, rate, earlier, extended)
     model = _build(recipe, corpus.tokenizer, seed)
-    corpus = corpora.filter_by_ctc_length(corpus, model, recipe.augment.min_length_factor)
+    corpus = corpora.filter_by_length(corpus, model, recipe.augment.min_length_factor)
     if recipe.train.scale_to_data:
         recipe = scale_to_data(recipe, len(corpus.train), corpus.train.seconds.sum(dtype=float))
     datamodule = SpeechDataModule(corpus, recipe.data, rate, recipe.augment.stretch, seed)

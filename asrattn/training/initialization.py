@@ -27,9 +27,7 @@ def load_recipe(path: Path, settings: Sequence[str], init: Path | None) -> Recip
 
     Raises ConfigError as `Recipe.load`, `override` and `resolve`.
     """
-    recipe = Recipe.load(path)
-    which = [setting for setting in settings if setting.startswith("init.")]
-    recipe = override(recipe, which)
+    recipe = override(Recipe.load(path), [setting for setting in settings if setting.startswith("init.")])
     if recipe.init is None:
         return override(recipe, settings)
     inside = [setting for setting in settings if setting.startswith("model.")]
@@ -67,6 +65,20 @@ def resolve(recipe: Recipe, path: Path | None) -> Recipe:
     return override(resolved, recipe.init.settings)
 
 
+def inherited_card(recipe: Recipe, path: Path) -> dict[str, JSONValue]:
+    """What the card of a fine-tuned model takes over from that of the model file: origin and licence, and the CTC head
+    if it is still untrained. Raises CheckpointError for a bad file."""
+    card = model_file.read_speech_model(path)["card"]
+    found: dict[str, JSONValue] = {name: card[name] for name in INHERITED if name in card}
+    train, lora = recipe.train, recipe.train.lora
+    frozen = "ctc" not in lora.train if lora else "ctc" in train.freeze and not train.freeze_updates
+    trains_ctc = recipe.loss.ctc > 0 and recipe.loss.recognition > 0 and not frozen
+    takes_ctc = recipe.init is None or "ctc" in recipe.init.parts
+    if not trains_ctc and ("ctc" in card.get("untrained", ()) or not takes_ctc):
+        found["untrained"] = ["ctc"]
+    return found
+
+
 def taken_tokenizer(recipe: Recipe, path: Path | None) -> Tokenizer | None:
     """The tokenizer of the model file, if the recipe takes the decoder from it; None if it trains its own.
 
@@ -75,18 +87,6 @@ def taken_tokenizer(recipe: Recipe, path: Path | None) -> Tokenizer | None:
     if path is None or recipe.init is None or "decoder" not in recipe.init.parts:
         return None
     return text.from_plain(model_file.read_speech_model(path)["tokenizer"])
-
-
-def inherited_card(recipe: Recipe, path: Path) -> dict[str, JSONValue]:
-    """What the card of a fine-tuned model takes over from that of the model file: origin and licence, and the CTC head
-    if it is still untrained. Raises CheckpointError for a bad file."""
-    card = model_file.read_speech_model(path)["card"]
-    found: dict[str, JSONValue] = {name: card[name] for name in INHERITED if name in card}
-    trains_ctc = recipe.loss.ctc > 0 and recipe.loss.recognition > 0 and "ctc" not in recipe.train.freeze
-    takes_ctc = recipe.init is None or "ctc" in recipe.init.parts
-    if not trains_ctc and ("ctc" in card.get("untrained", ()) or not takes_ctc):
-        found["untrained"] = ["ctc"]
-    return found
 
 
 def _select_decoder_layers(

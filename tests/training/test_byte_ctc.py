@@ -118,7 +118,7 @@ def test_corpus_is_filtered_by_labels(tmp_path: Path, cache: float) -> None:
     loaded = corpora.load(tmp_path, config, tones.RATE)
     model = SpeechModel(replace(recipe().model, vocabulary=loaded.tokenizer.size))
     model.spell_with(loaded.tokenizer)
-    train = corpora.filter_by_ctc_length(loaded, model, 1.0).train
+    train = corpora.filter_by_length(loaded, model, 1.0).train
     if isinstance(train, StreamingDataset):
         read = train.reader(np.arange(len(train)))
         kept = [isinstance(read(i), Example) for i in range(len(train))]

@@ -1,265 +1,117 @@
-"""Distillation of Whisper: which layers a student begins with, what it learns from, and that others can load it."""
+"""Knowledge distillation from the model of --init: a Whisper with less padding learns what the whole one gives."""
 
-from collections import Counter
+import csv
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import lightning as L
 import pytest
-import tiny
 import tiny_whisper
 import tones
 import torch
+from lightning.pytorch.callbacks import Callback
 
 from asrattn import checkpoint
-from asrattn.checkpoint import Checkpoint
-from asrattn.config import from_plain, override, to_plain
-from asrattn.convert.model_file import export_model
-from asrattn.convert.source import weight_shapes
-from asrattn.data import manifest
-from asrattn.decoders import TransformerDecoderConfig
+from asrattn.augment import AugmentConfig
+from asrattn.config import override
 from asrattn.decoding import DecodingConfig
-from asrattn.errors import ConfigError
-from asrattn.model import ModelConfig
-from asrattn.model.speech_model import SpeechModel
-from asrattn.training import finetune, initialization
-from asrattn.training.distillation import has_same_encoder
-from asrattn.training.encoder_cache import EncoderCache, is_keepable
+from asrattn.errors import ConfigError, StoppedError
+from asrattn.model import LossConfig
+from asrattn.training import distillation
 from asrattn.training.fit import fit
-from asrattn.training.recipe import InitConfig, Recipe
+from asrattn.training.module import SpeechLightningModule
+from asrattn.training.optimizers import AdamWConfig
+from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
 
-RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "whisper" / "distil.py"
-LAYERS = 4
-HEADS = ((1, 0), (1, 1), (3, 1))
-
-
-def teacher() -> Checkpoint:
-    """A Whisper with four decoder layers, each with weights of its own."""
-    source = tiny_whisper.source(audio_context=1500)
-    dims = replace(source.dims, decoder_layers=LAYERS)
-    generator = torch.Generator().manual_seed(2)
-    fresh = {
-        name: (torch.randn(shape, generator=generator) * 0.3).half()
-        for name, shape in weight_shapes(dims).items()
-    }
-    rules = replace(source.rules, alignment_heads=HEADS)
-    return tiny_whisper.native(replace(source, dims=dims, weights=fresh | source.weights, rules=rules))
+RECIPE = Recipe(
+    "distil",
+    init=InitConfig(settings=("model.encoder.silence_samples=1",)),
+    data=DataConfig(batch_seconds=8.0, keep_encoded=0.1),
+    augment=AugmentConfig.off(),
+    loss=LossConfig(ctc=0.0, recognition=0.0, distill_encoder=1.0, distill_decoder=0.5),
+    train=TrainConfig(
+        epochs=4,
+        optimizer=AdamWConfig(learning_rate=3e-3),
+        precision="fp32",
+        freeze=("decoder", "ctc"),
+        ema=0.0,
+        validate_beam=1,
+    ),
+    decoding=DecodingConfig(beam_size=1, ctc=0.0, max_length=0.2),
+)
 
 
 @pytest.fixture(scope="module")
 def init(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_whisper.model_file(tmp_path_factory.mktemp("teacher"), teacher())
-
-
-def student(init: Path, *layers: int) -> tuple[Recipe, SpeechModel]:
-    """With the weights that it begins with."""
-    recipe = initialization.load_recipe(
-        RECIPE, [f"init.decoder_layers={','.join(map(str, layers))}"] if layers else [], init
-    )
-    saved = checkpoint.load(init)
-    model = SpeechModel(replace(recipe.model, vocabulary=saved.tokenizer.size))
-    assert recipe.init
-    finetune.copy_parts(model, saved, init, recipe.init.parts, recipe.init.decoder_layers)
-    return recipe, model
-
-
-@pytest.mark.parametrize(
-    ("given", "taken", "heads"),
-    [
-        ((), (0, 3), ((1, 1),)),  # the recipe's own
-        ((1,), (1,), ((0, 0), (0, 1))),
-        ((0, -3, -1), (0, 1, 3), ((1, 0), (1, 1), (2, 1))),
-        ((0, 2), (0, 2), ()),
-        ((0, 1, 2, 3), (0, 1, 2, 3), HEADS),
-    ],
-)
-def test_a_student_begins_with_these_layers_and_their_alignment_heads(
-    init: Path, given: tuple[int, ...], taken: tuple[int, ...], heads: tuple[tuple[int, int], ...]
-) -> None:
-    recipe, model = student(init, *given)
-    assert recipe.init
-    assert recipe.init.decoder_layers == taken
-    assert recipe.model.decoder.layers == len(model.decoder.layers) == len(taken)  # type: ignore[arg-type]
-    assert recipe.model.decoder.alignment_heads == heads  # type: ignore[union-attr]
-    theirs = checkpoint.load(init).model.state_dict()
-    for name, weight in model.state_dict().items():
-        source = name
-        if name.startswith("decoder.layers."):
-            number = name.split(".")[2]
-            source = name.replace(f"layers.{number}.", f"layers.{taken[int(number)]}.")
-        if not name.startswith("ctc."):
-            assert torch.equal(weight, theirs[source]), name
-
-
-def test_all_layers_give_the_model_itself(init: Path) -> None:
-    _, model = student(init, 0, 1, 2, 3)
-    whole = checkpoint.load(init).model
-    wave, lens = torch.randn(1, 8000), torch.tensor([8000])
-    tokens = torch.tensor([[5, 6, 7]])
-    with torch.inference_mode():
-        encoded = whole.encode(wave, lens)
-        ours, theirs = (m.eval().decoder(tokens, encoded.output, encoded.lens).logits for m in (model, whole))
-    assert torch.equal(ours, theirs)
-
-
-def test_a_resolved_recipe_is_its_own_description(init: Path) -> None:
-    """What the card keeps builds the same model again, without the file of the teacher."""
-    recipe, _ = student(init)
-    again = from_plain(Recipe, to_plain(recipe))
-    assert again == recipe
-    assert initialization.resolve(again, None) == recipe
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (["init.decoder_layers=0,4"], "its decoder has 4 layers; init.decoder_layers names 4"),
-        (["init.decoder_layers=-5"], "its decoder has 4 layers; init.decoder_layers names -5"),
-        (["init.decoder_layers=2,0"], "2, 0 of 4 layers are not in their order"),
-        (["init.decoder_layers=3,-1"], "one is named twice"),
-        (["init.parts=frontend,encoder"], "init.decoder_layers: the decoder is not taken"),
-        (["model.decoder.layers=3"], "model.decoder.layers is 3, but init.decoder_layers names 2 layers"),
-    ],
-)
-def test_layers_that_cannot_be_taken_are_reported(init: Path, settings: list[str], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        initialization.load_recipe(RECIPE, settings, init)
-
-
-def test_a_recurrent_decoder_has_no_layers_to_choose(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="this one is recurrent"):
-        initialization.load_recipe(RECIPE, [], tiny.model_file(tmp_path))
-
-
-def test_layers_of_a_transformer_decoder(tmp_path: Path) -> None:
-    decoder = TransformerDecoderConfig(dim=8, layers=3, heads=2, ffn_dim=8)
-    config = replace(tiny.config(), decoder=decoder)
-    path = tmp_path / "model.safetensors"
-    checkpoint.save(path, SpeechModel(config), tiny.TOKENIZER, {}, DecodingConfig())
-    recipe = Recipe("r", ModelConfig(), init=InitConfig(decoder_layers=(0, 2)))
-    found = initialization.resolve(recipe, path)
-    assert found.model.decoder == replace(decoder, layers=2)
+    saved = tiny_whisper.native(tiny_whisper.source(audio_context=100))
+    return tiny_whisper.model_file(tmp_path_factory.mktemp("init"), saved)
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tones.write_corpus(tmp_path_factory.mktemp("corpus"), train=4, dev=2)
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tones.write_corpus(tmp_path_factory.mktemp("few"), train=12, dev=3)
 
 
-def distil(init: Path, corpus: Path, out: Path, *settings: str) -> Path:
-    fixed = ["train.epochs=2", "train.precision=fp32", "decoding.max_length=0.02", "train.ema=0"]
-    recipe = initialization.load_recipe(RECIPE, [*fixed, *settings], init)
-    return fit(recipe, data=corpus, out=out, accelerator="cpu", init=init)
+class Watch(Callback):
+    """Keeps the teacher's weights at the begin and at the end, and what is saved; may stop the run after an epoch."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.stop_after = stop_after
+        self.saved: set[str] = set()
+        self.before: dict[str, torch.Tensor] = {}
+        self.after: dict[str, torch.Tensor] = {}
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.before = self._teacher(pl_module)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.after = self._teacher(pl_module)
+        self.saved = set(pl_module.state_dict())
+        if trainer.current_epoch + 1 == self.stop_after:
+            raise StoppedError("enough")
+
+    @staticmethod
+    def _teacher(module: L.LightningModule) -> dict[str, torch.Tensor]:
+        assert isinstance(module, SpeechLightningModule)
+        assert module.teacher
+        return {name: w.clone() for name, w in module.teacher.model.state_dict().items()}
 
 
-def count_encoded(monkeypatch: pytest.MonkeyPatch) -> "Counter[int]":
-    """How often each length of audio goes through an encoder."""
-    counts: Counter[int] = Counter()
-    encode = SpeechModel.encode
-
-    def counted(self: SpeechModel, wave: torch.Tensor, lens: torch.Tensor) -> Any:
-        counts.update(lens.tolist())
-        return encode(self, wave, lens)
-
-    monkeypatch.setattr(SpeechModel, "encode", counted)
-    return counts
+def losses(out: Path, name: str) -> list[float]:
+    with (out / "metrics.csv").open(encoding="utf-8") as table:
+        return [float(row[name]) for row in csv.DictReader(table)]
 
 
-@pytest.mark.filterwarnings("ignore:constrained_layout not applied")
-def test_a_student_is_trained_and_exported(
-    init: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its decoder moves and its encoder stays; an utterance is encoded once for both models and all epochs;
-    transformers computes the same logits."""
-    counts = count_encoded(monkeypatch)
-    path = distil(init, corpus, tmp_path / "run")
-    assert counts.total() == 4 + 2
-    monkeypatch.undo()
-    saved, whole = checkpoint.load(path), checkpoint.load(init).model.state_dict()
-    _, start = student(init)
-    moved = {
-        name for name, w in saved.model.state_dict().items() if not torch.equal(w, start.state_dict()[name])
-    }
-    assert {name.split(".")[0] for name in moved - {"ctc.weight", "ctc.bias"}} == {"decoder"}
-    assert {name.split(".")[2] for name in moved if name.startswith("decoder.layers.")} == {"0", "1"}
-    assert torch.equal(saved.model.state_dict()["decoder.embed.weight"], whole["decoder.embed.weight"])
-    assert "distill_decoder" in (tmp_path / "run" / "metrics.csv").read_text().splitlines()[0]
-    compare_with_transformers(saved, export_model(path, tmp_path / "hf", "hf", "float32"))
+def test_student_comes_nearer_and_the_teacher_stays(init: Path, small: Path, tmp_path: Path) -> None:
+    watch = Watch()
+    model = checkpoint.load(fit(RECIPE, small, tmp_path, init=init, accelerator="cpu", callbacks=(watch,)))
+    total = losses(tmp_path, "train_total")
+    assert total[-1] < 0.9 * total[0]
+    assert all(torch.equal(weight, watch.after[name]) for name, weight in watch.before.items())
+    assert {name.split(".")[0] for name in watch.saved} == {"model", "average"}  # without the teacher
+    theirs = checkpoint.load(init).model
+    assert torch.equal(model.model.decoder.positions, theirs.decoder.positions)  # type: ignore[arg-type]
 
 
-def compare_with_transformers(saved: Checkpoint, folder: Path) -> None:
-    transformers = pytest.importorskip("transformers", reason="the extra hf is not installed")
-    theirs = transformers.WhisperForConditionalGeneration.from_pretrained(folder).eval()
-    assert theirs.config.decoder_layers == 2
-    assert theirs.generation_config.alignment_heads == [[1, 1]]
-    model, tokenizer = saved.model.eval(), saved.tokenizer
-    wave = torch.randn(1, 480000) * 0.1
-    tokens = [5, 6, 7]
-    with torch.inference_mode():
-        feats, lens = model.frontend(wave, torch.tensor([480000]))
-        encoded = model.encoder(feats, lens)
-        ours = model.decoder(torch.tensor([[1, *tokens]]), encoded.output, encoded.lens).logits[0]
-        ids = [*map(tokenizer.to_whisper, (*model.decoder.prompt, *tokens))]  # type: ignore[attr-defined, arg-type, misc]
-        found = theirs(input_features=feats.transpose(1, 2), decoder_input_ids=torch.tensor([ids])).logits[0]
-    past = len(model.decoder.prompt) - 1  # type: ignore[arg-type]
-    order = [tokenizer.from_whisper(i) for i in range(found.shape[-1])]  # type: ignore[attr-defined]
-    torch.testing.assert_close(ours[:, order], found[past:], rtol=1e-3, atol=1e-3)
+def test_a_stopped_run_goes_on_with_the_same_losses(init: Path, small: Path, tmp_path: Path) -> None:
+    fit(RECIPE, small, tmp_path / "whole", init=init, accelerator="cpu")
+    words = {"init": init, "accelerator": "cpu"}
+    with pytest.raises(StoppedError):
+        fit(RECIPE, small, tmp_path / "run", callbacks=(Watch(2),), **words)  # type: ignore[arg-type]
+    fit(RECIPE, small, tmp_path / "run", resume=True, **words)  # type: ignore[arg-type]
+    for name in ("train_total", "dev_loss"):
+        assert losses(tmp_path / "run", name) == losses(tmp_path / "whole", name)
 
 
-@pytest.mark.filterwarnings("ignore:constrained_layout not applied")
-def test_a_student_with_silence_samples_learns_from_the_exact_teacher(
-    init: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Encoders that differ keep outputs of their own: train twice, dev once."""
-    counts = count_encoded(monkeypatch)
-    distil(init, corpus, tmp_path, "model.encoder.silence_samples=16")
-    assert counts.total() == 2 * 4 + 2
-
-
-def test_encoders_that_are_the_same() -> None:
-    saved = tiny_whisper.native()
-    recipe = Recipe("r", saved.model.config, init=InitConfig())
-    assert has_same_encoder(saved.model, recipe)
-    assert has_same_encoder(saved.model, replace(recipe, init=None))
-    assert not has_same_encoder(saved.model, override(recipe, ["model.encoder.silence_samples=16"]))
-    assert not has_same_encoder(saved.model, override(recipe, ["init.parts=frontend,decoder"]))
+def test_a_teacher_is_needed() -> None:
+    with pytest.raises(ConfigError, match="need a teacher: name its model with --init"):
+        distillation.load_teacher(RECIPE, None)
+    assert distillation.load_teacher(replace(RECIPE, loss=LossConfig()), None) is None
 
 
 @pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ("train.freeze=decoder", "set train.freeze=encoder"),
-        ("train.freeze_updates=3", "set train.freeze_updates=0"),
-        ("augment.noise=0.5", "switch the augmentation off"),
-        ("data.concat_prob=0.5", "set data.concat_prob=0"),
-        ("loss.consistency=1", "set loss.consistency=0"),
-        ("loss.inter_ctc=0.5", "set loss.inter_ctc=0"),
-    ],
+    "setting", ["augment.speed=0.1", "augment.stretch=0.1", "data.concat_prob=0.5", "loss.consistency=0.1"]
 )
-def test_outputs_that_change_are_not_kept(setting: str, message: str) -> None:
-    """With a teacher they are computed anew; without one they are a mistake."""
-    recipe = Recipe.load(RECIPE)
-    assert is_keepable(recipe)
-    assert not is_keepable(override(recipe, ["data.keep_encoded=0", setting]))
-    assert not is_keepable(override(recipe, [setting]))
-    with pytest.raises(ConfigError, match=message):
-        is_keepable(override(recipe, [setting, "loss.distill_decoder=0"]))
-
-
-def test_utterances_of_the_same_id_have_outputs_of_their_own(tmp_path: Path) -> None:
-    from asrattn.model.losses import LossNormalizer
-    from asrattn.training.data.sampler import Batch
-
-    model, cache = tiny.model(), EncoderCache(1.0)
-    waves = [torch.from_numpy(tiny.wave(1.0, seed)) for seed in (1, 2)]
-
-    def encoded(wave: torch.Tensor, audio: str) -> torch.Tensor:
-        utterance = manifest.Utterance("a", audio, "", 1.0)
-        none, one = torch.zeros(1, 0, dtype=torch.long), torch.ones(1)
-        lens = torch.tensor([len(wave)])
-        batch = Batch(wave[None], lens, none, lens * 0, one, (utterance,), LossNormalizer(1, 1))
-        return cache.encode(model, batch).output
-
-    first, second = encoded(waves[0], "train.wav"), encoded(waves[1], "dev.wav")
-    assert not torch.equal(first, second)
-    assert torch.equal(encoded(waves[1], "train.wav"), first)  # kept: the audio is not looked at again
+def test_what_changes_time_is_told(init: Path, setting: str) -> None:
+    with pytest.raises(ConfigError, match="compare frame by frame: set augment"):
+        distillation.load_teacher(override(RECIPE, [setting]), init)

@@ -7,7 +7,7 @@ import torch
 
 from asrattn.data.manifest import Utterance
 from asrattn.text import Tokenizer
-from asrattn.training.data.dataset import Example, InMemoryDataset
+from asrattn.training.data.dataset import Example, InMemoryDataset, check_token_count
 from asrattn.training.data.sampler import derive_seed
 
 
@@ -32,9 +32,13 @@ def concat_utterances(
             seconds = first.utterance.seconds + second.utterance.seconds
             spare = first.spare_frames + second.spare_frames  # CTC needs one for the space between
             fits = seconds <= max_seconds and spare > 0
-            found += [_concat_pair(first, second, tokenizer)] if fits else [first, second]
+            pair = _concat_pair(first, second, tokenizer) if fits else None
+            if pair and isinstance(check_token_count(pair, dataset.max_tokens), Example):
+                found.append(pair)
+            else:
+                found += [first, second]
         found += items[len(items) // 2 * 2 :]
-    return InMemoryDataset(found, dataset.rate)
+    return InMemoryDataset(found, dataset.rate, dataset.max_tokens)
 
 
 def _concat_pair(first: Example, second: Example, tokenizer: Tokenizer) -> Example:

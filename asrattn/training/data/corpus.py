@@ -37,6 +37,7 @@ from asrattn.training.data.dataset import (
     add_tokens,
     check_ctc_length,
     check_duration,
+    check_token_count,
     check_transcript,
     partition_dropped,
     read_wave,
@@ -159,35 +160,47 @@ def _texts(store: LazyManifest | Shards, numbers: NDArray[np.int64]) -> Iterator
             yield store[i].text
 
 
-def filter_by_ctc_length(corpus: Corpus, model: SpeechModel, min_stretch: float) -> Corpus:
-    """The corpus without training utterances that have too few encoder frames for CTC.
-    min_stretch: the factor by which augmentation may shorten.
+def filter_by_length(corpus: Corpus, model: SpeechModel, min_stretch: float) -> Corpus:
+    """The corpus without training utterances that have too few encoder frames for CTC, or more tokens than the decoder
+    takes. min_stretch: the factor by which augmentation may shorten.
 
-    A streaming corpus drops them when it reads them. Raises DataError if nothing is left, or a dev utterance is too
-    short for the model.
+    A streaming corpus drops them when it reads them. Raises DataError if nothing is left, or a dev utterance does not
+    fit the model.
     """
-    for item, available in zip(corpus.dev, encoder_frames(model, corpus.dev.seconds, 1.0), strict=True):
+    most = model.decoder.max_tokens
+    _check_dev(corpus.dev, model, most)
+    train = corpus.train
+    if isinstance(train, StreamingDataset):
+        lengths = np.arange(0, train.builder.config.max_seconds + 1, FRAME_TABLE_STEP_SECONDS)
+        frames = np.array(encoder_frames(model, lengths, min_stretch))
+        rules = replace(train.builder, spelling=model.spelling, frames=frames, max_tokens=most)
+        return replace(corpus, train=replace(train, builder=rules))
+    assert isinstance(train, InMemoryDataset)
+    items, dropped = partition_dropped(check_token_count(item, most) for item in train)
+    seconds = np.array([item.utterance.seconds for item in items])
+    pairs = zip(items, encoder_frames(model, seconds, min_stretch), strict=True)
+    items, shorter = partition_dropped(
+        check_ctc_length(item, available, model.spelling) for item, available in pairs
+    )
+    dropped += shorter
+    if not items:
+        raise DataError(
+            f"no training utterance fits the model ({dropped[0].id}: {dropped[0].reason}: {dropped[0].detail})"
+        )
+    fitting = replace(train, examples=items, max_tokens=most)
+    return replace(corpus, train=fitting, dropped=corpus.dropped + dropped)
+
+
+def _check_dev(dev: InMemoryDataset, model: SpeechModel, max_tokens: int | None) -> None:
+    for item, available in zip(dev, encoder_frames(model, dev.seconds, 1.0), strict=True):
         if not available:
             seconds = item.utterance.seconds
             raise DataError(
                 f"dev.jsonl: {item.utterance.id}: {seconds:.3f} s are too short for the model; take it out"
             )
-    train = corpus.train
-    if isinstance(train, StreamingDataset):
-        lengths = np.arange(0, train.builder.config.max_seconds + 1, FRAME_TABLE_STEP_SECONDS)
-        frames = np.array(encoder_frames(model, lengths, min_stretch))
-        rules = replace(train.builder, spelling=model.spelling, frames=frames)
-        return replace(corpus, train=replace(train, builder=rules))
-    assert isinstance(train, InMemoryDataset)
-    pairs = zip(train, encoder_frames(model, train.seconds, min_stretch), strict=True)
-    items, dropped = partition_dropped(
-        check_ctc_length(item, available, model.spelling) for item, available in pairs
-    )
-    if not items:
-        raise DataError(
-            f"no training utterance is long enough for CTC ({dropped[0].id}: {dropped[0].detail})"
-        )
-    return replace(corpus, train=replace(train, examples=items), dropped=corpus.dropped + dropped)
+        found = check_token_count(item, max_tokens)
+        if isinstance(found, DroppedUtterance):
+            raise DataError(f"dev.jsonl: {found.id}: {found.reason}: {found.detail}, or take it out")
 
 
 def encoder_frames(model: SpeechModel, seconds: NDArray[Any], factor: float) -> list[int]:

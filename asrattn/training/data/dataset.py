@@ -74,10 +74,14 @@ class SpeechDataset(Protocol):
 
 @dataclass(frozen=True)
 class InMemoryDataset(Sequence[Example]):
-    """Examples in a list; waves in memory too, or read from their files."""
+    """Examples in a list; waves in memory too, or read from their files.
+
+    max_tokens: the most that the decoder has positions for; None is no limit.
+    """
 
     examples: list[Example]
     rate: int
+    max_tokens: int | None = None
     starts: None = None
 
     @cached_property
@@ -115,6 +119,7 @@ class ExampleBuilder:
 
     spelling the CTC labels of the tokens
     frames   encoder frames by length in units of FRAME_TABLE_STEP_SECONDS, (0,) without the CTC check
+    max_tokens    the most that the decoder has positions for; None is no limit
     transcribed   False ignores the text: no example has tokens
     """
 
@@ -126,6 +131,7 @@ class ExampleBuilder:
         default_factory=lambda: np.zeros(0, np.int64), repr=False, compare=False
     )
     transcribed: bool = True
+    max_tokens: int | None = None
 
     def __call__(self, utterance: Utterance, wave: Wave) -> LoadResult:
         seconds = len(wave) / self.rate
@@ -135,6 +141,8 @@ class ExampleBuilder:
             found = check_duration(found, self.config)
         if isinstance(found, Example) and self.transcribed:
             found = add_tokens(found, self.tokenizer)
+        if isinstance(found, Example):
+            found = check_token_count(found, self.max_tokens)
         if isinstance(found, Example) and len(self.frames):
             available = int(self.frames[int(seconds / FRAME_TABLE_STEP_SECONDS)])
             found = check_ctc_length(found, available, self.spelling)
@@ -242,6 +250,14 @@ def add_tokens(item: Example, tokenizer: Tokenizer) -> LoadResult:
         return replace(item, tokens=tuple(tokenizer.encode(item.utterance.text)))
     except TextError as error:
         return DroppedUtterance(item.utterance.id, "unknown characters", str(error))
+
+
+def check_token_count(item: Example, max_tokens: int | None) -> LoadResult:
+    """The example, dropped with more tokens than the decoder has positions for."""
+    if max_tokens is None or len(item.tokens) <= max_tokens:
+        return item
+    detail = f"{len(item.tokens)} tokens, the decoder takes {max_tokens}; split the recording"
+    return DroppedUtterance(item.utterance.id, "too many tokens", detail)
 
 
 def check_ctc_length(item: Example, frames: int, spelling: Spelling) -> LoadResult:

@@ -66,7 +66,7 @@ def fit(
     corpus = corpora.load(data, recipe.data, rate, TOKENIZER, transcribed=False)
     torch.manual_seed(derive_seed("model", seed))
     speech = SpeechModel(replace(recipe.model, vocabulary=TOKENIZER.size))
-    corpus = corpora.filter_by_ctc_length(corpus, speech, 1.0)
+    corpus = corpora.filter_by_length(corpus, speech, 1.0)
     datamodule = SpeechDataModule(corpus, recipe.data, rate, 0.0, seed)
     if not resume:
         speech.frontend.fit(datamodule.normalization_batches())

@@ -70,7 +70,7 @@ def test_training_serves_them(tmp_path: Path) -> None:
     config = DataConfig(batch_seconds=4.0, concat_prob=1.0)
     loaded = corpora.load(tones.write_corpus(tmp_path), config, tones.RATE)
     model = SpeechModel(replace(tones.recipe().model, vocabulary=loaded.tokenizer.size))
-    corpus = corpora.filter_by_ctc_length(loaded, model, min_stretch=0.9)
+    corpus = corpora.filter_by_length(loaded, model, min_stretch=0.9)
     plan = SpeechDataModule(corpus, config, tones.RATE, stretch=0.1, seed=0).epoch_plan(0)
     assert sum(map(len, plan)) == len(corpus.train) / 2
 

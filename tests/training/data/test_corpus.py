@@ -53,7 +53,7 @@ def test_what_cannot_be_trained_on_is_dropped_and_listed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     loaded = corpora.load(bad_corpus(tmp_path), CONFIG, tones.RATE)
-    corpus = corpora.filter_by_ctc_length(loaded, model(loaded), min_stretch=0.9)
+    corpus = corpora.filter_by_length(loaded, model(loaded), min_stretch=0.9)
     assert [i.utterance.id for i in corpus.train] == ["good"]
     reasons = {d.id: d.reason for d in corpus.dropped}
     assert reasons == {
@@ -90,7 +90,7 @@ def test_a_dev_utterance_too_short_for_the_model_is_fatal(tmp_path: Path) -> Non
     manifest.write(tmp_path / "dev.jsonl", [Utterance("d1", "short.wav", "ab", 1.0)])
     corpus = corpora.load(tmp_path, CONFIG, tones.RATE)
     with pytest.raises(DataError, match=r"d1: 0\.050 s are too short for the model"):
-        corpora.filter_by_ctc_length(corpus, model(corpus), min_stretch=0.9)
+        corpora.filter_by_length(corpus, model(corpus), min_stretch=0.9)
 
 
 def test_nothing_left_says_why(tmp_path: Path) -> None:
