@@ -15,7 +15,7 @@ from asrattn.model import LossConfig
 from asrattn.training.data.datamodule import collate
 from asrattn.training.data.dataset import Example
 from asrattn.training.data.sampler import Batch
-from asrattn.training.encoder_cache import EncoderCache, check_keepable
+from asrattn.training.encoder_cache import EncoderCache, is_keepable
 from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
 
 FROZEN = Recipe(
@@ -77,6 +77,17 @@ def test_beyond_its_room_nothing_is_kept() -> None:
     assert torch.equal(first.output, again.output)
 
 
+@torch.no_grad()
+def test_utterances_of_the_same_id_have_outputs_of_their_own() -> None:
+    """Train and dev may have the same ids."""
+    model, cache = tiny.model(), EncoderCache(1.0)
+    train = batch(0.9)
+    dev = replace(train, wave=train.wave.flip(1), utterances=(replace(train.utterances[0], audio="dev"),))
+    first, second = cache.encode(model, train), cache.encode(model, dev)
+    assert not torch.equal(first.output, second.output)
+    assert torch.equal(cache.encode(model, train).output, first.output)
+
+
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
@@ -90,8 +101,10 @@ def test_beyond_its_room_nothing_is_kept() -> None:
     ],
 )
 def test_settings_that_change_the_outputs_are_told(setting: str, told: str) -> None:
-    check_keepable(FROZEN)
+    assert is_keepable(FROZEN)
     wrong = override(FROZEN, [setting])
     with pytest.raises(ConfigError, match=told):
-        check_keepable(wrong)
-    check_keepable(replace(wrong, data=replace(wrong.data, keep_encoded=0.0)))
+        is_keepable(wrong)
+    assert not is_keepable(replace(wrong, data=replace(wrong.data, keep_encoded=0.0)))
+    # With a teacher, whose outputs are kept in any case, those of the student are computed each time.
+    assert not is_keepable(override(wrong, ["loss.distill_encoder=1"]))
