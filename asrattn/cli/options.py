@@ -177,6 +177,10 @@ def load_recognizer(args: argparse.Namespace) -> tuple["Recognizer", "DecodingCo
 
     use_threads(args)
     loaded = Recognizer.load(args.model, args.device, args.precision)
+    if args.ctc and not loaded.has_ctc:
+        raise ConfigError(
+            f"--ctc {args.ctc:g}: the CTC head of {args.model} is untrained; train it, or omit --ctc"
+        )
     if args.language or args.task:
         loaded.set_language(args.language, args.task or "transcribe")
     for path, weight in _weighted_language_models(args):

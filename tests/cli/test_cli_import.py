@@ -188,6 +188,14 @@ def test_only_whispers_are_exported(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "absent.safetensors: does not exist" in refused(capsys, *words)
 
 
+def test_untrained_ctc_is_refused(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, sound = tmp_path / "model.safetensors", tiny.sound(tmp_path / "a.wav", 1.2, rate=RATE)
+    run(capsys, "import", folder, "--out", model)
+    line = refused(capsys, "transcribe", model, sound, "--ctc", "0.3")
+    assert f"--ctc 0.3: the CTC head of {model} is untrained" in line
+
+
+@pytest.mark.slow
 def test_tuned_decoding_is_written(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, tuned = tmp_path / "model.safetensors", tmp_path / "tuned.safetensors"
     run(capsys, "import", folder, "--out", model)
