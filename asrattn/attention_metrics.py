@@ -89,7 +89,7 @@ def measure_encoded(
     focus, monotonicity, diagonality = (each[token_lens > 0].mean().item() for each in found)
     skipped = repeated = agreement = math.nan
     if has_ctc:
-        log_probs = model.ctc_log_probs(enc.output)
+        log_probs = model.ctc_log_probs(enc.output, enc.lens)
         skipped, repeated, agreement = _against_ctc(
             log_probs, enc.lens, weights, tokens, token_lens, model.spelling
         )

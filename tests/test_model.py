@@ -14,6 +14,7 @@ from asrattn.encoders import ConformerConfig, LSTMEncoderConfig, TransformerEnco
 from asrattn.errors import ConfigError
 from asrattn.features import FeatureConfig
 from asrattn.model import LossConfig, ModelConfig
+from asrattn.model.ctc_head import CTCHead
 from asrattn.model.losses import LossNormalizer, consistency_loss, ctc_loss, spell_batch
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import BYTE_VOCABULARY, EOS, UNKNOWN, CharTokenizer, Spelling
@@ -135,7 +136,7 @@ def test_encode_goes_from_wave_to_frames():
     assert encoded.output.shape[2] == model.encoder.dim
     assert torch.equal(encoded.lens, model.encoder.lens(model.frontend.lens(torch.tensor([16000, 9000]))))
     torch.testing.assert_close(
-        model.ctc_log_probs(encoded.output).exp().sum(-1), torch.ones(encoded.output.shape[:2])
+        model.ctc_log_probs(encoded.output, encoded.lens).exp().sum(-1), torch.ones(encoded.output.shape[:2])
     )
 
 
@@ -221,7 +222,10 @@ def test_ctc_over_bytes_spells_the_tokens(batch):
     encoded = model.encoder(feats, feat_lens)
     labels = torch.tensor([[3 + byte for byte in text] for text in (b"abc", b"c a")])
     for output, loss in ((encoded.output, found.ctc), (encoded.middle, found.inter_ctc)):
-        wanted = ctc_loss(model.ctc_log_probs(output), encoded.lens, labels, torch.tensor([3, 3])) / 7
+        wanted = (
+            ctc_loss(model.ctc_log_probs(output, encoded.lens), encoded.lens, labels, torch.tensor([3, 3]))
+            / 7
+        )
         torch.testing.assert_close(loss, wanted)
 
 
@@ -238,3 +242,13 @@ def test_spelled_batches_are_the_spelled_texts(texts):
     assert labels.shape[1] == counts.max()
     for text, row, count in zip(texts, labels.tolist(), counts.tolist(), strict=True):
         assert row == [*Spelling(rows).spell(text)[0], *[0] * (len(row) - count)]
+
+
+def test_ctc_head_with_an_lstm_ignores_padding() -> None:
+    head = CTCHead(8, 5, 6).eval()
+    frames = torch.randn(2, 9, 8)
+    lens = torch.tensor([9, 4])
+    found = head.log_probs(frames, lens)
+    alone = head.log_probs(frames[1:, :4], lens[1:])
+    torch.testing.assert_close(found[1, :4], alone[0])
+    torch.testing.assert_close(found.exp().sum(-1), torch.ones(2, 9))

@@ -74,7 +74,7 @@ def step_and_decode(recipe: Recipe, init: Path | None = None) -> None:
     assert all(not torch.equal(p, q) for p, q in zip(trained, before, strict=True))
     enc = model.eval().encode(wave, lens)
     search = replace(recipe.decoding, beam_size=2, max_length=0.2)
-    ctc = model.ctc_log_probs(enc.output).detach() if search.ctc else None
+    ctc = model.ctc_log_probs(enc.output, enc.lens).detach() if search.ctc else None
     decoder, labels = model.stepwise_decoder(), model.label_table(lens.device)
     found = beam_search(decoder, enc.output, enc.lens, ctc, search, labels=labels)
     assert [len(hypotheses) for hypotheses in found] == [1, 1]

@@ -220,7 +220,7 @@ class Recognizer:
         """
         with self._autocast():
             enc = self.model.encode(*self._pad(waves))
-            log_probs = self.model.ctc_log_probs(enc.output)
+            log_probs = self.model.ctc_log_probs(enc.output, enc.lens)
         return enc._replace(output=enc.output.float()), log_probs
 
     def _autocast(self) -> torch.autocast:

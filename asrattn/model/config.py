@@ -18,6 +18,8 @@ class ModelConfig:
     vocabulary    V, of the decoder; 0 until the tokenizer is known
     ctc_labels    what the CTC head writes: the decoder's tokens, or bytes, with which it stays small beside a decoder
                   of a large vocabulary (see asrattn.text.spelling)
+    ctc_dim       cells in each direction of an LSTM layer before the CTC output; 0 is none. An encoder that was not
+                  trained with CTC, and is frozen, needs it
     """
 
     frontend: FeatureConfig = field(default_factory=FeatureConfig)
@@ -25,8 +27,10 @@ class ModelConfig:
     decoder: DecoderConfig = field(default_factory=RecurrentDecoderConfig)
     vocabulary: int = 0
     ctc_labels: CTCLabels = "tokens"
+    ctc_dim: int = 0
 
     def __post_init__(self) -> None:
+        check(self.ctc_dim >= 0, f"ctc_dim is {self.ctc_dim}; it must not be negative")
         check(self.vocabulary >= 0, f"vocabulary is {self.vocabulary}; it must not be negative")
         if isinstance(self.encoder, PretrainedEncoderConfig):
             self.encoder.check_fits(self.frontend.kind)

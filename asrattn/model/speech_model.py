@@ -17,9 +17,9 @@ from asrattn.encoders.interface import build as build_encoder
 from asrattn.encoders.output import EncoderOutput
 from asrattn.encoders.whisper import WhisperEncoder
 from asrattn.features.extraction import FeatureExtractor
-from asrattn.layers.linear import Linear
 from asrattn.lengths import mask
 from asrattn.model.config import LossConfig, ModelConfig
+from asrattn.model.ctc_head import CTCHead
 from asrattn.model.losses import (
     IGNORE_INDEX,
     Losses,
@@ -51,7 +51,7 @@ class SpeechModel(nn.Module):
         self.decoder = build_decoder(config.decoder, self.encoder.dim, config.vocabulary)
         if isinstance(self.decoder, WhisperDecoder) and isinstance(self.encoder, WhisperEncoder):
             self.decoder.encoder = self.encoder.config
-        self.ctc = Linear(self.encoder.dim, self.ctc_vocabulary)
+        self.ctc = CTCHead(self.encoder.dim, self.ctc_vocabulary, config.ctc_dim)
         self.spelling = Spelling()
         self._label_table: Tensor | None = None
 
@@ -106,10 +106,9 @@ class SpeechModel(nn.Module):
             self.decoder, TokenRules((UNKNOWN, *config.suppress), config.begin_suppress, stamps)
         )
 
-    def ctc_log_probs(self, frames: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, V) over the labels of the CTC head, float32."""
-        log_probs: Tensor = self.ctc(frames).float().log_softmax(-1)
-        return log_probs
+    def ctc_log_probs(self, frames: Tensor, lens: Tensor) -> Tensor:
+        """(B, T, D), (B,) -> (B, T, V) over the labels of the CTC head, float32."""
+        return self.ctc.log_probs(frames, lens)
 
     def loss(
         self,
@@ -157,7 +156,7 @@ class SpeechModel(nn.Module):
                     guided_attention_loss(decoded.last_layer_weights, token_lens + 1, encoded.lens) / spoken
                 )
         if config.recognition > 0 and config.ctc > 0:
-            log_probs = self.ctc_log_probs(encoded.output)
+            log_probs = self.ctc_log_probs(encoded.output, encoded.lens)
             table = self.label_table(tokens.device)
             spelled = (tokens, token_lens) if table is None else spell_batch(table, tokens, token_lens)
             ctc = ctc_loss(log_probs, encoded.lens, *spelled) / normalizer.tokens
@@ -209,4 +208,4 @@ class SpeechModel(nn.Module):
             encoded.middle is not None, "loss.inter_ctc: this encoder's middle layer has another frame rate"
         )
         assert encoded.middle is not None
-        return ctc_loss(self.ctc_log_probs(encoded.middle), encoded.lens, labels, label_lens)
+        return ctc_loss(self.ctc_log_probs(encoded.middle, encoded.lens), encoded.lens, labels, label_lens)

@@ -56,6 +56,8 @@ def resolve(recipe: Recipe, path: Path | None) -> Recipe:
         taken |= {"vocabulary": base.vocabulary}
     if "ctc" in parts or "decoder" in parts:
         taken |= {"ctc_labels": base.ctc_labels}
+    if "ctc" in parts:
+        taken |= {"ctc_dim": base.ctc_dim}
     layers = recipe.init.decoder_layers
     if layers:
         layers, taken["decoder"] = _select_decoder_layers(base.decoder, layers, path)

@@ -99,7 +99,7 @@ def decode_batch(
     normalizer = NORMALIZERS[normalize]
     plain = replace(loss, consistency=0.0)  # it needs two masked copies
     nats = float(model.loss_of_encoded(enc, batch.tokens, batch.token_lens, plain).total)
-    log_probs = model.ctc_log_probs(enc.output)
+    log_probs = model.ctc_log_probs(enc.output, enc.lens)
     found = beam_search(
         model.stepwise_decoder(),
         enc.output,

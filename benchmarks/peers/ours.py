@@ -59,7 +59,7 @@ class Step(nn.Module):
     def search(self, wave: Tensor, wave_lens: Tensor, count: int, beam: int = BEAM) -> list[int]:
         prepack_weights(self.model)  # as a recogniser does when it is loaded
         encoded = self.model.encode(wave, wave_lens)
-        ctc = self.model.ctc_log_probs(encoded.output)
+        ctc = self.model.ctc_log_probs(encoded.output, encoded.lens)
         limit = (count + 0.5) / encoded.output.shape[1]
         config = DecodingConfig(beam, ctc=CTC_SHARE, min_length=count, max_length=limit)
         found = beam_search(self.model.decoder, encoded.output, encoded.lens, ctc, config)

@@ -1,6 +1,7 @@
-"""A CTC head over bytes on Whisper's frozen encoder: joint decoding, word times, confidence, hallucination filter.
+"""A CTC head over bytes on Whisper's frozen encoder: an LSTM layer and a linear one.
 
-Encoder and decoder stay as they are; what is said in a transcript counts, not its case or punctuation.
+It brings joint decoding, word times, confidence and the hallucination filter. Encoder and decoder stay as they are; what is
+said in a transcript counts, not its case or punctuation.
 """
 
 from asrattn.augment import AugmentConfig
@@ -10,17 +11,17 @@ from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
 
 RECIPE = Recipe(
-    "whisper-ctc_head",
-    init=InitConfig(),
+    "whisper-ctc-head",
+    init=InitConfig(settings=("model.ctc_dim=256",)),
     data=DataConfig(batch_seconds=60.0, keep_encoded=8.0),
     augment=AugmentConfig.off(),
     loss=LossConfig(ctc=1.0),
     train=TrainConfig(
-        epochs=30,
-        optimizer=AdamWConfig(learning_rate=5e-3, weight_decay=0.01),
+        epochs=12,
+        optimizer=AdamWConfig(learning_rate=2e-3, weight_decay=0.01),
         freeze=("encoder", "decoder"),
         ema=0.99,
-        validate_every=5,
+        validate_every=3,
         validate_beam=1,
         normalize="english",
     ),
