@@ -1,7 +1,7 @@
 """A CTC head over bytes on Whisper's frozen encoder: an LSTM layer and a linear one.
 
-It brings joint decoding, word times, confidence and the hallucination filter. Encoder and decoder stay as they are; what is
-said in a transcript counts, not its case or punctuation.
+It brings joint decoding, word times, confidence and the hallucination filter. Encoder and decoder stay as they are; what
+is said in a transcript counts, not its case or punctuation.
 """
 
 from asrattn.augment import AugmentConfig
@@ -11,7 +11,7 @@ from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
 
 RECIPE = Recipe(
-    "whisper-ctc-head",
+    "whisper-ctc_head",
     init=InitConfig(settings=("model.ctc_dim=256",)),
     data=DataConfig(batch_seconds=60.0, keep_encoded=8.0),
     augment=AugmentConfig.off(),
