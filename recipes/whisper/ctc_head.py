@@ -1,7 +1,7 @@
 """A CTC head over bytes on Whisper's frozen encoder: an LSTM layer and a linear one.
 
-It brings joint decoding, word times, confidence and the hallucination filter. Encoder and decoder stay as they are; what
-is said in a transcript counts, not its case or punctuation.
+It brings joint decoding, word times, confidence and the hallucination filter. Encoder and decoder stay as they are.
+What is said in a transcript counts, not its case or punctuation.
 """
 
 from asrattn.augment import AugmentConfig
