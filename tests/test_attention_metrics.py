@@ -38,7 +38,7 @@ def measured(looks: list[int], aligned: bool = True, spelling: Spelling | None =
     for token, frame in zip(tokens[0].tolist(), (5, 15, 25, 35), strict=True):
         log_probs[0, frame, token] = 5.0
     model.decoder = Stub([*looks, 0])
-    model.ctc_log_probs = lambda frames: log_probs[:, : frames.shape[1]].log_softmax(-1)  # type: ignore[method-assign]
+    model.ctc_log_probs = lambda frames, lens: log_probs[:, : frames.shape[1]].log_softmax(-1)  # type: ignore[method-assign]
     samples = next(n for n in range(3000, 20000, 20) if encoder_frames(model, n) == FRAMES)
     wave = torch.from_numpy(tiny.wave(samples / tiny.RATE))[None]
     return attention_metrics.measure(model, wave, torch.tensor([samples]), tokens, torch.tensor([4]), aligned)

@@ -196,12 +196,13 @@ class InitConfig:
 class Recipe:
     """A training run as a value; `Recipe.load(path)` takes it from the variable RECIPE of a Python file.
 
+    model: the parts that come from another model replace those here.
     init: the parts that come from a pre-trained model; None: the model is the recipe's own, and --init names one of the
     same architecture.
     """
 
     name: str
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: ModelConfig
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)

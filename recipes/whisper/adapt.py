@@ -3,12 +3,13 @@ gives itself with the padding (self-distillation), and its decoder's predictions
 
 from asrattn.augment import AugmentConfig
 from asrattn.decoding import DecodingConfig
-from asrattn.model import LossConfig
+from asrattn.model import LossConfig, ModelConfig
 from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
 
 RECIPE = Recipe(
     "whisper-adapt",
+    model=ModelConfig(),  # that of --init takes its place
     init=InitConfig(settings=("model.encoder.silence_samples=16",)),
     data=DataConfig(batch_seconds=40.0, keep_encoded=8.0),
     augment=AugmentConfig.off(),

@@ -6,12 +6,13 @@ What is said in a transcript counts, not its case or punctuation.
 
 from asrattn.augment import AugmentConfig
 from asrattn.decoding import DecodingConfig
-from asrattn.model import LossConfig
+from asrattn.model import LossConfig, ModelConfig
 from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
 
 RECIPE = Recipe(
     "whisper-ctc_head",
+    model=ModelConfig(),  # that of --init takes its place
     init=InitConfig(settings=("model.ctc_dim=256",)),
     data=DataConfig(batch_seconds=60.0, keep_encoded=8.0),
     augment=AugmentConfig.off(),

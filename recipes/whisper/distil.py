@@ -6,12 +6,13 @@ The encoder is frozen, and its outputs are kept in memory. Other layers: --set i
 
 from asrattn.augment import AugmentConfig
 from asrattn.decoding import DecodingConfig
-from asrattn.model import LossConfig
+from asrattn.model import LossConfig, ModelConfig
 from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
 
 RECIPE = Recipe(
     "whisper-distil",
+    model=ModelConfig(),  # that of --init takes its place
     init=InitConfig(decoder_layers=(0, -1)),
     data=DataConfig(batch_seconds=60.0, keep_encoded=8.0),
     augment=AugmentConfig.off(),

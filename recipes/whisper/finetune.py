@@ -4,12 +4,13 @@ Epochs and batches follow from the number of recordings (train.scale_to_data).""
 
 from asrattn.augment import AugmentConfig
 from asrattn.decoding import DecodingConfig
-from asrattn.model import LossConfig
+from asrattn.model import LossConfig, ModelConfig
 from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
 
 RECIPE = Recipe(
     "whisper-finetune",
+    model=ModelConfig(),  # that of --init takes its place
     init=InitConfig(settings=("model.encoder.silence_samples=64",)),
     data=DataConfig(batch_seconds=60.0, keep_encoded=4.0),
     augment=AugmentConfig.off(),

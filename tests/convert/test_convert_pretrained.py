@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from asrattn import checkpoint
+from asrattn.augment import AugmentConfig
 from asrattn.convert import weight_files
 from asrattn.convert.pretrained import encoder_config, import_encoder
 from asrattn.encoders import PretrainedEncoderConfig
@@ -17,6 +18,7 @@ from asrattn.errors import CheckpointError, ConfigError
 from asrattn.features import FeatureConfig
 from asrattn.model import LossConfig, ModelConfig
 from asrattn.training import finetune
+from asrattn.training.recipe import Recipe
 
 transformers = pytest.importorskip("transformers", reason="the extra hf is not installed")
 
@@ -133,7 +135,7 @@ def test_imported_model_trains_and_is_fine_tuned(folder: Path, tmp_path: Path) -
     import_encoder(folder, out)
     saved = checkpoint.load(out)
     wanted = ModelConfig(saved.model.config.frontend, saved.model.config.encoder, saved.model.config.decoder)
-    base = finetune.load(out, wanted)
+    base = finetune.load(out, Recipe("r", wanted, augment=AugmentConfig.off()))
     model = saved.model.train()
     before = model.state_dict()["encoder.network.convolutions.conv_layers.0.conv.weight"].clone()
     tokens = torch.tensor([saved.tokenizer.encode("ab"), saved.tokenizer.encode("it")])

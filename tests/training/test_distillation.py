@@ -16,7 +16,7 @@ from asrattn.augment import AugmentConfig
 from asrattn.config import override
 from asrattn.decoding import DecodingConfig
 from asrattn.errors import ConfigError, StoppedError
-from asrattn.model import LossConfig
+from asrattn.model import LossConfig, ModelConfig
 from asrattn.training import distillation
 from asrattn.training.fit import fit
 from asrattn.training.module import SpeechLightningModule
@@ -25,6 +25,7 @@ from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
 
 RECIPE = Recipe(
     "distil",
+    model=ModelConfig(),
     init=InitConfig(settings=("model.encoder.silence_samples=1",)),
     data=DataConfig(batch_seconds=8.0, keep_encoded=0.1),
     augment=AugmentConfig.off(),

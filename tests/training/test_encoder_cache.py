@@ -11,7 +11,7 @@ from asrattn.augment import AugmentConfig
 from asrattn.config import override
 from asrattn.data.manifest import Utterance
 from asrattn.errors import ConfigError
-from asrattn.model import LossConfig
+from asrattn.model import LossConfig, ModelConfig
 from asrattn.training.data.datamodule import collate
 from asrattn.training.data.dataset import Example
 from asrattn.training.data.sampler import Batch
@@ -20,6 +20,7 @@ from asrattn.training.recipe import DataConfig, Recipe, TrainConfig
 
 FROZEN = Recipe(
     "frozen",
+    model=ModelConfig(),
     data=DataConfig(keep_encoded=1.0),
     augment=AugmentConfig.off(),
     train=TrainConfig(freeze=("encoder",)),

@@ -26,6 +26,7 @@ from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
 
 WHOLE = Recipe(
     "whole",
+    model=ModelConfig(),
     init=InitConfig(settings=("model.encoder.silence_samples=4",)),
     data=DataConfig(batch_seconds=8.0),
     augment=AugmentConfig.off(),
