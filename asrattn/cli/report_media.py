@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 def load_media(recognizer: "Recognizer", utterance: "Utterance", text: str) -> "UtteranceMedia | None":
     """The audio at the model's rate, and features and attention weights for the text; None if the audio cannot be
-    used, or is so long that it is recognised in segments."""
+    used, or is so long that it is recognised in segments, and for a text that is too long for the decoder."""
     from asrattn import audio
-    from asrattn.errors import AudioError
+    from asrattn.errors import AudioError, TextError
     from asrattn.inference.segmentation import read_waves
     from asrattn.report import UtteranceMedia
     from asrattn.report.plots import UtterancePlot
@@ -30,7 +30,7 @@ def load_media(recognizer: "Recognizer", utterance: "Utterance", text: str) -> "
         features, weights, pieces, _ = recognizer.compute_attention(wave, tokens)
         words = [(word.text, word.start, word.end) for word in recognizer.align([wave], [tokens])[0]]
         flac = bytes(audio.encode(Path(f"{utterance.id}.flac"), wave, recognizer.rate))
-    except AudioError:
+    except (AudioError, TextError):
         return None
     plot = UtterancePlot(len(wave) / recognizer.rate, features, weights, pieces, wave=wave, words=words)
     return UtteranceMedia(plot, flac)

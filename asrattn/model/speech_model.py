@@ -1,5 +1,6 @@
 """The model: wave -> features -> frames -> logits, and its losses."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -118,13 +119,17 @@ class SpeechModel(nn.Module):
         token_lens: Tensor,
         config: LossConfig,
         normalizer: LossNormalizer | None = None,
+        teacher: Callable[[Tensor], TeacherOutput] | None = None,
     ) -> Losses:
         """feats (B, F, M) over tokens (B, U) without EOS. With consistency, the second half of the batch
         holds the utterances of the first once more, masked in other places.
 
         normalizer: the step that the batch is a part of, copies counted; the losses of its parts add up to its own.
+        teacher: gives what is to be learned from it, for the lengths (B,) of the encoder output.
         """
-        return self.loss_of_encoded(self.encoder(feats, feat_lens), tokens, token_lens, config, normalizer)
+        encoded = self.encoder(feats, feat_lens)
+        taught = teacher(encoded.lens) if teacher else None
+        return self.loss_of_encoded(encoded, tokens, token_lens, config, normalizer, taught)
 
     def loss_of_encoded(
         self,

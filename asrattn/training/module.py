@@ -7,6 +7,7 @@ import copy
 import json
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import lightning as L
@@ -289,9 +290,8 @@ class SpeechLightningModule(L.LightningModule):
                 feats, lens, *parts = (torch.cat([x, x]) for x in (feats, lens, *parts))  # type: ignore[assignment]
                 whole = LossNormalizer(2 * whole.utterances, 2 * whole.tokens)
             feats = self.augment.mask_features(feats, lens, generator, strength)
-        encoded = self.model.encoder(feats, lens)
-        taught = self.teacher(batch, encoded.lens) if self.teacher and batch.utterances else None
-        return self.model.loss_of_encoded(encoded, *parts, config, whole, taught)
+        teacher = partial(self.teacher, batch) if self.teacher and batch.utterances else None
+        return self.model.loss(feats, lens, *parts, config, whole, teacher)
 
     def _drop_frozen_gradients(self) -> None:
         """Weights that are frozen for the first updates have no gradient: no optimizer moves them or starts their
