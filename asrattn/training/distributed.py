@@ -49,8 +49,7 @@ def shard_model(model: SpeechModel, mesh: DeviceMesh) -> None:
     for layer in layers:
         fully_shard(layer, mesh=mesh)
     fully_shard(model, mesh=mesh)
-    for name in ("loss", "loss_of_encoded", "encode"):
-        register_fsdp_forward_method(model, name)
+    register_fsdp_forward_method(model, "loss")
 
 
 def is_sharded(model: nn.Module) -> bool:

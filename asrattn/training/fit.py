@@ -78,7 +78,7 @@ def fit(
     be read or written; StoppedError on Ctrl-C; PeerFailureError if another process of the run is gone.
     """
     recipe = initialization.resolve(recipe, init)
-    sharded = _is_sharded(strategy, devices * nodes, recipe.train)
+    sharded = _is_sharded(strategy, devices * nodes, recipe)
     settled = resolve_precision(recipe.train.precision, precision, accelerator)
     recipe = replace(recipe, train=replace(recipe.train, precision=settled))
     if distributed.is_rank_zero():  # the first to write
@@ -111,10 +111,12 @@ def fit(
     return out / MODEL_FILE
 
 
-def _is_sharded(strategy: distributed.StrategyName, processes: int, config: TrainConfig) -> bool:
+def _is_sharded(strategy: distributed.StrategyName, processes: int, recipe: Recipe) -> bool:
     sharded = strategy == "fsdp" and processes > 1
-    if sharded and (config.lora or config.freeze_updates):
+    if sharded and (recipe.train.lora or recipe.train.freeze_updates):
         raise ConfigError("train.lora and train.freeze_updates need whole weights; use --strategy ddp")
+    if sharded and recipe.data.keep_encoded:
+        raise ConfigError("data.keep_encoded needs whole weights; use --strategy ddp, or set it to 0")
     return sharded
 
 
