@@ -78,9 +78,7 @@ def score_labels(
 
 def _losses(cases: Sequence[CheckedUtterance], recognizer: Recognizer) -> list[float]:
     waves = [next(read_waves(case.utterance, recognizer.rate)) for case in cases]
-    limit = recognizer.model.decoder.max_tokens  # of a longer text its beginning
-    texts = [recognizer.tokenizer.encode_lossy(case.utterance.text)[:limit] for case in cases]
-    return recognizer.losses(waves, texts)
+    return recognizer.losses(waves, [recognizer.tokenizer.encode_lossy(c.utterance.text) for c in cases])
 
 
 def _finding(score: LabelScore) -> Finding:
