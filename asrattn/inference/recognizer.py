@@ -300,8 +300,8 @@ class Recognizer:
 
     @torch.inference_mode()
     def losses(self, waves: Sequence[Wave], texts: Sequence[Sequence[int]]) -> list[float]:
-        """Cross-entropy of the decoder in nats per token (EOS included) of each text for its (S,) wave; of a text that is
-        too long for the decoder, of its beginning."""
+        """Cross-entropy of the decoder in nats per token (EOS included) of each text for its (S,) wave; of a text
+        that is too long for the decoder, of its beginning."""
         tokens, counts = pad_texts([text[: self.model.decoder.max_tokens] for text in texts], self.device)
         enc = self.model.encode(*self._pad(waves))
         logits = self.model.decoder(F.pad(tokens, (1, 0), value=EOS), enc.output, enc.lens).logits
