@@ -16,7 +16,8 @@ import tones
 from asrattn.cli.main import main
 from asrattn.convert import ctranslate2, huggingface, openai
 from asrattn.convert import whisper as native
-from asrattn.convert.source import WhisperSource, sinusoids, weight_shapes
+from asrattn.convert.source import WhisperSource, weight_shapes
+from asrattn.encoders.whisper import whisper_sinusoids
 from asrattn.inference import pseudo_label
 from data_prep import __main__ as data_prep
 
@@ -45,7 +46,7 @@ def whisper() -> WhisperSource:
     """Of few dimensions and tokens, for 30 s."""
     source = tiny_whisper.source()
     dims = replace(source.dims, audio_context=1500, encoder_layers=ENCODER_LAYERS)
-    known = source.weights | {POSITIONS: sinusoids(dims.audio_context, dims.dim).half()}
+    known = source.weights | {POSITIONS: whisper_sinusoids(dims.audio_context, dims.dim).half()}
     lower = "encoder.layers.0."
     weights = {
         name: known.get(name, known[re.sub(r"encoder\.layers\.\d+\.", lower, name)])

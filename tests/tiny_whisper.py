@@ -11,7 +11,8 @@ from tokenizers.pre_tokenizers import ByteLevel
 from asrattn import checkpoint
 from asrattn.checkpoint import Checkpoint
 from asrattn.convert import whisper
-from asrattn.convert.source import WhisperDims, WhisperRules, WhisperSource, sinusoids, weight_shapes
+from asrattn.convert.source import WhisperDims, WhisperRules, WhisperSource, weight_shapes
+from asrattn.encoders.whisper import whisper_sinusoids
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "models" / "whisper-tiny.en"
 LANGUAGES = 99  # 100 from large-v3 on
@@ -94,7 +95,9 @@ def source(
     }
     if text == tokenizer(SMALL_TEXT_TOKENS):  # it writes text rather than special tokens, which are more
         weights["model.decoder.embed_tokens.weight"][SMALL_TEXT_TOKENS:] *= 0.1
-    weights["model.encoder.embed_positions.weight"] = sinusoids(dims.audio_context, dims.dim).to(dtype)
+    weights["model.encoder.embed_positions.weight"] = whisper_sinusoids(dims.audio_context, dims.dim).to(
+        dtype
+    )
     rules = WhisperRules((1, 2, 7), (4, 301), ((dims.decoder_layers - 1, 1),))
     return WhisperSource(dims, weights, text, rules, "tiny-random", "mit")
 

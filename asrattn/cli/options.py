@@ -4,13 +4,13 @@ import argparse
 import math
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from asrattn import model_file
-from asrattn.errors import ConfigError
+from asrattn.errors import ConfigError, StoppedError
 from asrattn.sharding import UNSHARDED, JobShard
 
 if TYPE_CHECKING:
@@ -223,6 +223,21 @@ def describe_language_models(args: argparse.Namespace) -> dict[str, str]:
     used = ", ".join(f"{path} × {weight:g}" for path, weight in _weighted_language_models(args))
     found = {"language model": used} if used else {}
     return found | ({"hotwords": f"{args.hotwords} × {args.hotword_weight:g}"} if args.hotwords else {})
+
+
+def print_trained(train: Callable[[], Path]) -> int:
+    """Train, and print the path of the model file; with several processes rank 0 alone prints and reports a stop."""
+    from asrattn.training.distributed import is_rank_zero
+
+    try:
+        model = train()
+    except StoppedError:
+        if not is_rank_zero():
+            return 0
+        raise
+    if is_rank_zero():
+        print(model)
+    return 0
 
 
 def use_threads(args: argparse.Namespace) -> None:

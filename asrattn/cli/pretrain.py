@@ -1,10 +1,10 @@
 """`asrattn pretrain`: self-supervised pre-training of the encoder of a recipe, on audio without transcripts."""
 
 import argparse
+from functools import partial
 
 from asrattn.cli import options
 from asrattn.config import override
-from asrattn.errors import StoppedError
 from asrattn.training import run_folder
 from asrattn.training.pretrain.recipe import PretrainRecipe
 
@@ -33,26 +33,19 @@ def run(args: argparse.Namespace) -> int:
     data_folder.check(args.data)
     run_folder.prepare_out_dir(args.out, args.resume)
 
-    from asrattn.training.distributed import is_rank_zero
     from asrattn.training.pretrain.fit import fit
 
     options.use_threads(args)
-    try:
-        model = fit(
-            recipe,
-            data=args.data,
-            out=args.out,
-            devices=args.devices,
-            precision=args.precision,
-            resume=args.resume,
-            seed=args.seed,
-            accelerator=args.accelerator,
-            command=args.typed,
-        )
-    except StoppedError:
-        if not is_rank_zero():
-            return 0  # rank 0 reports
-        raise
-    if is_rank_zero():
-        print(model)
-    return 0
+    train = partial(
+        fit,
+        recipe,
+        data=args.data,
+        out=args.out,
+        devices=args.devices,
+        precision=args.precision,
+        resume=args.resume,
+        seed=args.seed,
+        accelerator=args.accelerator,
+        command=args.typed,
+    )
+    return options.print_trained(train)

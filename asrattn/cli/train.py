@@ -1,10 +1,10 @@
 """`asrattn train`: train the model of a recipe on a prepared corpus."""
 
 import argparse
+from functools import partial
 
 from asrattn import model_file
 from asrattn.cli import options
-from asrattn.errors import StoppedError
 from asrattn.training import initialization, run_folder
 
 
@@ -41,29 +41,22 @@ def run(args: argparse.Namespace) -> int:
         model_file.read_speech_model(args.init)
     run_folder.prepare_out_dir(args.out, args.resume)
 
-    from asrattn.training.distributed import is_rank_zero
     from asrattn.training.fit import fit
 
     options.use_threads(args)
-    try:
-        model = fit(
-            recipe,
-            data=args.data,
-            out=args.out,
-            devices=args.devices,
-            nodes=args.nodes,
-            precision=args.precision,
-            resume=args.resume,
-            seed=args.seed,
-            accelerator=args.accelerator,
-            strategy=args.strategy,
-            init=args.init,
-            command=args.typed,
-        )
-    except StoppedError:
-        if not is_rank_zero():
-            return 0  # rank 0 reports
-        raise
-    if is_rank_zero():
-        print(model)
-    return 0
+    train = partial(
+        fit,
+        recipe,
+        data=args.data,
+        out=args.out,
+        devices=args.devices,
+        nodes=args.nodes,
+        precision=args.precision,
+        resume=args.resume,
+        seed=args.seed,
+        accelerator=args.accelerator,
+        strategy=args.strategy,
+        init=args.init,
+        command=args.typed,
+    )
+    return options.print_trained(train)

@@ -15,9 +15,9 @@ from asrattn.convert.source import (
     check_dims,
     check_weights,
     read_dims,
-    sinusoids,
     weight_shapes,
 )
+from asrattn.encoders.whisper import whisper_sinusoids
 from asrattn.errors import CheckpointError, ConfigError
 from asrattn.files import atomic_write
 
@@ -82,7 +82,7 @@ def read(path: Path, tokenizer: Path | None) -> WhisperSource:
     names = {openai_name(name): name for name in weight_shapes(dims)}
     weights = {names.get(name, name): weight for name, weight in stored.items()}
     if ENCODER_POSITIONS not in weights:  # no parameter: some programs leave it out
-        weights[ENCODER_POSITIONS] = sinusoids(dims.audio_context, dims.dim)
+        weights[ENCODER_POSITIONS] = whisper_sinusoids(dims.audio_context, dims.dim)
     check_weights(weights, dims, str(path))
     text = tokenizer_json.read(tokenizer, dims.vocabulary)
     rules = tokenizer_json.default_rules(text, str(tokenizer))

@@ -179,12 +179,3 @@ def check_rules(rules: WhisperRules, dims: WhisperDims, place: str) -> None:
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - 2} more weights" if len(names) > 2 else ""
     return ", ".join(name[:80] for name in names[:2]) + more
-
-
-def sinusoids(length: int, dim: int) -> Tensor:
-    """Positions of the encoder, (length, dim) float32: sines in the first half of the features, cosines in the second
-    (Vaswani et al. 2017, with wavelengths from 2π to 20000π, as Whisper has them)."""
-    half = max(dim // 2, 1)
-    scale = torch.exp(-math.log(10000) / max(half - 1, 1) * torch.arange(half))
-    angles = torch.arange(length)[:, None] * scale[None, :]
-    return torch.cat([angles.sin(), angles.cos()], dim=1)
