@@ -245,9 +245,11 @@ def test_spelled_batches_are_the_spelled_texts(texts):
 
 
 def test_ctc_head_with_an_lstm_ignores_padding() -> None:
-    head = CTCHead(8, 5, 6).eval()
+    head = CTCHead(8, 5, 6, dropout=0.5)
     frames = torch.randn(2, 9, 8)
     lens = torch.tensor([9, 4])
+    assert not torch.equal(head.log_probs(frames, lens), head.log_probs(frames, lens))  # dropout
+    head.eval()
     found = head.log_probs(frames, lens)
     alone = head.log_probs(frames[1:, :4], lens[1:])
     torch.testing.assert_close(found[1, :4], alone[0])

@@ -44,7 +44,9 @@ def add_recognition(parser: "argparse._ActionsContainer") -> None:
     )
     _add_fusion(parser)
     parser.add_argument(
-        "--language", metavar="CODE", help="of a multilingual Whisper, such as is (default: the model's own)"
+        "--language",
+        metavar="CODE",
+        help="of a multilingual Whisper, such as is; auto: detect it (default: the model's own)",
     )
     parser.add_argument(
         "--task", choices=TASKS, help="of a multilingual Whisper: transcribe, or translate to English"
@@ -182,7 +184,7 @@ def load_recognizer(args: argparse.Namespace) -> tuple["Recognizer", "DecodingCo
             f"--ctc {args.ctc:g}: the CTC head of {args.model} is untrained; train it, or omit --ctc"
         )
     if args.language or args.task:
-        loaded.set_language(args.language, args.task or "transcribe")
+        loaded.require_whisper().set_language(args.language, args.task or "transcribe")
     for path, weight in _weighted_language_models(args):
         oov = None if args.lm_oov is None else -args.lm_oov
         loaded.fuse(load_language_model(path, args.lm_units), weight, path.name, oov)

@@ -36,6 +36,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="hypotheses per segment in the JSON (default: 1)",
     )
+    parser.add_argument(
+        "--timestamps",
+        action="store_true",
+        help="Whisper writes its own timestamps: the phrases between them in the JSON",
+    )
     options.add_shard(parser, "every N-th file only, from the I-th on")
     parser.set_defaults(run=run)
 
@@ -66,6 +71,8 @@ def _transcribe(
     from asrattn.inference.transcript import Failure
 
     recognizer, decoding = options.load_recognizer(args)
+    if args.timestamps:
+        recognizer.require_whisper().timestamps = True
     decoding = replace(decoding, nbest=args.nbest)
     words, failed = not TIMED_FORMATS.isdisjoint(args.format), 0
     for outcome in options.progress_bar(

@@ -1,5 +1,8 @@
 """Whisper's decoder."""
 
+from copy import copy
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -43,6 +46,12 @@ class WhisperDecoder(nn.Module):
             for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(D)
+
+    def with_prompt(self, prompt: tuple[int, ...]) -> Self:
+        """This decoder with another prompt; they share the weights."""
+        other = copy(self)
+        other.prompt = prompt
+        return other
 
     @property
     def max_tokens(self) -> int:

@@ -1,4 +1,4 @@
-"""Batching for inference: padded waves and texts, queued and decoded segments, their device."""
+"""Batching for inference: padded waves and texts, segments queued, decoded and joined again, their device."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -12,18 +12,22 @@ from asrattn.audio.interface import Wave
 from asrattn.decoding.hypothesis import Hypothesis
 from asrattn.errors import ConfigError
 from asrattn.inference.segmentation import AudioRegion, AudioSegment
-from asrattn.inference.transcript import Word
+from asrattn.inference.transcript import NBestEntry, Transcript, TranscriptSegment, Word
+from asrattn.text import Tokenizer, clean
 
 _MAX_QUEUED_SEGMENTS = 1000  # at most, so that many broken files are reported soon
 
 
 class DecodedSegment(NamedTuple):
-    """Filtered tokens and flags of a segment, its n-best hypotheses, and its words if requested."""
+    """Filtered tokens and flags of a segment, its n-best hypotheses, its words if requested; of Whisper, the phrases
+    between its timestamps and the detected language, if requested."""
 
     tokens: tuple[int, ...]
     flags: tuple[str, ...]
     hypotheses: list[Hypothesis]
     words: list[Word]
+    phrases: list[Word]
+    language: str
 
 
 class TimedSegment(NamedTuple):
@@ -40,6 +44,39 @@ class QueuedSegment(NamedTuple):
     region: AudioRegion
     segment: AudioSegment | None
     message: str = ""
+
+
+def join_segments(
+    region: AudioRegion, done: Sequence[TimedSegment], seconds: float, tokenizer: Tokenizer
+) -> Transcript:
+    """The transcript of a region from its decoded segments; without one the region is silent."""
+    separator = (
+        " " if " " in tokenizer.decode(tokenizer.encode_lossy("a a")) else ""
+    )  # none in scripts without spaces
+    flags = tuple(dict.fromkeys(flag for p in done for flag in p.decoded.flags)) if done else ("silence",)
+    segments = tuple(
+        TranscriptSegment(
+            p.start,
+            p.end,
+            tuple(
+                NBestEntry(clean(tokenizer.decode(found.tokens)), found.score, found.component_scores)
+                for found in p.decoded.hypotheses
+            ),
+            tuple(phrase.shifted(p.start) for phrase in p.decoded.phrases),
+            p.decoded.language,
+        )
+        for p in done
+    )
+    return Transcript(
+        region.id,
+        region.path,
+        clean(separator.join(tokenizer.decode(p.decoded.tokens) for p in done)),
+        sum(p.decoded.hypotheses[0].score for p in done),
+        seconds,
+        tuple(word.shifted(p.start) for p in done for word in p.decoded.words),
+        flags,
+        segments,
+    )
 
 
 def pad_waves(waves: Sequence[Wave], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 
-from asrattn.inference.transcript import NBestEntry, Transcript, Word
+from asrattn.inference.transcript import NBestEntry, Transcript, TranscriptSegment, Word
 
 Format = Literal["txt", "json", "srt", "vtt", "ctm", "textgrid"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -55,11 +55,17 @@ def to_plain(transcript: Transcript) -> dict[str, object]:
         for w in transcript.words
     ]
     if transcript.segments:
-        found["pieces"] = [
-            {"start": round(p.start, 3), "end": round(p.end, 3), "nbest": list(map(_nbest_entry, p.nbest))}
-            for p in transcript.segments
-        ]
+        found["pieces"] = list(map(_piece, transcript.segments))
     return found
+
+
+def _piece(segment: TranscriptSegment) -> dict[str, object]:
+    found: dict[str, object] = {"start": round(segment.start, 3), "end": round(segment.end, 3)}
+    if segment.language:
+        found["language"] = segment.language
+    if segment.phrases:
+        found["phrases"] = [{"text": p.text, "start": p.start, "end": p.end} for p in segment.phrases]
+    return found | {"nbest": list(map(_nbest_entry, segment.nbest))}
 
 
 def _nbest_entry(reading: NBestEntry) -> dict[str, object]:

@@ -18,11 +18,10 @@ from asrattn.audio.interface import Wave
 from asrattn.audio.vad import SpeechDetector, energy_vad
 from asrattn.checkpoint import Checkpoint
 from asrattn.data.manifest import Utterance
-from asrattn.decoders.whisper import WhisperDecoder
 from asrattn.decoding import DecodingConfig
 from asrattn.decoding.beam_search import beam_search
 from asrattn.decoding.hypothesis import Hypothesis
-from asrattn.decoding.scorers import WeightedScorer
+from asrattn.decoding.scorers import WeightedScorer, select_rows
 from asrattn.encoders.output import EncoderOutput
 from asrattn.errors import AudioError, ConfigError
 from asrattn.inference import segmentation
@@ -30,6 +29,7 @@ from asrattn.inference.batching import (
     DecodedSegment,
     QueuedSegment,
     TimedSegment,
+    join_segments,
     next_window,
     pad_texts,
     pad_waves,
@@ -43,12 +43,11 @@ from asrattn.inference.transcript import (
     AttentionMaps,
     Evaluation,
     Failure,
-    NBestEntry,
     Outcome,
     Transcript,
-    TranscriptSegment,
     Word,
 )
+from asrattn.inference.whisper import WhisperPrompt
 from asrattn.inference.word_timing import (
     AlignmentSource,
     FrameTiming,
@@ -62,7 +61,7 @@ from asrattn.lengths import mask
 from asrattn.lm import scorers
 from asrattn.lm.scorers import FusionModel
 from asrattn.provenance import EnergyMeter
-from asrattn.text import EOS, WhisperTokenizer, clean
+from asrattn.text import EOS, clean
 
 InferencePrecision = Literal["fp32", "bf16"]
 BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}  # small batches fit a CPU's caches, and leave a GPU idle
@@ -92,13 +91,12 @@ class Recognizer:
             if (calibration := self.card.get("confidence"))
             else uncalibrated_confidence
         )
+        self._whisper = WhisperPrompt.of_model(self.model, self.tokenizer)
         self._thresholds = (
             ConfidenceThresholds.from_plain(limits)
             if (limits := self.card.get("doubts"))
             else ConfidenceThresholds()
         )
-        spaced = self.tokenizer.decode(self.tokenizer.encode_lossy("a a"))
-        self._separator = " " if " " in spaced else ""  # between segments; none for scripts without spaces
 
     @classmethod
     def load(cls, path: Path, device: str = "auto", precision: InferencePrecision = "fp32") -> "Recognizer":
@@ -120,17 +118,13 @@ class Recognizer:
         untrained = self.card.get("untrained")
         return not (isinstance(untrained, list) and "ctc" in untrained)
 
-    def set_language(self, language: str | None, task: str = "transcribe") -> None:
-        """Recognise another language, or translate it to English, with a multilingual Whisper.
-
-        Raises ConfigError for a language that the model does not know, and for any other model.
-        """
-        decoder = self.model.decoder
-        if not (isinstance(decoder, WhisperDecoder) and isinstance(self.tokenizer, WhisperTokenizer)):
+    def require_whisper(self) -> WhisperPrompt:
+        """What Whisper is asked for, to be changed. Raises ConfigError for any other model."""
+        if self._whisper is None:
             raise ConfigError(
-                "--language and --task: this model is no Whisper; it knows what it was trained on"
+                "--language, --task and --timestamps: this model is no Whisper; it knows what it was trained on"
             )
-        decoder.prompt = self.tokenizer.prompt(language, task)
+        return self._whisper
 
     def fuse(self, model: FusionModel, weight: float, name: str = "lm", oov: float | None = None) -> None:
         """Shallow fusion: add a language model or hotwords to decoding, see `build_scorer`. Raises LMError if it does
@@ -167,7 +161,11 @@ class Recognizer:
                     if segment.has_speech:
                         done.append(TimedSegment(start / self.rate, samples / self.rate, next(decoded)))
                     continue
-                yield self._outcome(region, message, done, samples / self.rate)
+                yield (
+                    Failure(region.id, region.path, message)
+                    if message
+                    else join_segments(region, done, samples / self.rate, self.tokenizer)
+                )
                 done, samples = [], 0
 
     def evaluate(
@@ -209,7 +207,8 @@ class Recognizer:
         ctc = log_probs if decoding.ctc > 0 else None
         scorers = self.scorers if scorers is None else scorers
         with self._autocast():
-            decoder, table = self.model.stepwise_decoder(), self.model.label_table(enc.lens.device)
+            decoder = self.model.stepwise_decoder(bool(self._whisper and self._whisper.timestamps))
+            table = self.model.label_table(enc.lens.device)
             return beam_search(decoder, enc.output, enc.lens, ctc, decoding, scorers, table)
 
     @torch.inference_mode()
@@ -311,24 +310,6 @@ class Recognizer:
         found: list[float] = ((nats * counted).sum(1) / (counts + 1)).tolist()
         return found
 
-    def _outcome(
-        self, region: AudioRegion, message: str, done: list[TimedSegment], seconds: float
-    ) -> Outcome:
-        if message:
-            return Failure(region.id, region.path, message)
-        text = clean(self._separator.join(self.tokenizer.decode(p.decoded.tokens) for p in done))
-        score = sum(p.decoded.hypotheses[0].score for p in done)
-        words = tuple(word.shifted(p.start) for p in done for word in p.decoded.words)
-        flags = tuple(dict.fromkeys(flag for p in done for flag in p.decoded.flags)) if done else ("silence",)
-        segments = tuple(
-            TranscriptSegment(p.start, p.end, tuple(map(self._nbest_entry, p.decoded.hypotheses)))
-            for p in done
-        )
-        return Transcript(region.id, region.path, text, score, seconds, words, flags, segments)
-
-    def _nbest_entry(self, found: Hypothesis) -> NBestEntry:
-        return NBestEntry(clean(self.tokenizer.decode(found.tokens)), found.score, found.component_scores)
-
     def _read_segments(self, regiones: Iterable[AudioRegion]) -> Iterator[QueuedSegment]:
         for region in regiones:
             message = ""
@@ -368,20 +349,36 @@ class Recognizer:
 
     def _decode_batch(self, waves: list[Wave], decoding: DecodingConfig, words: bool) -> list[DecodedSegment]:
         enc, log_probs = self.encode(waves)
+        if not (self._whisper and self._whisper.detects):
+            return self._decode_encoded(waves, enc, log_probs, decoding, words)
+        found: dict[int, DecodedSegment] = {}
+        for language, rows in self._whisper.by_language(enc):
+            own = select_rows((enc, log_probs), torch.tensor(rows, device=enc.lens.device))
+            decoded = self._decode_encoded([waves[b] for b in rows], *own, decoding, words)
+            found |= {b: each._replace(language=language) for b, each in zip(rows, decoded, strict=True)}
+        return [found[b] for b in range(len(waves))]
+
+    def _decode_encoded(
+        self, waves: list[Wave], enc: EncoderOutput, log_probs: Tensor, decoding: DecodingConfig, words: bool
+    ) -> list[DecodedSegment]:
         found = self.decode(enc, log_probs, decoding)
         filtered = []
         for b, count in enumerate(enc.lens.tolist()):
             frames = log_probs[b, :count] if decoding.ctc > 0 else None
             about = (waves[b], self.rate, self._thresholds, self.model.spelling)
             filtered.append(filter_hypothesis(found[b][0], frames, *about))
+        texts, phrases = [result.tokens for result in filtered], [list[Word]() for _ in found]
+        if self._whisper:
+            for b, wave in enumerate(waves):
+                texts[b], phrases[b] = self._whisper.split(texts[b], len(wave) / self.rate)
         timed: list[list[Word]] = [[] for _ in found]
         if words:
-            timed = self._add_confidence(
-                self.align_encoded(waves, enc, log_probs, [f.tokens for f in filtered])
-            )
+            timed = self._add_confidence(self.align_encoded(waves, enc, log_probs, texts))
         return [
-            DecodedSegment(result.tokens, result.flags, hypotheses, own_words)
-            for result, hypotheses, own_words in zip(filtered, found, timed, strict=True)
+            DecodedSegment(text, result.flags, hypotheses, own_words, own_phrases, language="")
+            for text, result, hypotheses, own_words, own_phrases in zip(
+                texts, filtered, found, timed, phrases, strict=True
+            )
         ]
 
     def find_wave_error(self, wave: Wave) -> str:

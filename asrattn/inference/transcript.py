@@ -30,11 +30,17 @@ class NBestEntry(NamedTuple):
 
 
 class TranscriptSegment(NamedTuple):
-    """The n-best list of a segment, best first, before the hallucination filter; start and end in seconds."""
+    """The n-best list of a segment, best first, before the hallucination filter; start and end in seconds.
+
+    phrases   those between Whisper's own timestamps, if requested
+    language  the code of the language, if it was detected
+    """
 
     start: float
     end: float
     nbest: tuple[NBestEntry, ...]
+    phrases: tuple[Word, ...] = ()
+    language: str = ""
 
 
 @dataclass(frozen=True)

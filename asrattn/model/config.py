@@ -20,6 +20,7 @@ class ModelConfig:
                   of a large vocabulary (see asrattn.text.spelling)
     ctc_dim       cells in each direction of an LSTM layer before the CTC output; 0 is none. An encoder that was not
                   trained with CTC, and is frozen, needs it
+    ctc_dropout   before and after that layer
     """
 
     frontend: FeatureConfig = field(default_factory=FeatureConfig)
@@ -28,6 +29,7 @@ class ModelConfig:
     vocabulary: int = 0
     ctc_labels: CTCLabels = "tokens"
     ctc_dim: int = 0
+    ctc_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         check(self.ctc_dim >= 0, f"ctc_dim is {self.ctc_dim}; it must not be negative")

@@ -52,7 +52,7 @@ class SpeechModel(nn.Module):
         self.decoder = build_decoder(config.decoder, self.encoder.dim, config.vocabulary)
         if isinstance(self.decoder, WhisperDecoder) and isinstance(self.encoder, WhisperEncoder):
             self.decoder.encoder = self.encoder.config
-        self.ctc = CTCHead(self.encoder.dim, self.ctc_vocabulary, config.ctc_dim)
+        self.ctc = CTCHead(self.encoder.dim, self.ctc_vocabulary, config.ctc_dim, config.ctc_dropout)
         self.spelling = Spelling()
         self._label_table: Tensor | None = None
 
@@ -95,17 +95,17 @@ class SpeechModel(nn.Module):
     def stepwise_decoder(self, timestamps: bool = False) -> StepwiseDecoder[Any, Any]:
         """The decoder as decoding steps through it: Whisper's obeys its rules.
 
-        timestamps: of Whisper, whether its prompt asks for them.
+        timestamps: of Whisper, whether it writes them; its prompt ends with the token that forbids them.
         """
-        config = self.config.decoder
-        if not isinstance(config, WhisperDecoderConfig):
-            return self.decoder
+        config, decoder = self.config.decoder, self.decoder
+        if not (isinstance(config, WhisperDecoderConfig) and isinstance(decoder, WhisperDecoder)):
+            return decoder
+        if timestamps:
+            decoder = decoder.with_prompt(decoder.prompt[:-1])
         # Timestamps are the last tokens; there is one for each frame of the encoder, and one for the end.
         frames = self.encoder.config.max_frames if isinstance(self.encoder, WhisperEncoder) else 1500
         stamps = range(self.config.vocabulary - frames - 1, self.config.vocabulary) if timestamps else None
-        return RuledDecoder(
-            self.decoder, TokenRules((UNKNOWN, *config.suppress), config.begin_suppress, stamps)
-        )
+        return RuledDecoder(decoder, TokenRules((UNKNOWN, *config.suppress), config.begin_suppress, stamps))
 
     def ctc_log_probs(self, frames: Tensor, lens: Tensor) -> Tensor:
         """(B, T, D), (B,) -> (B, T, V) over the labels of the CTC head, float32."""

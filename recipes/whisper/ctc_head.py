@@ -13,7 +13,7 @@ from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
 RECIPE = Recipe(
     "whisper-ctc_head",
     model=ModelConfig(),  # that of --init takes its place
-    init=InitConfig(settings=("model.ctc_dim=256",)),
+    init=InitConfig(settings=("model.ctc_dim=192", "model.ctc_dropout=0.4")),
     data=DataConfig(batch_seconds=60.0, keep_encoded=8.0),
     augment=AugmentConfig.off(),
     loss=LossConfig(ctc=1.0),

@@ -359,9 +359,9 @@ def test_scripts_without_spaces_are_joined_without(tmp_path: Path) -> None:
         DecodingConfig(beam_size=1, max_length=0.05),
     )
     loaded = Recognizer.load(path, "cpu")
-    assert loaded._separator == ""
     (found,) = transcripts(loaded.transcribe([tiny.sound(tmp_path / "long.wav", 40.0)]))
-    assert " " not in found.text
+    assert len(found.segments) > 1
+    assert " " not in found.text != ""
 
 
 def test_using_a_model_needs_no_training_libraries(tmp_path: Path) -> None:
