@@ -80,7 +80,7 @@ def measure_encoded(
 ) -> AttentionMetrics:
     """As `measure`, for the output of the encoder."""
     inputs = torch.nn.functional.pad(tokens, (1, 0), value=EOS)
-    weights = model.decoder(inputs, enc.output, enc.lens).last_layer_weights[:, : tokens.shape[1]].float()
+    weights = model.decoder(inputs, enc.output, enc.lens).alignment_weights[:, : tokens.shape[1]].float()
     found = (
         measures.focus(weights, token_lens, enc.lens),
         measures.monotonicity(weights, token_lens),

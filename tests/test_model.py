@@ -155,7 +155,7 @@ def test_guided_attention_is_what_lies_off_the_diagonal(encoder, decoder, batch)
     model = small(encoder, decoder)
     losses = model.loss(*batch, LossConfig(ctc=0.0, guided=2.0))
     encoded = model.encoder(feats, feat_lens)
-    weights = model.decoder(F.pad(tokens, (1, 0), value=EOS), encoded.output, encoded.lens).last_layer_weights
+    weights = model.decoder(F.pad(tokens, (1, 0), value=EOS), encoded.output, encoded.lens).alignment_weights
     off = sum(
         weights[b, u, t].item()
         * (1 - math.exp(-(((u + 0.5) / (n + 1) - (t + 0.5) / frames) ** 2) / (2 * 0.2**2)))

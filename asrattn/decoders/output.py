@@ -17,7 +17,7 @@ class DecoderOutput(NamedTuple):
     alignment_heads: tuple[tuple[int, int], ...] = ()
 
     @property
-    def last_layer_weights(self) -> Tensor:
+    def alignment_weights(self) -> Tensor:
         """(B, U, T): the mean over the alignment heads, or over all heads of the last layer."""
         if self.alignment_heads:
             return torch.stack([self.weights[layer][:, head] for layer, head in self.alignment_heads]).mean(0)

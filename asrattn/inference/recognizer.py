@@ -252,7 +252,7 @@ class Recognizer:
         layers = [weights[0].float().cpu().numpy() for weights in decoded.weights]
         pieces = [*(self.tokenizer.decode([token]) for token in tokens), "<eos>"]
         return AttentionMaps(
-            features[0].cpu().numpy(), decoded.last_layer_weights[0].float().cpu().numpy(), pieces, layers
+            features[0].cpu().numpy(), decoded.alignment_weights[0].float().cpu().numpy(), pieces, layers
         )
 
     def align(

@@ -84,7 +84,7 @@ def token_spans(
     """
     decoded = model.decoder(F.pad(tokens, (1, 0), value=EOS), enc.output, enc.lens)
     log_prob = decoded.logits[:, :-1].float().log_softmax(-1).gather(2, tokens[..., None])[..., 0].tolist()
-    weights = decoded.last_layer_weights.float()
+    weights = decoded.alignment_weights.float()
     if decoded.alignment_heads and frames:
         found = _monotonic_spans(weights, frames, texts)
         # Attention weights are no probabilities of tokens: the decoder's stand for the confidence.

@@ -158,7 +158,7 @@ class SpeechModel(nn.Module):
                 consistency = consistency + consistency_loss(said, token_lens + 1) / spoken
             if config.guided:
                 guided = (
-                    guided_attention_loss(decoded.last_layer_weights, token_lens + 1, encoded.lens) / spoken
+                    guided_attention_loss(decoded.alignment_weights, token_lens + 1, encoded.lens) / spoken
                 )
         if config.recognition > 0 and config.ctc > 0:
             log_probs = self.ctc_log_probs(encoded.output, encoded.lens)

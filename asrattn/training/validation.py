@@ -78,7 +78,7 @@ def measure_attention(
     measured = attention_metrics.measure_encoded(model, enc, tokens, token_lens, has_ctc)
     inputs = torch.nn.functional.pad(tokens[:1, : int(token_lens[0])], (1, 0), value=EOS)
     decoded = model.decoder(inputs, enc.output[:1], enc.lens[:1])
-    return measured, decoded.last_layer_weights[0, :, : int(enc.lens[0])].float().cpu()
+    return measured, decoded.alignment_weights[0, :, : int(enc.lens[0])].float().cpu()
 
 
 def _encode(model: SpeechModel, batch: Batch, cache: EncoderCache | None) -> EncoderOutput:

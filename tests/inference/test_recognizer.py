@@ -300,7 +300,7 @@ class TestExplain:
             enc = recognizer.model.encode(wave, torch.tensor([wave.shape[1]]))
             weights = recognizer.model.decoder(
                 torch.tensor([[EOS, 5]]), enc.output, enc.lens
-            ).last_layer_weights
+            ).alignment_weights
         np.testing.assert_allclose(
             recognizer.compute_attention(tiny.wave(1.5), [5]).weights, weights[0], rtol=1e-5
         )
