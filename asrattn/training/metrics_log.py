@@ -152,14 +152,14 @@ def append_row(path: Path, row: dict[str, float | int | None]) -> None:
 
 
 def format_epoch(row: dict[str, Any], epochs: int) -> str:
-    """An epoch in one line."""
-    losses = (
-        f"loss {row['train_total']:.3f} (attention {row['train_attention']:.3f}, CTC {row['train_ctc']:.3f})"
-    )
+    """An epoch in one line; without CTC in training it says nothing of CTC."""
+    losses = f"loss {row['train_total']:.3f}"
+    if row["train_ctc"]:
+        losses += f" (attention {row['train_attention']:.3f}, CTC {row['train_ctc']:.3f})"
     parts = [f"epoch {row['epoch']}/{epochs}", f"step {row['step']}", losses]
     if row["dev_wer"] is not None:
-        rates = (100 * row[name] for name in ("dev_wer", "dev_cer", "dev_ctc_wer"))
-        parts.append("dev WER {:.1f} % CER {:.1f} % (CTC greedy {:.1f} %)".format(*rates))
+        rates = f"dev WER {100 * row['dev_wer']:.1f} % CER {100 * row['dev_cer']:.1f} %"
+        parts.append(rates + (f" (CTC greedy {100 * row['dev_ctc_wer']:.1f} %)" if row["train_ctc"] else ""))
         parts.append(f"dev loss {row['dev_loss']:.3f}")
     left = row["wall_seconds"] / row["epoch"] * (epochs - row["epoch"])
     parts += [f"{row['audio_seconds_per_second']:.0f} audio-s/s", f"{_format_time(left)} left"]
