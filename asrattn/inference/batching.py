@@ -1,8 +1,8 @@
 """Batching for inference: padded waves and texts, segments queued, decoded and joined again, their device."""
 
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from asrattn.audio.interface import Wave
 from asrattn.decoding.hypothesis import Hypothesis
-from asrattn.errors import ConfigError
+from asrattn.errors import AudioError, ConfigError
 from asrattn.inference.segmentation import AudioRegion, AudioSegment
 from asrattn.inference.transcript import NBestEntry, Transcript, TranscriptSegment, Word
 from asrattn.text import Tokenizer, clean
@@ -20,14 +20,19 @@ _MAX_QUEUED_SEGMENTS = 1000  # at most, so that many broken files are reported s
 
 class DecodedSegment(NamedTuple):
     """Filtered tokens and flags of a segment, its n-best hypotheses, its words if requested; of Whisper, the phrases
-    between its timestamps and the detected language, if requested."""
+    between its timestamps and the detected language, if requested.
+
+    end: the sample from which on speech follows that the text leaves out; it is a segment of its own. None if it covers
+    the segment.
+    """
 
     tokens: tuple[int, ...]
     flags: tuple[str, ...]
     hypotheses: list[Hypothesis]
     words: list[Word]
     phrases: list[Word]
-    language: str
+    language: str = ""
+    end: int | None = None
 
 
 class TimedSegment(NamedTuple):
@@ -36,6 +41,9 @@ class TimedSegment(NamedTuple):
     start: float
     end: float
     decoded: DecodedSegment
+
+    def shifted(self, seconds: float) -> Self:
+        return self._replace(start=self.start + seconds, end=self.end + seconds)
 
 
 class QueuedSegment(NamedTuple):
@@ -77,6 +85,24 @@ def join_segments(
         flags,
         segments,
     )
+
+
+def queue_segments(
+    regions: Iterable[AudioRegion],
+    read: Callable[[AudioRegion], Iterator[AudioSegment]],
+    find_error: Callable[[Wave], str],
+) -> Iterator[QueuedSegment]:
+    """The segments of each region, and its end, with a message if it cannot be read or one is not usable."""
+    for region in regions:
+        message = ""
+        try:
+            for segment in read(region):
+                if error_text := find_error(segment.wave):
+                    raise AudioError(f"{region.path}: {error_text}")
+                yield QueuedSegment(region, segment)
+        except AudioError as error:
+            message = str(error)
+        yield QueuedSegment(region, None, message)
 
 
 def pad_waves(waves: Sequence[Wave], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -27,12 +28,12 @@ from asrattn.errors import AudioError, ConfigError
 from asrattn.inference import segmentation
 from asrattn.inference.batching import (
     DecodedSegment,
-    QueuedSegment,
     TimedSegment,
     join_segments,
     next_window,
     pad_texts,
     pad_waves,
+    queue_segments,
     select_device,
 )
 from asrattn.inference.confidence import Calibration, ConfidenceFeatures, uncalibrated_confidence
@@ -47,7 +48,7 @@ from asrattn.inference.transcript import (
     Transcript,
     Word,
 )
-from asrattn.inference.whisper import WhisperPrompt
+from asrattn.inference.whisper import WhisperPrompt, is_speech
 from asrattn.inference.word_timing import (
     AlignmentSource,
     FrameTiming,
@@ -147,7 +148,10 @@ class Recognizer:
         batch_seconds   padded audio per batch; None for the default of the device
         words           whether to compute the words with their times
         """
-        parts = self._read_segments(map(AudioRegion.from_source, sources))
+        read = partial(
+            segmentation.read_segments, rate=self.rate, max_seconds=self.max_segment_seconds, vad=self.vad
+        )
+        parts = queue_segments(map(AudioRegion.from_source, sources), read, self.find_wave_error)
         decoding = decoding or self.decoding
         batch_seconds = batch_seconds or BATCH_SECONDS[self.device.type]
         done: list[TimedSegment] = []  # of the current region
@@ -159,7 +163,7 @@ class Recognizer:
                 if segment:
                     start, samples = samples, samples + len(segment.wave)
                     if segment.has_speech:
-                        done.append(TimedSegment(start / self.rate, samples / self.rate, next(decoded)))
+                        done += [each.shifted(start / self.rate) for each in next(decoded)]
                     continue
                 yield (
                     Failure(region.id, region.path, message)
@@ -310,31 +314,24 @@ class Recognizer:
         found: list[float] = ((nats * counted).sum(1) / (counts + 1)).tolist()
         return found
 
-    def _read_segments(self, regiones: Iterable[AudioRegion]) -> Iterator[QueuedSegment]:
-        for region in regiones:
-            message = ""
-            try:
-                for segment in segmentation.read_segments(
-                    region, self.rate, self.max_segment_seconds, self.vad
-                ):
-                    if error_text := self.find_wave_error(segment.wave):
-                        raise AudioError(f"{region.path}: {error_text}")
-                    yield QueuedSegment(region, segment)
-            except AudioError as error:
-                message = str(error)
-            yield QueuedSegment(region, None, message)
-
     def _decode_sorted(
         self, waves: list[Wave], decoding: DecodingConfig, batch_seconds: float, words: bool
-    ) -> Iterator[DecodedSegment]:
-        """The decoded waves in order; decoded longest first, in batches of similar lengths."""
+    ) -> Iterator[list[TimedSegment]]:
+        """The decoded waves in order, each as one segment, or as several if its text did not cover it; decoded longest
+        first, in batches of similar lengths."""
         best: dict[int, DecodedSegment] = {}
         order = sorted(range(len(waves)), key=lambda i: -len(waves[i]))
         while order:
             size = max(1, int(batch_seconds * self.rate / len(waves[order[0]])))
             batch, order = order[:size], order[size:]
             best.update(zip(batch, self._decode([waves[i] for i in batch], decoding, words), strict=True))
-        return (best[i] for i in range(len(waves)))
+        ends = {i: end for i, decoded in best.items() if (end := decoded.end) is not None}
+        rests = [waves[i][ends[i] :] for i in sorted(ends)]
+        rest = self._decode_sorted(rests, decoding, batch_seconds, words) if rests else iter(())
+        for i, wave in enumerate(waves):
+            seconds = ends.get(i, len(wave)) / self.rate
+            later = [each.shifted(seconds) for each in next(rest)] if i in ends else []
+            yield [TimedSegment(0.0, seconds, best[i]), *filter(is_speech, later)]
 
     def _decode(self, waves: list[Wave], decoding: DecodingConfig, words: bool) -> list[DecodedSegment]:
         try:
@@ -371,13 +368,19 @@ class Recognizer:
         if self._whisper:
             for b, wave in enumerate(waves):
                 texts[b], phrases[b] = self._whisper.split(texts[b], len(wave) / self.rate)
+        ends: list[int | None] = [None] * len(waves)
+        if (
+            self._whisper and "longest_seconds" not in self.card
+        ):  # a fine-tuned one has forgotten its timestamps
+            ends = self._whisper.find_rests(waves, self.rate, self.vad, enc, texts)
         timed: list[list[Word]] = [[] for _ in found]
         if words:
-            timed = self._add_confidence(self.align_encoded(waves, enc, log_probs, texts))
+            covered = [wave[:end] for wave, end in zip(waves, ends, strict=True)]
+            timed = self._add_confidence(self.align_encoded(covered, enc, log_probs, texts))
         return [
-            DecodedSegment(text, result.flags, hypotheses, own_words, own_phrases, language="")
-            for text, result, hypotheses, own_words, own_phrases in zip(
-                texts, filtered, found, timed, phrases, strict=True
+            DecodedSegment(text, result.flags, hypotheses, own_words, own_phrases, end=end)
+            for text, result, hypotheses, own_words, own_phrases, end in zip(
+                texts, filtered, found, timed, phrases, ends, strict=True
             )
         ]
 

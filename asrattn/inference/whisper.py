@@ -1,19 +1,30 @@
-"""What Whisper is asked for: the language, which it can detect, the task, and timestamps, which divide a text."""
+"""What Whisper is asked for: the language, which it can detect, the task, and timestamps, which divide a text and say
+where it ends."""
 
 from collections.abc import Iterator, Sequence
 from typing import Self
 
 import torch
 
+from asrattn.audio.interface import Wave
+from asrattn.audio.vad import SpeechDetector
 from asrattn.decoders.whisper import WhisperDecoder
+from asrattn.decoding.scorers import select_rows
 from asrattn.encoders.output import EncoderOutput
 from asrattn.errors import ConfigError
+from asrattn.inference.batching import TimedSegment, pad_texts
+from asrattn.inference.hallucination import measure_uncertainty
+from asrattn.inference.segmentation import SPEECH_PAD_SECONDS
 from asrattn.inference.transcript import Word
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import EOS, Tokenizer, WhisperTokenizer, clean
 from asrattn.text.whisper import TIMESTAMP_SECONDS
 
 DETECT = "auto"  # instead of a language
+MIN_CHECKED_SECONDS = 8.0  # in longer audio Whisper sometimes ends its text at a pause, though speech follows
+MIN_TEXT_SECONDS = 1.0  # a text that ends before is none that goes on
+MIN_REST_SECONDS = 0.5  # of speech behind the end of a text
+MAX_REST_UNCERTAINTY = 0.5  # nats per token of the decoder
 
 
 class WhisperPrompt:
@@ -53,6 +64,52 @@ class WhisperPrompt:
     def split(self, tokens: Sequence[int], seconds: float) -> tuple[tuple[int, ...], list[Word]]:
         """See `split_phrases`; without timestamps there are no phrases."""
         return split_phrases(tokens, self._tokenizer, seconds) if self.timestamps else (tuple(tokens), [])
+
+    def find_rests(
+        self,
+        waves: Sequence[Wave],
+        rate: int,
+        vad: SpeechDetector,
+        enc: EncoderOutput,
+        texts: Sequence[Sequence[int]],
+    ) -> list[int | None]:
+        """The sample of each (S,) wave from which on speech follows that its text leaves out; None without any. Short
+        waves are not checked."""
+        rests: list[int | None] = [None] * len(waves)
+        rows = [b for b, wave in enumerate(waves) if len(wave) > MIN_CHECKED_SECONDS * rate and texts[b]]
+        if rows:
+            own = select_rows(enc, torch.tensor(rows, device=enc.lens.device))
+            for b, end in zip(rows, self.find_ends(own, [texts[b] for b in rows]), strict=True):
+                rests[b] = find_rest(waves[b], rate, end, vad)
+        return rests
+
+    @torch.inference_mode()
+    def find_ends(self, enc: EncoderOutput, texts: Sequence[Sequence[int]]) -> list[float]:
+        """Where each text ends in its audio, in seconds: the likeliest timestamp behind it (Radford et al. 2023)."""
+        stamps = self._tokenizer.timestamp_tokens()
+        decoder = self._decoder.with_prompt(self._decoder.prompt[:-1])
+        most = decoder.max_tokens - 1
+        tokens, _ = pad_texts([(EOS, stamps.start, *text[:most]) for text in texts], enc.lens.device)
+        logits = decoder(tokens, enc.output, enc.lens).logits
+        last = torch.tensor([min(len(text), most) + 1 for text in texts], device=enc.lens.device)
+        found = logits[torch.arange(len(texts)), last, stamps.start :].argmax(-1)
+        return [round(stamp * TIMESTAMP_SECONDS, 2) for stamp in found.tolist()]
+
+
+def find_rest(wave: Wave, rate: int, end: float, vad: SpeechDetector) -> int | None:
+    """The sample of a (S,) wave where speech goes on behind `end`, in seconds, the end of its text; None if it does
+    not."""
+    spans = [(max(start, end), stop) for start, stop in vad(wave, rate) if stop > end >= MIN_TEXT_SECONDS]
+    if sum(stop - start for start, stop in spans) < MIN_REST_SECONDS:
+        return None
+    return round(max(spans[0][0] - SPEECH_PAD_SECONDS, end) * rate)
+
+
+def is_speech(rest: TimedSegment) -> bool:
+    """Whether a decoded rest is speech rather than noise, which Whisper gives words too: the decoder must be surer than
+    of other text."""
+    uncertainty = measure_uncertainty(rest.decoded.hypotheses[0], None).decoder
+    return not rest.decoded.flags and uncertainty <= MAX_REST_UNCERTAINTY
 
 
 @torch.inference_mode()

@@ -1,8 +1,9 @@
-"""Whisper's own timestamps and its detection of languages."""
+"""Whisper's own timestamps, its detection of languages, and speech that its texts leave out."""
 
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
 import tiny_whisper
@@ -10,11 +11,16 @@ import torch
 
 from asrattn.cli.main import main
 from asrattn.decoders.whisper import WhisperDecoder
+from asrattn.decoding.hypothesis import Hypothesis
 from asrattn.errors import ConfigError
+from asrattn.inference import recognizer as recognizer_module
 from asrattn.inference import whisper
+from asrattn.inference.batching import DecodedSegment, TimedSegment
 from asrattn.inference.recognizer import Recognizer
+from asrattn.inference.segmentation import SPEECH_PAD_SECONDS
 from asrattn.inference.transcript import Transcript, Word
-from asrattn.text import WhisperTokenizer
+from asrattn.inference.whisper import WhisperPrompt
+from asrattn.text import EOS, WhisperTokenizer
 
 RATE = 16000
 
@@ -121,3 +127,65 @@ def test_other_models_have_neither(recognizer: Recognizer, tmp_path: Path) -> No
     other = Recognizer.load(tiny.model_file(tmp_path), "cpu")
     with pytest.raises(ConfigError, match="no Whisper"):
         other.require_whisper()
+
+
+def test_speech_behind_the_end_of_a_text_is_found() -> None:
+    wave = np.zeros(10 * RATE, dtype=np.float32)
+
+    def vad(wave: np.ndarray, rate: int) -> list[tuple[float, float]]:
+        return [(0.5, 3.0), (5.0, 5.4), (5.6, 6.0)]
+
+    assert whisper.find_rest(wave, RATE, 3.1, vad) == round((5.0 - SPEECH_PAD_SECONDS) * RATE)
+    assert whisper.find_rest(wave, RATE, 2.0, vad) == 2 * RATE  # in the middle of speech
+    assert whisper.find_rest(wave, RATE, 5.7, vad) is None  # 0.3 s are too little
+    assert whisper.find_rest(wave, RATE, 0.0, vad) is None  # the text must go on
+
+
+def test_a_text_ends_at_the_likeliest_timestamp_behind_it(recognizer: Recognizer) -> None:
+    tokenizer, waves = tokenizer_of(recognizer), [tiny.wave(s, n, RATE) for n, s in enumerate((3.0, 2.0))]
+    enc, _ = recognizer.encode(waves)
+    texts = [tokenizer.encode("he heard a bell"), tokenizer.encode("he")]
+    found = recognizer.require_whisper().find_ends(enc, texts)
+    stamps = tokenizer.timestamp_tokens()
+    decoder = recognizer.model.decoder
+    assert isinstance(decoder, WhisperDecoder)
+    timed = decoder.with_prompt(tokenizer.prompt(None, timestamps=True))
+    for b, text in enumerate(texts):
+        with torch.inference_mode():
+            tokens = torch.tensor([[EOS, stamps[0], *text]])
+            logits = timed(tokens, enc.output[[b]], enc.lens[[b]]).logits[0, -1, stamps.start :]
+        assert found[b] == pytest.approx(0.02 * int(logits.argmax()))
+
+
+def test_what_a_text_leaves_out_is_decoded_too(
+    recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text that ends after 4 s of 20: the rest is a segment of its own, if the decoder is sure of it."""
+    ends = iter(([4.0], [14.0]))
+    monkeypatch.setattr(WhisperPrompt, "find_ends", lambda *_: next(ends))
+    monkeypatch.setattr(recognizer_module, "is_speech", lambda rest: rest.start < 15)
+    sound = tiny.sound(tmp_path / "a.wav", 20.0, rate=RATE)
+    recognizer.vad = lambda wave, rate: [(0.0, len(wave) / rate)]
+    (found,) = recognizer.transcribe([sound], words=True)
+    assert isinstance(found, Transcript)
+    assert [(s.start, s.end) for s in found.segments] == [(0.0, 4.0), (4.0, 18.0)]
+    assert found.text.split() == [word.text for word in found.words]
+    assert max(word.end for word in found.words) <= 18.0
+
+
+def test_short_audio_and_fine_tuned_models_are_not_checked(
+    recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WhisperPrompt, "find_ends", lambda *_: pytest.fail("checked"))
+    list(recognizer.transcribe([tiny.sound(tmp_path / "short.wav", 5.0, rate=RATE)]))
+    recognizer.card["longest_seconds"] = 28.0
+    list(recognizer.transcribe([tiny.sound(tmp_path / "long.wav", 20.0, rate=RATE)]))
+
+
+@pytest.mark.parametrize(
+    ("nats", "flags", "speech"), [(0.4, (), True), (0.6, (), False), (0.4, ("doubtful",), False)]
+)
+def test_noise_is_no_rest(nats: float, flags: tuple[str, ...], speech: bool) -> None:
+    best = Hypothesis((5, 6, 7), -4 * nats, {"attention": -4 * nats})
+    decoded = DecodedSegment(best.tokens, flags, [best], [], [])
+    assert whisper.is_speech(TimedSegment(0.0, 1.0, decoded)) == speech
