@@ -27,7 +27,8 @@ def read(path: Path) -> dict[str, Any]:
     entry = (header.get("__metadata__") or {}).get(ENTRY)
     if entry is None:
         raise CheckpointError(
-            f"{path}: is a safetensors file, but no asrattn model; name a model.safetensors"
+            f"{path}: is a safetensors file, but no asrattn model; name a run's model.safetensors, or import what it "
+            "belongs to (asrattn import)"
         )
     try:
         plain = json.loads(entry)
@@ -95,7 +96,13 @@ def _header(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise CheckpointError(f"{path}: does not exist; a run's model is its model.safetensors") from None
     except IsADirectoryError:
-        raise CheckpointError(f"{path}: is a folder; name the model.safetensors in it") from None
+        pretrained = (path / "config.json").exists() or (path / "model.bin").exists()
+        advice = (
+            "make a model file of it with asrattn import"
+            if pretrained
+            else "name the model.safetensors in it"
+        )
+        raise CheckpointError(f"{path}: is a folder; {advice}") from None
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):

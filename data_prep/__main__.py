@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from asrattn.errors import AsrattnError
@@ -233,7 +234,12 @@ def _add_folder(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "your own recordings: audio files next to .txt files of the same name, or listed in a table",
         "the folder of recordings; those of one speaker in one folder, so that speakers are kept apart",
         lambda args, options: folder.prepare(
-            args.source, args.dest, options, _table(args), args.dev_share, args.test_share
+            args.source,
+            args.dest,
+            replace(options, untranscribed=args.untranscribed),
+            _table(args),
+            args.dev_share,
+            args.test_share,
         ),
     )
     parser.add_argument(
@@ -250,6 +256,11 @@ def _add_folder(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--speaker-column", metavar="NAME", help="speakers (default: the folder of the audio file)"
     )
     parser.add_argument("--split-column", metavar="NAME", help="train, dev or test (default: drawn)")
+    parser.add_argument(
+        "--untranscribed",
+        action="store_true",
+        help="keep audio without transcripts, for asrattn pretrain and pseudo-label",
+    )
     _add_shares(parser)
 
 

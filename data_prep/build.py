@@ -32,6 +32,7 @@ class PrepOptions:
     """Options of every corpus.
 
     lower, upper, strip_punctuation   changes to the transcripts, in this order; none: as published
+    untranscribed   keep audio without transcripts, for pre-training and pseudo-labels
     quick   read only the headers of audio files: quicker, but truncated and NaN audio may pass
     jobs    files opened at the same time
     seed    random seed: held-out speakers, synthetic speech
@@ -41,6 +42,7 @@ class PrepOptions:
     lower: bool = False
     upper: bool = False
     strip_punctuation: bool = False
+    untranscribed: bool = False
     quick: bool = False
     jobs: int = os.cpu_count() or 1
     seed: int = 0
@@ -184,7 +186,7 @@ def _utterance(
     if isinstance(sound, str):
         return sound
     text = clean_transcript(entry.text, options)
-    if not text:
+    if not text and not options.untranscribed:
         return "its transcript is empty"
     start, end = entry.start or 0.0, sound.seconds if entry.end is None else entry.end
     if not 0 <= start < end:

@@ -47,13 +47,17 @@ def prepare(
     """
     dest = build.open_dest(dest)
     source = require_folder(source)
-    entries = _read_table_entries(source, table_columns) if table_columns else _scan_folder(source)
+    entries = (
+        _read_table_entries(source, table_columns)
+        if table_columns
+        else _scan_folder(source, options.untranscribed)
+    )
     splits = build.build_splits(dest, entries, options)
     shares = {"dev": dev_share, "test": test_share}
     return build.write_manifests(dest, split.hold_out_shares(splits, shares, options.seed))
 
 
-def _scan_folder(source: Path) -> dict[str, list[CorpusEntry]]:
+def _scan_folder(source: Path, untranscribed: bool) -> dict[str, list[CorpusEntry]]:
     files = [path for path in sorted(source.rglob("*")) if path.is_file()]
     sounds = [path for path in files if path.suffix.lower() in audio.EXTENSIONS]
     texts = {path.with_suffix(""): path for path in files if path.suffix.lower() == ".txt"}
@@ -61,7 +65,7 @@ def _scan_folder(source: Path) -> dict[str, list[CorpusEntry]]:
         raise DataError(f"{source}: holds no audio file; known are {' '.join(sorted(audio.EXTENSIONS))}")
     entries: dict[str, list[CorpusEntry]] = {name: [] for name in SPLITS}
     for path in sounds:
-        entry = _paired_entry(path, source, texts.get(path.with_suffix("")))
+        entry = _paired_entry(path, source, texts.get(path.with_suffix("")), untranscribed)
         entries[_split(path.relative_to(source))].append(entry)
     fault = "it is a text without an audio file of the same name"
     for stem in sorted(texts.keys() - {path.with_suffix("") for path in sounds}):
@@ -72,9 +76,11 @@ def _scan_folder(source: Path) -> dict[str, list[CorpusEntry]]:
     return entries
 
 
-def _paired_entry(path: Path, source: Path, words: Path | None) -> CorpusEntry:
-    """The recording with the text next to it."""
+def _paired_entry(path: Path, source: Path, words: Path | None, untranscribed: bool) -> CorpusEntry:
+    """The recording with the text next to it; without one it is kept if `untranscribed`."""
     id_ = path.with_suffix("").relative_to(source)
+    if words is None and untranscribed:
+        return CorpusEntry(id_.as_posix(), path, "", _speaker(id_))
     if words is None:
         return CorpusEntry(
             id_.as_posix(), path, "", drop_reason="there is no .txt of the same name next to it"

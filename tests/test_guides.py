@@ -96,7 +96,6 @@ def place(tmp_path: Path) -> Path:
     data = tones.write_corpus(here / "data/mine", train=12, dev=3)
     shutil.copy(data / "dev.jsonl", data / "test.jsonl")
     write_recordings(here / "recordings")
-    (here / "data/untranscribed").symlink_to(data)
     tones.utterance(here, "new", "ab cd")
     (here / "more").mkdir()
     shutil.copy(here / "new.wav", here / "more")

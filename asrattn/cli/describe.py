@@ -69,11 +69,16 @@ def run(args: argparse.Namespace) -> int:
 def _recipe(args: argparse.Namespace) -> Iterator[str]:
     recipe = initialization.load_recipe(args.subject, args.set, args.init)
 
+    import torch
+
     from asrattn.model.speech_model import SpeechModel
     from asrattn.training import finetune
+    from asrattn.training.precision import has_native_bf16
 
     options.use_threads(args)
     yield from _indented(to_plain(recipe))
+    if recipe.train.precision == "bf16" and not (torch.accelerator.is_available() or has_native_bf16()):
+        recipe = replace(recipe, train=replace(recipe.train, precision="fp32"))  # as the training here does
     size = recipe.model.vocabulary or getattr(recipe.data.tokens, "size", _ASSUMED_VOCABULARY)
     model = SpeechModel(replace(recipe.model, vocabulary=size))
     yield from _parts(model)
@@ -142,7 +147,7 @@ def _frames(model: "SpeechModel") -> Iterator[str]:
 
 
 def _forecast(recipe: "Recipe", model: "SpeechModel", args: argparse.Namespace) -> Iterator[str]:
-    from asrattn.training import forecast
+    from asrattn.training import data_scaling, forecast
 
     found, each = forecast.forecast_step(recipe, model), args.utterance
     batch = min(recipe.data.batch_seconds, recipe.data.max_device_seconds or recipe.data.batch_seconds)
@@ -164,6 +169,8 @@ def _forecast(recipe: "Recipe", model: "SpeechModel", args: argparse.Namespace) 
     yield f"rate          {rate:.1f} GFLOP/s, {source}: {rate / work:.0f} seconds of audio a second"
     if args.hours:
         hours, epochs = args.hours * work / rate, recipe.train.epochs
+        if recipe.train.scale_to_data:
+            epochs = data_scaling.scaled_epochs(max(1, round(3600 * args.hours / each)))
         yield f"epoch         {_duration(hours)} for {args.hours:g} h of speech"
         yield f"training      {_duration(epochs * hours)} for {epochs} epochs"
 

@@ -1,11 +1,15 @@
 """`asrattn train`: train the model of a recipe on a prepared corpus."""
 
 import argparse
+from collections.abc import Sequence
 from functools import partial
 
 from asrattn import model_file
 from asrattn.cli import options
+from asrattn.errors import ConfigError
 from asrattn.training import initialization, run_folder
+from asrattn.training.data_scaling import SCALED_SETTINGS
+from asrattn.training.recipe import Recipe
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from asrattn.training.data import folder as data_folder
 
     data_folder.check(args.data)
+    _check_scaled(recipe, args.settings)
     if args.init:
         model_file.read_speech_model(args.init)
     run_folder.prepare_out_dir(args.out, args.resume)
@@ -60,3 +65,14 @@ def run(args: argparse.Namespace) -> int:
         command=args.typed,
     )
     return options.print_trained(train)
+
+
+def _check_scaled(recipe: Recipe, settings: Sequence[str]) -> None:
+    """Raises ConfigError for a setting that train.scale_to_data would replace."""
+    names = [setting.partition("=")[0].strip() for setting in settings]
+    replaced = next((name for name in names if name in SCALED_SETTINGS), None)
+    if recipe.train.scale_to_data and replaced:
+        raise ConfigError(
+            f"--set {replaced}: train.scale_to_data chooses it by the amount of data; add "
+            "--set train.scale_to_data=false"
+        )

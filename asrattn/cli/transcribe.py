@@ -39,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timestamps",
         action="store_true",
-        help="Whisper writes its own timestamps: the phrases between them in the JSON",
+        help="Whisper divides its text by timestamps, which may change the text: phrases with their times, in the JSON",
     )
     options.add_shard(parser, "every N-th file only, from the I-th on")
     parser.set_defaults(run=run)

@@ -17,7 +17,7 @@ FORMATS = ("txt", "json", "srt", "vtt", "ctm", "textgrid")  # as in inference.ex
 
 FLAG_MESSAGES = {
     "silence": "no speech detected; hypothesis removed",
-    "repeated": "repetition loop removed",
+    "repeated": "repetition loop",
     "skipped": "possible deletion: more speech than text",
     "doubtful": "low confidence",
 }

@@ -1,6 +1,7 @@
 """Hugging Face: read and write the folder of a `transformers.WhisperForConditionalGeneration`."""
 
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from asrattn.convert.source import (
 )
 from asrattn.errors import CheckpointError, ConfigError
 from asrattn.files import atomic_write, make_folder, write_text
+
+log = logging.getLogger(__name__)
 
 CONFIG = "config.json"
 GENERATION = "generation_config.json"
@@ -111,6 +114,12 @@ def read(folder: Path, tokenizer: Path | None = None) -> WhisperSource:
     # Models from before generation_config.json have the same entries in config.json.
     place = generation if generation.exists() else folder / CONFIG
     rules = model_folder.read_rules(model_folder.read_object(place), RULES, dims, str(place))
+    if not rules.alignment_heads:
+        log.warning(
+            "%s: names no alignment heads, so word times are worse; a %s of the same model would have them",
+            place,
+            GENERATION,
+        )
     preprocessor.check(folder, dims)
     text = tokenizer_json.read(tokenizer or folder, dims.vocabulary)
     weights = read_weights(folder, dims)

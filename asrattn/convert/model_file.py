@@ -6,9 +6,9 @@ from typing import Literal
 
 import torch
 
-from asrattn import checkpoint
+from asrattn import checkpoint, model_file
 from asrattn.convert import ctranslate2, formats, huggingface, model_folder, openai, pretrained, whisper
-from asrattn.errors import ConfigError
+from asrattn.errors import CheckpointError, ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ def import_model(
     language, task: the defaults of a multilingual Whisper. silence_samples: see WhisperEncoderConfig.
     Raises CheckpointError for a source that is damaged or of another kind, ConfigError for options that do not fit it.
     """
+    _check_out(out)
     if _is_encoder(source):
         if language or tokenizer or silence_samples is not None:
             raise ConfigError(
@@ -45,7 +46,15 @@ def import_model(
 
 
 def export_model(path: Path, out: Path, form: ExportFormat, dtype: str | None = None) -> Path:
-    """Write the Whisper of a model file for another program. Raises ConfigError for a model that is no Whisper."""
+    """Write the Whisper of a model file for another program. Raises ConfigError for a model that is no Whisper, and for
+    a file or a folder with files at `out`."""
+    if out.is_dir() and (form == "openai" or any(out.iterdir())):
+        raise ConfigError(
+            f"--out {out}: is a folder{'' if form == 'openai' else ' with files in it'}; name a new "
+            f"{'file' if form == 'openai' else 'folder'}"
+        )
+    if out.is_file():
+        raise ConfigError(f"--out {out}: exists already; remove it, or name another")
     source = whisper.to_source(checkpoint.load(path), DTYPES[dtype] if dtype else None)
     match form:
         case "hf":
@@ -56,6 +65,20 @@ def export_model(path: Path, out: Path, form: ExportFormat, dtype: str | None = 
             stored = next(iter(source.weights.values())).dtype
             ctranslate2.write(out, source, "float16" if stored == torch.float16 else "float32")
     return out
+
+
+def _check_out(out: Path) -> None:
+    """Raises ConfigError for a file that is not an imported model: what was trained is not replaced."""
+    if not out.is_file():
+        return
+    try:
+        card = model_file.read(out).get("card", {})
+    except CheckpointError:
+        card = {}
+    if "origin" not in card or "recipe" in card:
+        raise ConfigError(
+            f"--out {out}: exists already, and is no imported model; remove it, or name another file"
+        )
 
 
 def _is_encoder(source: str) -> bool:

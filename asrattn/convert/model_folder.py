@@ -12,6 +12,7 @@ log = logging.getLogger(__name__)
 
 MAX_JSON_BYTES = 2**28  # of a tokenizer.json; Whisper's have 4 MB
 LICENCE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE")
+LICENCE_IDS = {"MIT License": "mit", "Apache License": "apache-2.0"}  # of the first line of a licence file
 FRONT_MATTER = "---"  # around the YAML at the head of a README.md
 
 
@@ -111,6 +112,10 @@ def licence_of(folder: Path) -> str:
 
 
 def card(origin: str, licence: str) -> str:
-    """A README.md from which `licence_of` reads the licence again."""
+    """A README.md from which `licence_of` reads the licence again, by the hub's identifier where it is known."""
+    licence = LICENCE_IDS.get(licence, licence)
     front = f"{FRONT_MATTER}\nlicense: {licence}\n{FRONT_MATTER}\n\n" if licence else ""
-    return f"{front}Whisper model, converted from {origin or 'a model of unknown origin'} by asrattn.\n"
+    return (
+        f"{front}Whisper model, begun from {origin or 'a model of unknown origin'}, written by asrattn.\n\n"
+        "Whisper's training data are not public: nobody can exclude that a test set was among them.\n"
+    )

@@ -29,6 +29,7 @@ NOTES = tuple("♩♪♫♬♭♮♯")  # three bytes each: the first token of s
 WORD_PUNCTUATION = (" -", " '")  # inside of words they are speech: "-" and "'" alone stay
 FIRST_MULTILINGUAL_VOCABULARY = 51865  # English models have 51864 tokens
 TIMESTAMP_SECONDS = 0.02  # between two timestamp tokens
+TIMESTAMPS = 1501  # from 0 to 30 s
 
 
 def read(source: Path, vocabulary: int) -> str:
@@ -82,6 +83,12 @@ def check(text: str, vocabulary: int, place: str) -> None:
     if most >= vocabulary:
         raise CheckpointError(
             f"{place}: has token id {most}, the model's vocabulary has {vocabulary}; name the tokenizer of this model"
+        )
+    stamps = vocabulary - 1 - tokens[NO_TIMESTAMPS]
+    if not TIMESTAMPS <= stamps < 2 * TIMESTAMPS:
+        raise CheckpointError(
+            f"{place}: {stamps} of the model's {vocabulary} tokens lie behind {NO_TIMESTAMPS}, where Whisper has "
+            f"{TIMESTAMPS} timestamps; name the tokenizer of this model"
         )
     load(text, place)
 

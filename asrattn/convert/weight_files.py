@@ -131,4 +131,7 @@ def write_safetensors(path: Path, weights: Mapping[str, Tensor]) -> None:
         shared = storage.data_ptr() in seen or storage.nbytes() != whole.nbytes
         separate[name] = whole.clone() if shared else whole
         seen.add(storage.data_ptr())
+    path.touch()  # with the mode of other files; the library makes private ones
+    mode = path.stat().st_mode
     save_file(separate, path, metadata={"format": "pt"})
+    path.chmod(mode)

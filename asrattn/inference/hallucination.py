@@ -23,6 +23,7 @@ from asrattn.text import BLANK, Spelling
 
 MIN_LOOP_REPEATS = 4  # consecutive repetitions of a phrase that make a loop
 MAX_LOOP_TOKENS = 40  # maximum length of the phrase
+MIN_LOOP_TOKENS_WITHOUT_CTC = 8  # repeated ones, for a loop that is reported without CTC
 FLAGGED_DEV_SHARE = 0.01  # fraction of dev above the thresholds before they are scaled
 
 
@@ -74,8 +75,10 @@ def filter_hypothesis(
     """Filter a hypothesis. log_probs (T, V) of CTC for the (S,) wave; None if decoding does not use CTC: it may be
     untrained. spelling: the CTC labels of the tokens."""
     tokens = hypothesis.tokens
-    looped = False
-    if log_probs is not None and len(whole := remove_repetitions(tokens)) < len(tokens):
+    whole = remove_repetitions(tokens)
+    # Without CTC nobody knows whether a short loop was spoken, such as four equal digits.
+    looped = len(tokens) - len(whole) >= MIN_LOOP_TOKENS_WITHOUT_CTC
+    if log_probs is not None and len(whole) < len(tokens):
         looped = text_log_prob(log_probs, whole, spelling) >= text_log_prob(log_probs, tokens, spelling)
         tokens = whole if looped else tokens
     if not tokens:

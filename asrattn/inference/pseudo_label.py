@@ -14,14 +14,18 @@ from typing import NamedTuple
 from asrattn import files
 from asrattn.data.manifest import Utterance
 from asrattn.inference.hallucination import remove_repetitions
+from asrattn.inference.segmentation import MAX_SEGMENT_SECONDS
 from asrattn.inference.transcript import Failure, Outcome, Transcript, Word
 
 CONFIDENCE = "confidence"  # the tag of a kept utterance, and the reason for a dropped one
 
 
 class RejectedUtterance(NamedTuple):
-    """An utterance without a usable transcript. reason: failed, empty, confidence, or a flag of the hallucination
-    filter; detail: the message of a failure, or the hypothesis."""
+    """An utterance without a usable transcript.
+
+    reason: failed, too long, empty, confidence, or a flag of the hallucination filter
+    detail: the message of a failure, or the hypothesis
+    """
 
     id: str
     reason: str
@@ -49,14 +53,18 @@ def select_labels(
 ) -> PseudoLabels:
     """The utterances with the text of their outcome, transcribed with words, where it is usable.
 
-    Dropped are failures, empty texts, flagged ones, loops of four repetitions or more, and texts whose words have a
-    mean confidence below `min_confidence`. A kept utterance has this mean as its tag `confidence`; its speaker, times
-    and other tags stay.
+    Dropped are failures, audio that is too long for training, empty texts, flagged ones, loops of four repetitions or
+    more, and texts whose words have a mean confidence below `min_confidence`. A kept utterance has this mean as its tag
+    `confidence`; its speaker, times and other tags stay.
     """
     kept, dropped = [], []
     for utterance, outcome in zip(utterances, outcomes, strict=True):
         if isinstance(outcome, Failure):
             dropped.append(RejectedUtterance(utterance.id, "failed", outcome.message))
+            continue
+        if outcome.seconds > MAX_SEGMENT_SECONDS:
+            detail = f"{outcome.seconds:.1f} s; training takes {MAX_SEGMENT_SECONDS:g} s at most, split it"
+            dropped.append(RejectedUtterance(utterance.id, "too long", detail))
             continue
         confidence = _mean_confidence(outcome.words)
         if reason := _find_reason(outcome, confidence, min_confidence):

@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -148,10 +147,11 @@ class Recognizer:
         batch_seconds   padded audio per batch; None for the default of the device
         words           whether to compute the words with their times
         """
-        read = partial(
-            segmentation.read_segments, rate=self.rate, max_seconds=self.max_segment_seconds, vad=self.vad
+        parts = queue_segments(
+            map(AudioRegion.from_source, sources),
+            lambda each: segmentation.read_segments(each, self.rate, self.max_segment_seconds, self.vad),
+            self.find_wave_error,
         )
-        parts = queue_segments(map(AudioRegion.from_source, sources), read, self.find_wave_error)
         decoding = decoding or self.decoding
         batch_seconds = batch_seconds or BATCH_SECONDS[self.device.type]
         done: list[TimedSegment] = []  # of the current region

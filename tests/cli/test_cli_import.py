@@ -3,6 +3,7 @@
 import csv
 import json
 import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,6 +179,49 @@ def test_bad_sources_are_one_line(folder: Path, tmp_path: Path, capsys: pytest.C
     assert not (tmp_path / "model.safetensors").exists()
     place = refused(capsys, "import", folder, "--out", tmp_path)
     assert f"--out {tmp_path}: is a folder; name a file" in place
+
+
+def test_nothing_else_is_overwritten(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, note = tmp_path / "model.safetensors", tmp_path / "note.safetensors"
+    note.write_text("precious")
+    assert "is no imported model" in refused(capsys, "import", folder, "--out", note)
+    trained = tiny.model_file(tmp_path / "run")
+    assert "is no imported model" in refused(capsys, "import", folder, "--out", trained)
+    run(capsys, "import", folder, "--out", model)
+    run(capsys, "import", folder, "--out", model)  # once more
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "README.md").write_text("precious")
+    for form, out in (("hf", "full"), ("ct2", "full"), ("openai", "full"), ("openai", "note.safetensors")):
+        line = refused(capsys, "export", trust(model), "--format", form, "--out", tmp_path / out)
+        assert f"--out {tmp_path / out}: " in line
+    assert note.read_text() == (tmp_path / "full" / "README.md").read_text() == "precious"
+
+
+def test_exported_weights_can_be_read_by_others(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, out = tmp_path / "model.safetensors", tmp_path / "hf"
+    run(capsys, "import", folder, "--out", model)
+    run(capsys, "export", trust(model), "--format", "hf", "--out", out)
+    assert {path.stat().st_mode for path in out.iterdir()} == {(out / "config.json").stat().st_mode}
+    assert "training data are not public" in (out / "README.md").read_text()
+
+
+def test_a_missing_generation_config_is_reported(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(folder, bare)
+    (bare / "generation_config.json").unlink()
+    assert main(["import", str(bare), "--out", str(tmp_path / "model.safetensors")]) == 0
+    assert "names no alignment heads" in capsys.readouterr().err
+
+
+def test_advice_is_to_import(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (folder, folder / "model.safetensors"):
+        assert "asrattn import" in refused(capsys, "describe", path)
 
 
 def test_only_whispers_are_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from asrattn.data import manifest
 from asrattn.errors import DataError, ManifestError
 from data_prep import folder
+from data_prep.build import PrepOptions
 from data_prep.folder import TableColumns
 
 
@@ -156,3 +157,18 @@ def test_a_real_table_with_letters_outside_ascii(shared_data: Path, tmp_path: Pa
     splits = _read(folder.prepare(shared_data / "samromur", tmp_path, table_columns=listed))
     assert {name: len(us) for name, us in splits.items()} == {"train": 399, "dev": 50, "test": 50}
     assert "þ" in "".join(u.text for u in splits["train"])
+
+
+def test_audio_without_texts_is_kept_on_request(sound, tmp_path: Path):
+    root = _beside(
+        tmp_path / "recordings", sound, [f"ann/{n}" for n in range(10)] + [f"bob/{n}" for n in range(10)]
+    )
+    for path in root.glob("bob/*.txt"):
+        path.unlink()
+    kept = _read(folder.prepare(root, tmp_path / "all", PrepOptions(untranscribed=True)))
+    texts = {u.id: u.text for rows in kept.values() for u in rows}
+    assert len(texts) == 20
+    assert [id_ for id_, text in texts.items() if not text] == [
+        id_ for id_ in texts if id_.startswith("bob/")
+    ]
+    assert len([u for rows in _read(folder.prepare(root, tmp_path / "some")).values() for u in rows]) == 10

@@ -71,6 +71,11 @@ class TestJudge:
         often = ctc(*(x for token in looped for x in (token, 0)))
         assert filter_hypothesis(heard(*looped), often, SPEECH, tiny.RATE, LIMITS) == (looped, ())
 
+    def test_without_ctc_a_long_loop_is_reported_and_stays(self) -> None:
+        four, ten = heard(A, B, B, B, B), heard(A, *(5 * [B, C]))
+        assert filter_hypothesis(four, None, SPEECH, tiny.RATE, LIMITS) == (four.tokens, ())
+        assert filter_hypothesis(ten, None, SPEECH, tiny.RATE, LIMITS) == (ten.tokens, ("repeated",))
+
     def test_speech_without_text_is_told(self) -> None:
         frames = ctc(A, 0, B, 0, C, 0, A, 0, B)
         assert filter_hypothesis(heard(A), frames, SPEECH, tiny.RATE, LIMITS).flags == ("skipped",)

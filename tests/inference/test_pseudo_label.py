@@ -1,5 +1,6 @@
 """Pseudo-labels: which transcripts become training texts, and what is said of the others."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,11 @@ def test_a_kept_utterance_has_the_text_and_keeps_the_rest() -> None:
         (transcript("", flags=("silence",)), "silence", ""),
         (transcript("the fox", flags=("skipped", "doubtful")), "skipped", "the fox"),
         (transcript("the fox", 0.699), "confidence", "0.699: the fox"),
+        (
+            replace(transcript("the fox"), seconds=30.5),
+            "too long",
+            "30.5 s; training takes 30 s at most, split it",
+        ),
         (transcript("A-T-S-S-S-S."), "repeated", "A-T-S-S-S-S."),
         (transcript("oh the fox The fox the fox the fox"), "repeated", "oh the fox The fox the fox the fox"),
     ],

@@ -97,3 +97,13 @@ def test_torchrun_starts_its_processes(recipe: Path, corpus: Path, tmp_path: Pat
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{out / 'model.safetensors'}\n"
     assert checkpoint.load(out / "model.safetensors").card["dev_utterances"] == 7
+
+
+def test_settings_that_the_amount_of_data_chooses_are_refused(
+    recipe: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", str(recipe), "--data", str(corpus), "--out", str(tmp_path / "run")]
+    scaled = [*words, "--set", "train.scale_to_data=true", "--set", "train.epochs=2"]
+    assert main(scaled) == 1
+    assert "--set train.epochs: train.scale_to_data chooses it" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

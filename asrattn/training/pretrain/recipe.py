@@ -67,6 +67,10 @@ class PretrainRecipe:
         """As `Recipe.load`; a Recipe of speech recognition is converted, see `from_recipe`."""
         found: object = recipes.load_recipe(Path(path), PretrainRecipe, Recipe)
         if isinstance(found, Recipe):
+            check(
+                found.init is None,
+                f"{path}: begins from another model, and pre-training begins from nothing; name a recipe without init",
+            )
             return from_recipe(found)
         assert isinstance(found, PretrainRecipe)
         return found

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 import tones
 import torch
 
@@ -204,6 +205,8 @@ def test_the_command_pretrains_a_speech_recipe(
     assert json.loads((tmp_path / "out" / "recipe.json").read_text())["name"] == "tones-pretrain"
     assert main(["describe", out.strip()]) == 0
     assert "untrained" in capsys.readouterr().out
+    assert main(["transcribe", out.strip(), str(tiny.sound(tmp_path / "a.wav", 1.0))]) == 1
+    assert "its decoder is untrained, so that it transcribes nothing" in capsys.readouterr().err
     assert main(["reproduce", out.strip()]) == 0
     assert "asrattn pretrain" in capsys.readouterr().out
 
@@ -267,3 +270,9 @@ def test_muon_leaves_the_head_to_adamw() -> None:
     names = {name for name, p in network.named_parameters() if id(p) in matrices}
     assert all(name.startswith("speech.encoder.") for name in names)
     assert names
+
+
+def test_a_recipe_that_begins_from_another_model_is_refused() -> None:
+    path = Path(__file__).parents[3] / "recipes" / "whisper" / "finetune.py"
+    with pytest.raises(ConfigError, match="begins from another model, and pre-training begins from nothing"):
+        PretrainRecipe.load(path)
