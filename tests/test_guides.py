@@ -27,7 +27,7 @@ FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SHORT = {  # added to the command, so that it takes a second or two; an untrained Whisper does not stop by itself
     "train": "--set train.epochs=1 --set train.scale_to_data=false --set train.validate_beam=1 "
     "--set decoding.max_length=0.02 --accelerator cpu",
-    "pretrain": "--set train.epochs=1 --accelerator cpu",
+    "pretrain": "--set train.epochs=1 --set bestrq.mask_prob=0.3 --accelerator cpu",
 }
 POSITIONS = "model.encoder.embed_positions.weight"
 ENCODER_LAYERS = 4  # of tiny.en; the guide makes a student with fewer
