@@ -2,13 +2,13 @@
 
 Many epochs of small batches for few utterances, few epochs of larger ones for many. The rule goes through these points:
 
-    utterances      20     200     900    2300   18400 (20 h)
-    epochs          15      12       5       3       2
+    utterances       5      20     200     900    2300   18400 (20 h)
+    epochs          45      15      12       5       3       2
     utterances of
-    a batch          8       8       8      12      32
-    updates         45     300     565     576    1150
+    a batch          8       8       8       8      12      32
+    updates         45      45     300     565     576    1150
 
-The epochs lie on the curve 2 + 13 / (1 + (n / 450)^1.5) for n utterances. The batch is that of few utterances up to
+The epochs lie on the curve 2 + 13 / (1 + (n / 450)^1.5) for n utterances, and there are 45 updates at least. The batch is that of few utterances up to
 1000 of them; from there on it grows with √n, so that the updates grow slowly too.
 """
 
@@ -21,7 +21,8 @@ from asrattn.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
-MIN_EPOCHS, MAX_EPOCHS = 2, 15
+MIN_EPOCHS, CURVE_EPOCHS = 2, 15
+MIN_UPDATES = 45
 HALFWAY_UTTERANCES = 450  # whose epochs lie in the middle of both
 STEEPNESS = 1.5  # of the fall of the epochs between them
 MIN_BATCH_UTTERANCES, MAX_BATCH_UTTERANCES = 8, 32
@@ -55,7 +56,8 @@ def scale_to_data(recipe: Recipe, utterances: int, seconds: float) -> Recipe:
 def scaled_epochs(utterances: int) -> int:
     """Epochs for so many training utterances; see the curve above."""
     share = 1 / (1 + math.pow(utterances / HALFWAY_UTTERANCES, STEEPNESS))
-    return round(MIN_EPOCHS + (MAX_EPOCHS - MIN_EPOCHS) * share)
+    curve = round(MIN_EPOCHS + (CURVE_EPOCHS - MIN_EPOCHS) * share)
+    return max(curve, math.ceil(MIN_UPDATES / math.ceil(utterances / scaled_batch(utterances))))
 
 
 def scaled_batch(utterances: int) -> int:

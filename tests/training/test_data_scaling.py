@@ -14,7 +14,7 @@ from asrattn.training.data_scaling import scale_to_data, scaled_batch, scaled_ep
 
 @pytest.mark.parametrize(
     ("utterances", "epochs", "batch"),
-    [(20, 15, 8), (200, 12, 8), (900, 5, 8), (2300, 3, 12), (18_400, 2, 32)],
+    [(5, 45, 8), (20, 15, 8), (200, 12, 8), (900, 5, 8), (2300, 3, 12), (18_400, 2, 32)],
 )
 def test_rule_goes_through_its_points(utterances: int, epochs: int, batch: int) -> None:
     assert (scaled_epochs(utterances), scaled_batch(utterances)) == (epochs, batch)
@@ -22,13 +22,13 @@ def test_rule_goes_through_its_points(utterances: int, epochs: int, batch: int) 
 
 @given(st.integers(1, 10**7), st.integers(0, 1000))
 def test_more_data_never_gives_more_epochs_smaller_batches_or_far_fewer_updates(n: int, more: int) -> None:
-    assert 2 <= scaled_epochs(n + more) <= scaled_epochs(n) <= 15
+    assert 2 <= scaled_epochs(n + more) <= scaled_epochs(n) <= 45
     assert 8 <= scaled_batch(n) <= scaled_batch(n + more) <= 32
 
 
-@given(st.integers(25, 20_000))
+@given(st.integers(1, 20_000))
 def test_updates_of_a_fine_tuning_stay_in_range(n: int) -> None:
-    assert 50 <= scaled_epochs(n) * math.ceil(n / scaled_batch(n)) <= 1300
+    assert 45 <= scaled_epochs(n) * math.ceil(n / scaled_batch(n)) <= 1300
 
 
 def test_recipe_is_scaled_and_the_choice_logged(caplog: pytest.LogCaptureFixture) -> None:
