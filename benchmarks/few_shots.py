@@ -1,6 +1,6 @@
 """WER over the number of training recordings, for several beginnings: python -m benchmarks.few_shots DATA --out DIR.
 
-    --start "from nothing" recipes/folder/lstm.py --start Whisper recipes/whisper/finetune.py,whisper.safetensors
+    --start "from nothing" recipes/folder/lstm.py --start Whisper recipes/whisper/finetune.py whisper.safetensors
 
 A start is a name and a recipe, with the model that it begins from; with a whole model it is evaluated as it comes too,
 with 0 recordings. Each point is a run of `asrattn train` on the first recordings of train.jsonl, its epoch chosen on
@@ -45,18 +45,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help="holds train.jsonl, dev.jsonl and test.jsonl")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--counts", default="0,20,100", help="recordings, with commas between them")
-    parser.add_argument(
-        "--start", nargs=2, action="append", required=True, metavar=("NAME", "RECIPE[,MODEL]")
-    )
+    parser.add_argument("--start", nargs="+", action="append", required=True, metavar="NAME RECIPE [MODEL]")
     parser.add_argument("--threads", default="1")
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE")
     parser.add_argument("--figure", type=Path, help="an SVG to draw")
     args = parser.parse_args(argv)
     counts = [int(each) for each in args.counts.split(",")]
     curves: dict[str, dict[int, Point]] = {}
-    for name, place in args.start:
-        recipe, _, init = place.partition(",")
-        start = Start(name, Path(recipe), Path(init) if init else None)
+    for words in args.start:
+        if len(words) not in (2, 3):
+            parser.error(
+                f"--start {' '.join(words)}: give a name, a recipe and, if it begins from one, a model"
+            )
+        name, recipe, *init = words
+        start = Start(name, Path(recipe), Path(init[0]) if init else None)
         curves[name] = {}
         for count in counts:
             if count or is_whole(start):
