@@ -148,7 +148,7 @@ def test_with_a_recipe_it_tells_what_that_drops(capsys, data: Path, tmp_path: Pa
     assert "GB (estimate)" in out
     scaled = run(capsys, data, "--recipe", tmp_path / "recipe.py", "--set", "train.scale_to_data=true")[1]
     assert "1 of at most 8 utterances, " in scaled
-    assert "epochs             15" in scaled
+    assert "epochs             45" in scaled
 
 
 def test_a_recipe_whose_tokenizer_does_not_suit(capsys, data: Path, tmp_path: Path) -> None:

@@ -405,7 +405,8 @@ def test_patience_counts_from_the_start_in_a_short_run(
 def test_run_is_scaled_to_its_data(
     corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data_scaling, "MAX_EPOCHS", 3)
+    monkeypatch.setattr(data_scaling, "CURVE_EPOCHS", 3)
+    monkeypatch.setattr(data_scaling, "MIN_UPDATES", 9)
     with caplog.at_level("INFO"):
         path = fit(tones.recipe(epochs=50, scale_to_data=True), corpus, tmp_path)
     assert "24 recordings, 0.00 h: 3 epochs in batches of 8 recordings" in caplog.text
