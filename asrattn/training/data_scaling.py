@@ -8,8 +8,8 @@ Many epochs of small batches for few utterances, few epochs of larger ones for m
     a batch          8       8       8       8      12      32
     updates         45      45     300     565     576    1150
 
-The epochs lie on the curve 2 + 13 / (1 + (n / 450)^1.5) for n utterances, and there are 45 updates at least. The batch is that of few utterances up to
-1000 of them; from there on it grows with √n, so that the updates grow slowly too.
+The epochs lie on the curve 2 + 13 / (1 + (n / 450)^1.5) for n utterances, and there are 45 updates at least. The
+batch is that of few utterances up to 1000 of them; from there on it grows with √n, so that the updates grow slowly too.
 """
 
 import logging
