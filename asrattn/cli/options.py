@@ -179,12 +179,11 @@ def load_recognizer(args: argparse.Namespace) -> tuple["Recognizer", "DecodingCo
 
     use_threads(args)
     loaded = Recognizer.load(args.model, args.device, args.precision)
-    untrained = loaded.card.get("untrained")
-    if isinstance(untrained, list) and "decoder" in untrained:
+    if not loaded.is_trained("decoder"):
         raise ConfigError(
             f"{args.model}: its decoder is untrained, so that it transcribes nothing; fine-tune it with train --init"
         )
-    if args.ctc and not loaded.has_ctc:
+    if args.ctc and not loaded.is_trained("ctc"):
         raise ConfigError(
             f"--ctc {args.ctc:g}: the CTC head of {args.model} is untrained; train it, or omit --ctc"
         )

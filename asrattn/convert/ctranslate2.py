@@ -16,6 +16,7 @@ from asrattn.convert.model_bin import ModelBin
 from asrattn.convert.source import COPY_AGAIN, WhisperDims, WhisperSource, check_dims, check_weights
 from asrattn.errors import CheckpointError, ConfigError
 from asrattn.files import atomic_write, make_folder, write_text
+from asrattn.text.whisper import TIMESTAMP_SECONDS
 
 MODEL = "model.bin"
 CONFIG = "config.json"
@@ -256,7 +257,7 @@ def _vocabulary(dims: WhisperDims, tokens: dict[str, int]) -> list[str]:
     """The token of every id; tokenizers of older models leave out the timestamps."""
     by_id = {number: token for token, number in tokens.items()}
     first = tokens[tokenizer_json.NO_TIMESTAMPS] + 1
-    seconds = tokenizer_json.TIMESTAMP_SECONDS
+    seconds = TIMESTAMP_SECONDS
     names = []
     for i in range(dims.vocabulary):
         missing = f"<|{(i - first) * seconds:.2f}|>" if i >= first else f"<|unused{i}|>"

@@ -48,11 +48,10 @@ def import_model(
 def export_model(path: Path, out: Path, form: ExportFormat, dtype: str | None = None) -> Path:
     """Write the Whisper of a model file for another program. Raises ConfigError for a model that is no Whisper, and for
     a file or a folder with files at `out`."""
-    if out.is_dir() and (form == "openai" or any(out.iterdir())):
-        raise ConfigError(
-            f"--out {out}: is a folder{'' if form == 'openai' else ' with files in it'}; name a new "
-            f"{'file' if form == 'openai' else 'folder'}"
-        )
+    if out.is_dir() and form == "openai":
+        raise ConfigError(f"--out {out}: is a folder; name a new file")
+    if out.is_dir() and any(out.iterdir()):
+        raise ConfigError(f"--out {out}: is a folder with files in it; name a new folder")
     if out.is_file():
         raise ConfigError(f"--out {out}: exists already; remove it, or name another")
     source = whisper.to_source(checkpoint.load(path), DTYPES[dtype] if dtype else None)

@@ -28,7 +28,6 @@ NOT_SPEECH = (
 NOTES = tuple("♩♪♫♬♭♮♯")  # three bytes each: the first token of several is enough
 WORD_PUNCTUATION = (" -", " '")  # inside of words they are speech: "-" and "'" alone stay
 FIRST_MULTILINGUAL_VOCABULARY = 51865  # English models have 51864 tokens
-TIMESTAMP_SECONDS = 0.02  # between two timestamp tokens
 TIMESTAMPS = 1501  # from 0 to 30 s
 
 

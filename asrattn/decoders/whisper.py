@@ -53,6 +53,10 @@ class WhisperDecoder(nn.Module):
         other.prompt = prompt
         return other
 
+    def with_timestamps(self) -> Self:
+        """This decoder as it writes timestamps: its prompt lacks the last token, which forbids them."""
+        return self.with_prompt(self.prompt[:-1])
+
     @property
     def max_tokens(self) -> int:
         """Of a text, EOS not counted."""

@@ -58,9 +58,8 @@ def join_segments(
     region: AudioRegion, done: Sequence[TimedSegment], seconds: float, tokenizer: Tokenizer
 ) -> Transcript:
     """The transcript of a region from its decoded segments; without one the region is silent."""
-    separator = (
-        " " if " " in tokenizer.decode(tokenizer.encode_lossy("a a")) else ""
-    )  # none in scripts without spaces
+    # Scripts without spaces have none between segments either.
+    separator = " " if " " in tokenizer.decode(tokenizer.encode_lossy("a a")) else ""
     flags = tuple(dict.fromkeys(flag for p in done for flag in p.decoded.flags)) if done else ("silence",)
     segments = tuple(
         TranscriptSegment(

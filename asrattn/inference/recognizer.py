@@ -112,11 +112,10 @@ class Recognizer:
             prepack_weights(saved.model)
         return cls(saved, chosen, precision)
 
-    @property
-    def has_ctc(self) -> bool:
-        """Whether the CTC head is trained; that of an imported Whisper is not."""
+    def is_trained(self, part: str) -> bool:
+        """Whether a part of the model is trained; the ctc of an imported Whisper is not."""
         untrained = self.card.get("untrained")
-        return not (isinstance(untrained, list) and "ctc" in untrained)
+        return not (isinstance(untrained, list) and part in untrained)
 
     def require_whisper(self) -> WhisperPrompt:
         """What Whisper is asked for, to be changed. Raises ConfigError for any other model."""
@@ -275,7 +274,7 @@ class Recognizer:
     ) -> list[list[tuple[Word, ConfidenceFeatures]]]:
         """As `align`, for the output of `encode`, with confidence features instead of the confidence."""
         tokens, _ = pad_texts(texts, self.device)
-        source = source or ("ctc" if self.has_ctc else "attention")
+        source = source or ("ctc" if self.is_trained("ctc") else "attention")
         frames = [self._frame_timing.count(len(wave)) for wave in waves]
         aligned_texts = token_spans(self.model, enc, log_probs, tokens, texts, source, frames)
         found = []
@@ -369,9 +368,8 @@ class Recognizer:
             for b, wave in enumerate(waves):
                 texts[b], phrases[b] = self._whisper.split(texts[b], len(wave) / self.rate)
         ends: list[int | None] = [None] * len(waves)
-        if (
-            self._whisper and "longest_seconds" not in self.card
-        ):  # a fine-tuned one has forgotten its timestamps
+        # A fine-tuned Whisper has forgotten its timestamps.
+        if self._whisper and "longest_seconds" not in self.card:
             ends = self._whisper.find_rests(waves, self.rate, self.vad, enc, texts)
         timed: list[list[Word]] = [[] for _ in found]
         if words:

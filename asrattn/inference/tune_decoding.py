@@ -111,7 +111,7 @@ def tune(
 
     def is_possible(decoding: DecodingConfig) -> bool:
         """CTC over bytes needs the decoder, which proposes the tokens."""
-        if not recognizer.has_ctc:
+        if not recognizer.is_trained("ctc"):
             return decoding.ctc == 0
         return decoding.ctc < 1 or recognizer.model.spelling.rows is None
 

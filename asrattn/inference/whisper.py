@@ -87,7 +87,7 @@ class WhisperPrompt:
     def find_ends(self, enc: EncoderOutput, texts: Sequence[Sequence[int]]) -> list[float]:
         """Where each text ends in its audio, in seconds: the likeliest timestamp behind it (Radford et al. 2023)."""
         stamps = self._tokenizer.timestamp_tokens()
-        decoder = self._decoder.with_prompt(self._decoder.prompt[:-1])
+        decoder = self._decoder.with_timestamps()
         most = decoder.max_tokens - 1
         tokens, _ = pad_texts([(EOS, stamps.start, *text[:most]) for text in texts], enc.lens.device)
         logits = decoder(tokens, enc.output, enc.lens).logits

@@ -95,13 +95,13 @@ class SpeechModel(nn.Module):
     def stepwise_decoder(self, timestamps: bool = False) -> StepwiseDecoder[Any, Any]:
         """The decoder as decoding steps through it: Whisper's obeys its rules.
 
-        timestamps: of Whisper, whether it writes them; its prompt ends with the token that forbids them.
+        timestamps: of Whisper, whether it writes them.
         """
         config, decoder = self.config.decoder, self.decoder
         if not (isinstance(config, WhisperDecoderConfig) and isinstance(decoder, WhisperDecoder)):
             return decoder
         if timestamps:
-            decoder = decoder.with_prompt(decoder.prompt[:-1])
+            decoder = decoder.with_timestamps()
         # Timestamps are the last tokens; there is one for each frame of the encoder, and one for the end.
         frames = self.encoder.config.max_frames if isinstance(self.encoder, WhisperEncoder) else 1500
         stamps = range(self.config.vocabulary - frames - 1, self.config.vocabulary) if timestamps else None

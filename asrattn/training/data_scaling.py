@@ -27,10 +27,8 @@ HALFWAY_UTTERANCES = 450  # whose epochs lie in the middle of both
 STEEPNESS = 1.5  # of the fall of the epochs between them
 MIN_BATCH_UTTERANCES, MAX_BATCH_UTTERANCES = 8, 32
 LARGE_UTTERANCES = 1000  # from here on batches grow
-SCALED_SETTINGS = (
-    "train.epochs",
-    "data.batch_utterances",
-)  # what is chosen; data.batch_seconds limits micro-batches
+# What is chosen; data.batch_seconds then limits the micro-batches alone.
+SCALED_SETTINGS = ("train.epochs", "data.batch_utterances")
 
 
 def scale_to_data(recipe: Recipe, utterances: int, seconds: float) -> Recipe:

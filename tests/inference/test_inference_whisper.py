@@ -177,9 +177,12 @@ def test_short_audio_and_fine_tuned_models_are_not_checked(
     recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(WhisperPrompt, "find_ends", lambda *_: pytest.fail("checked"))
-    list(recognizer.transcribe([tiny.sound(tmp_path / "short.wav", 5.0, rate=RATE)]))
+    (short,) = recognizer.transcribe([tiny.sound(tmp_path / "short.wav", 5.0, rate=RATE)])
     recognizer.card["longest_seconds"] = 28.0
-    list(recognizer.transcribe([tiny.sound(tmp_path / "long.wav", 20.0, rate=RATE)]))
+    (long,) = recognizer.transcribe([tiny.sound(tmp_path / "long.wav", 20.0, rate=RATE)])
+    for found in (short, long):
+        assert isinstance(found, Transcript)
+        assert len(found.segments) == 1
 
 
 @pytest.mark.parametrize(
