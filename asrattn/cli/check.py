@@ -102,23 +102,20 @@ def _check(args: argparse.Namespace, paths: Mapping[str, Path]) -> "CheckResult"
         findings += bad
     if not args.quick:
         cases = manifests.add_audio_stats(cases, args.jobs, partial(_bar, name="reading audio"))
-    findings += corpus_check.check_corpus(cases, has_recipe=bool(args.recipe))
     facts: Mapping[str, str] = {}
     if args.recipe:
-        more, facts = _check_with_recipe(cases, args)
+        from asrattn.corpus_check import with_recipe
+
+        recipe = _load_recipe(args)
+        tokenizer = initialization.taken_tokenizer(recipe, args.init)
+        findings += corpus_check.check_corpus(cases, has_recipe=True, tokenizer=tokenizer)
+        more, facts = with_recipe.check_with_recipe(cases, recipe, tokenizer)
         findings += more
+    else:
+        findings += corpus_check.check_corpus(cases)
     if args.model:
         findings += _check_with_model(cases, args)
     return CheckResult(summarize_splits(cases), findings, facts)
-
-
-def _check_with_recipe(
-    cases: "Sequence[CheckedUtterance]", args: argparse.Namespace
-) -> "tuple[list[Finding], Mapping[str, str]]":
-    from asrattn.corpus_check import with_recipe
-
-    recipe = _load_recipe(args)
-    return with_recipe.check_with_recipe(cases, recipe, initialization.taken_tokenizer(recipe, args.init))
 
 
 def _load_recipe(args: argparse.Namespace) -> Recipe:

@@ -120,6 +120,19 @@ def add_training(parser: argparse.ArgumentParser, outputs: str) -> None:
     add_network(parser, "model.encoder.layers=2")
 
 
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Options of a command that trains one model: processes, precision, seed, resuming."""
+    parser.add_argument(
+        "--devices", type=positive_int, default=1, metavar="N", help="processes on a node, a GPU each"
+    )
+    parser.add_argument("--nodes", type=positive_int, default=1, metavar="N", help="machines")
+    parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], help="default: the recipe's")
+    parser.add_argument(
+        "--resume", action="store_true", help="resume the run in OUT from its last checkpoint"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+
+
 def add_init(parser: "argparse._ActionsContainer", use: str) -> None:
     parser.add_argument("--init", type=Path, metavar="MODEL", help=use)
 

@@ -15,14 +15,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "train --init) and last.ckpt (to resume) in OUT. RECIPE is a Recipe, or a PretrainRecipe."
     )
     options.add_training(parser, "the run is")
-    parser.add_argument(
-        "--devices", type=options.positive_int, default=1, metavar="N", help="processes, a GPU each"
-    )
-    parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], help="default: the recipe's")
-    parser.add_argument(
-        "--resume", action="store_true", help="resume the run in OUT from its last checkpoint"
-    )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    options.add_run(parser)
     parser.set_defaults(run=run)
 
 
@@ -42,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
         data=args.data,
         out=args.out,
         devices=args.devices,
+        nodes=args.nodes,
         precision=args.precision,
         resume=args.resume,
         seed=args.seed,

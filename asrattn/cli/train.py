@@ -17,22 +17,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         "Train the model of a recipe; leaves model.safetensors (to use) and last.ckpt (to resume) in OUT."
     )
     options.add_training(parser, "the run is")
-    parser.add_argument(
-        "--devices", type=options.positive_int, default=1, metavar="N", help="processes on a node, a GPU each"
-    )
-    parser.add_argument("--nodes", type=options.positive_int, default=1, metavar="N", help="machines")
+    options.add_run(parser)
     parser.add_argument(
         "--strategy",
         choices=["ddp", "fsdp"],
         default="ddp",
         help="ddp (default): each process holds the whole model; fsdp: a shard, for models too large for one device",
     )
-    parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], help="default: the recipe's")
     options.add_init(parser, "fine-tune a model file (see docs/guides)")
-    parser.add_argument(
-        "--resume", action="store_true", help="resume the run in OUT from its last checkpoint"
-    )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     parser.set_defaults(run=run)
 
 

@@ -15,7 +15,7 @@ from asrattn.corpus_check.finding import (
     make_finding,
     partition_train,
 )
-from asrattn.text import clean
+from asrattn.text import UNKNOWN, Tokenizer, clean
 from asrattn.text.tokenizer import describe_characters, quote
 
 EMPTY_TEXT = FindingKind("empty text", Severity.BREAKS, "transcribe it, or drop the utterance")
@@ -74,14 +74,17 @@ CHARACTER_CLASSES: dict[str, CharacterClass] = {
 }
 
 
-def check_texts(cases: Sequence[CheckedUtterance]) -> Iterator[Finding]:
-    """Findings on each text by itself, then on those unlike the others, then on characters."""
+def check_texts(cases: Sequence[CheckedUtterance], tokenizer: Tokenizer | None = None) -> Iterator[Finding]:
+    """Findings on each text by itself, then on those unlike the others, then on characters.
+
+    tokenizer: of a pre-trained decoder, which has learned its characters already.
+    """
     for case in cases:
         yield from _check_text(case)
     written = [case for case in cases if case.utterance.text.strip()]
     yield from _unlike(written)
     yield from _repeated(written)
-    yield from _characters(written)
+    yield from _characters(written, tokenizer)
 
 
 def _check_text(case: CheckedUtterance) -> Iterator[Finding]:
@@ -172,16 +175,18 @@ def _repeated(cases: Sequence[CheckedUtterance]) -> Iterator[Finding]:
                 )
 
 
-def _characters(cases: Sequence[CheckedUtterance]) -> Iterator[Finding]:
-    """Those that training hardly sees, and those that it never sees."""
+def _characters(cases: Sequence[CheckedUtterance], tokenizer: Tokenizer | None) -> Iterator[Finding]:
+    """Those that training hardly sees, and those that it never sees; none that the tokenizer knows."""
     train, others = partition_train(cases)
+    every = set().union(*(clean(case.utterance.text) for case in cases))
+    known = {c for c in every if tokenizer and UNKNOWN not in tokenizer.encode_lossy(c)}
     used: Counter[str] = Counter()
     holders: dict[str, str] = {}
     for case in train:
         found = set(clean(case.utterance.text))
         used.update(found)
         holders.update(dict.fromkeys(found, case.name))
-    if rare := sorted(c for c, n in used.items() if n <= MAX_RARE_UTTERANCES):
+    if rare := sorted(c for c, n in used.items() if n <= MAX_RARE_UTTERANCES and c not in known):
         named = [f"{describe_characters(c)}: {used[c]}, {holders[c]}" for c in rare]
         yield Finding(
             RARE_CHARACTERS,
@@ -190,7 +195,7 @@ def _characters(cases: Sequence[CheckedUtterance]) -> Iterator[Finding]:
         )
     unseen: dict[str, dict[str, CheckedUtterance]] = defaultdict(dict)
     for case in others if train else []:
-        for c in set(clean(case.utterance.text)) - used.keys():
+        for c in set(clean(case.utterance.text)) - used.keys() - known:
             unseen[case.split].setdefault(c, case)
     for split, firsts in unseen.items():
         named = [f"{describe_characters(c)} in {case.name}" for c, case in sorted(firsts.items())]

@@ -213,10 +213,19 @@ class ProgressBar(Callback):
         self._bar: Any = None
         self._marks: deque[tuple[float, float]] = deque(maxlen=60)  # recent (wall time, seconds of audio)
         self._wer = ""
+        self._started = False
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.is_global_zero and not self._started:
+            epochs = trainer.max_epochs or 0
+            log.info(
+                "the run has finished its %d epochs; to train on: --set train.epochs=%d", epochs, 2 * epochs
+            )
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         from tqdm import tqdm
 
+        self._started = True
         if not (trainer.is_global_zero and sys.stderr.isatty()):
             return
         form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"

@@ -39,9 +39,14 @@ def load(path: Path, recipe: Recipe) -> Checkpoint:
     found = first_difference(to_plain(saved.model.config), to_plain(wanted), "model", IGNORED_SETTINGS)
     if found:
         name, theirs, ours = found
+        advice = (
+            f"--set {name}={format_value(theirs)}, or train without --init"
+            if recipe.model.encoder.kind == saved.model.config.encoder.kind
+            else "take its own recipe, or one that takes the encoder of another model, such as those of recipes/whisper"
+        )
         raise ConfigError(
             f"--init {path}: its {name} is {format_value(theirs)}, the recipe's {format_value(ours)}; weights fit the "
-            f"same model only: --set {name}={format_value(theirs)}, or train without --init"
+            f"same model only: {advice}"
         )
     return saved
 
@@ -68,7 +73,8 @@ def copy_parts(
         source = _source_name(name, decoder_layers)
         if source not in theirs or own[name].shape != theirs[source].shape:
             raise ConfigError(
-                f"--init {path}: its {source} does not fit the recipe's; take the part as it is"
+                f"--init {path}: its {source} {_shape(theirs.get(source))}, the recipe's {_shape(own[name])}; "
+                f"take other parts of it (init.parts), or do not change the {name.split('.')[0]} in the recipe"
             )
         own[name].copy_(theirs[source])
     fresh = sorted({name.split(".")[0] for name in own if name not in copied and "." in name} - {"frontend"})
@@ -79,6 +85,10 @@ def copy_parts(
         ", ".join(taken),
         ", ".join(fresh) or "none",
     )
+
+
+def _shape(weight: Tensor | None) -> str:
+    return "does not exist" if weight is None else "has the shape " + " × ".join(map(str, weight.shape))
 
 
 @torch.no_grad()

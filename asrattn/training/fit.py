@@ -2,22 +2,19 @@
 
 import json
 import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import lightning as L
 import numpy as np
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 
 from asrattn import provenance, text
 from asrattn.checkpoint import Checkpoint
 from asrattn.config import JSONValue, to_plain, upgrade
 from asrattn.data import fingerprint
-from asrattn.errors import CheckpointError, ConfigError, PeerFailureError
+from asrattn.errors import CheckpointError, ConfigError
 from asrattn.model import ModelConfig
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import Tokenizer
@@ -29,6 +26,7 @@ from asrattn.training import (
     initialization,
     lora,
     run_folder,
+    trainer,
 )
 from asrattn.training.callbacks import BestCheckpoint, ProgressBar, ResumeCheckpoint
 from asrattn.training.checkpoint_averaging import CheckpointAverager
@@ -39,7 +37,7 @@ from asrattn.training.data.sampler import derive_seed
 from asrattn.training.data_scaling import scale_to_data
 from asrattn.training.metrics_log import MetricsLogger, RunProgress
 from asrattn.training.module import SpeechLightningModule
-from asrattn.training.precision import LIGHTNING_PRECISION, resolve_precision
+from asrattn.training.precision import resolve_precision
 from asrattn.training.recipe import Precision, Recipe, TrainConfig
 from asrattn.training.run_folder import MODEL_FILE
 from asrattn.training.time_profile import TimeProfiler
@@ -89,7 +87,7 @@ def fit(
     extended = base.tokenizer if base and not recipe.init else None
     corpus = corpora.load(data, recipe.data, rate, earlier, extended)
     model = _build(recipe, corpus.tokenizer, seed)
-    corpus = corpora.filter_by_length(corpus, model, recipe.augment.min_length_factor)
+    corpus = corpora.filter_by_length(corpus, model, recipe.augment.min_length_factor, recipe.loss.ctc > 0)
     if recipe.train.scale_to_data:
         recipe = scale_to_data(recipe, len(corpus.train), corpus.train.seconds.sum(dtype=float))
     datamodule = SpeechDataModule(corpus, recipe.data, rate, recipe.augment.stretch, seed)
@@ -106,8 +104,18 @@ def fit(
     teacher = distillation.load_teacher(recipe, init)
     module = SpeechLightningModule(recipe, model, corpus.tokenizer, seed, sharded, teacher)
     own = _callbacks(recipe, out, module, datamodule, _base_card(recipe, data, datamodule, init, command))
-    trainer = _trainer(recipe, devices, nodes, accelerator, strategy, [*own, *callbacks])
-    run_trainer(trainer, module, datamodule, last)
+    built = trainer.build(
+        [*own, *callbacks],
+        devices,
+        accelerator,
+        settled,
+        recipe.train.epochs,
+        distributed.build_strategy(strategy, devices * nodes, recipe.loss),
+        nodes,
+        recipe.train.validate_every,
+        recipe.train.validate_start,
+    )
+    trainer.run(built, module, datamodule, last)
     return out / MODEL_FILE
 
 
@@ -195,58 +203,6 @@ def _callbacks(
     return [*callbacks, ResumeCheckpoint(best), TimeProfiler()]
 
 
-def run_trainer(
-    trainer: L.Trainer, module: L.LightningModule, datamodule: SpeechDataModule, last: Path | None
-) -> None:
-    """Train; resume from the checkpoint `last` if there is one. Raises PeerFailureError."""
-    with warnings.catch_warnings():
-        silence_lightning_warnings()
-        try:
-            trainer.fit(module, datamodule=datamodule, ckpt_path=last, weights_only=True)
-        except RuntimeError as error:
-            if not distributed.is_peer_failure(error):
-                raise
-            raise PeerFailureError(
-                f"another process of the run is gone, or did not answer ({_first_line(error)}); see its log, "
-                "and continue with --resume"
-            ) from None
-
-
-def _trainer(
-    recipe: Recipe,
-    devices: int,
-    nodes: int,
-    accelerator: str,
-    strategy: distributed.StrategyName,
-    callbacks: list[Callback],
-) -> L.Trainer:
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    try:
-        return L.Trainer(
-            accelerator=accelerator,
-            devices=devices,
-            num_nodes=nodes,
-            strategy=distributed.build_strategy(strategy, devices * nodes, recipe.loss),
-            precision=LIGHTNING_PRECISION[recipe.train.precision],  # type: ignore[arg-type]
-            max_epochs=recipe.train.epochs,
-            check_val_every_n_epoch=recipe.train.validate_every,
-            reload_dataloaders_every_n_epochs=1,
-            num_sanity_val_steps=-1 if recipe.train.validate_start else 0,  # the whole dev set, or none of it
-            use_distributed_sampler=False,
-            callbacks=callbacks,
-            plugins=[checkpointing.AtomicCheckpointIO()],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-    except (MisconfigurationException, ValueError, RuntimeError) as error:
-        raise ConfigError(
-            f"--devices {devices} --precision {recipe.train.precision}: {_first_line(error)}"
-        ) from None
-
-
 def _resumed(out: Path, recipe: Recipe) -> tuple[Path, Tokenizer]:
     """The last checkpoint of the run to resume, and its tokenizer. Raises ConfigError if that run has another model or
     optimizer."""
@@ -324,20 +280,3 @@ def _result(
         "audio_seconds_per_second": round(progress.audio_seconds / max(progress.train_seconds, 1e-9), 1),
         "hardware": provenance.hardware(device, processes),
     }
-
-
-def silence_lightning_warnings() -> None:
-    """Ignore those of Lightning's warnings that do not apply here, each by its text."""
-    for message in (
-        r".*isinstance\(treespec, LeafSpec\)` is deprecated.*",
-        r".*does not have many workers which may be a bottleneck.*",  # decoded audio is in memory
-        r".*Found \d+ module\(s\) in eval mode at the start of training.*",
-        r".*You have overridden `.*` in `LightningModule`.*",
-        r".*resuming from a checkpoint that ended before the epoch ended.*",  # the data module resumes at the step
-        r".*Trying to infer the `batch_size` from an ambiguous collection.*",
-    ):
-        warnings.filterwarnings("ignore", message=message)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

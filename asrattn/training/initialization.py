@@ -64,7 +64,14 @@ def resolve(recipe: Recipe, path: Path | None) -> Recipe:
     model = replace(recipe.model, **taken)
     init = replace(recipe.init, decoder_layers=layers, resolved=True)
     resolved = replace(recipe, model=model, init=init)
-    return override(resolved, recipe.init.settings)
+    try:
+        return override(resolved, recipe.init.settings)
+    except ConfigError as error:
+        reason = str(error).partition(";")[0]
+        raise ConfigError(
+            f"--init {path}: its encoder is {model.encoder.kind}; the recipe {recipe.name!r} suits another model: its "
+            f"init.settings do not fit ({reason})"
+        ) from None
 
 
 def inherited_card(recipe: Recipe, path: Path) -> dict[str, JSONValue]:

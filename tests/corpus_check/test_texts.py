@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from asrattn.corpus_check import texts
 from asrattn.corpus_check.finding import CheckedUtterance
 from asrattn.data.manifest import Utterance
+from asrattn.text import CharTokenizer
 
 
 def cases(*written: str, split: str = "train") -> list[CheckedUtterance]:
@@ -104,6 +105,13 @@ def test_characters_that_train_never_has() -> None:
     found = list(texts.check_texts([*cases(*["ab"] * 3), *cases("abc", split="dev")]))
     assert [(f.kind.name, f.where) for f in found] == [("unseen characters", "dev")]
     assert "'c' (U+0063) in dev:u1" in found[0].detail
+
+
+def test_characters_that_a_pretrained_tokenizer_knows_are_neither_rare_nor_unseen() -> None:
+    known = [*cases("az", *["ab"] * 3), *cases("az", split="dev")]
+    assert not list(texts.check_texts(known, CharTokenizer("abz")))
+    names = [f.kind.name for f in texts.check_texts(known, CharTokenizer("ab"))]
+    assert names == ["rare characters"]
 
 
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=60))

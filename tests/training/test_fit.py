@@ -3,6 +3,7 @@
 import csv
 import gc
 import json
+import logging
 import math
 import os
 import signal
@@ -109,6 +110,17 @@ def test_the_same_seed_gives_the_same_losses_and_resuming_changes_none(
     whole, parts = (checkpoint.load(tmp_path / run / "model.safetensors") for run in ("whole", "parts"))
     for name, weight in whole.model.state_dict().items():
         assert torch.equal(weight, parts.model.state_dict()[name]), name
+
+
+def test_a_finished_run_says_so_when_it_is_resumed(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fit(tones.recipe(epochs=1), corpus, tmp_path)
+    before = rows(tmp_path)
+    with caplog.at_level(logging.INFO):
+        fit(tones.recipe(epochs=1), corpus, tmp_path, resume=True)
+    assert "the run has finished its 1 epochs; to train on: --set train.epochs=2" in caplog.text
+    assert rows(tmp_path) == before
 
 
 def test_a_run_stopped_in_its_first_epoch_can_be_resumed(

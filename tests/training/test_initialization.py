@@ -102,6 +102,21 @@ def test_untrained_part_is_told(tmp_path: Path) -> None:
     assert initialization.resolve(ENCODER, path).model.encoder == saved.model.config.encoder
 
 
+def test_another_kind_of_model_is_told_with_what_suits_it(init: Path, small: Path, tmp_path: Path) -> None:
+    lstm = fit(tones.recipe(epochs=1), small, tmp_path / "lstm", accelerator="cpu")
+    with pytest.raises(ConfigError, match="its encoder is lstm; the recipe 'whole' suits another model"):
+        initialization.resolve(WHOLE, lstm)
+    with pytest.raises(
+        ConfigError, match="weights fit the same model only: take its own recipe, or one that takes"
+    ):
+        fit(tones.recipe(), small, tmp_path / "other", init=init, accelerator="cpu")
+    changed = replace(WHOLE, init=InitConfig(settings=("model.decoder.ffn_dim=8",)))
+    with pytest.raises(
+        ConfigError, match=r"its decoder\..* has the shape .*, the recipe's has the shape .*; take other"
+    ):
+        fit(changed, small, tmp_path / "changed", init=init, accelerator="cpu")
+
+
 def test_whole_model_is_fine_tuned_and_resumed(init: Path, small: Path, tmp_path: Path) -> None:
     recipe = replace(WHOLE, train=replace(WHOLE.train, freeze=("encoder", "ctc")))
     done = run(recipe, small, tmp_path / "run", init)

@@ -160,27 +160,27 @@ def _texts(store: LazyManifest | Shards, numbers: NDArray[np.int64]) -> Iterator
             yield store[i].text
 
 
-def filter_by_length(corpus: Corpus, model: SpeechModel, min_stretch: float) -> Corpus:
+def filter_by_length(corpus: Corpus, model: SpeechModel, min_stretch: float, ctc: bool = True) -> Corpus:
     """The corpus without training utterances that have too few encoder frames for CTC, or more tokens than the decoder
-    takes. min_stretch: the factor by which augmentation may shorten.
+    takes. min_stretch: the factor by which augmentation may shorten; ctc: whether CTC is trained.
 
     A streaming corpus drops them when it reads them. Raises DataError if nothing is left, or a dev utterance does not
     fit the model.
     """
-    most = model.decoder.max_tokens
+    most, spelling = model.decoder.max_tokens, model.spelling if ctc else None
     _check_dev(corpus.dev, model, most)
     train = corpus.train
     if isinstance(train, StreamingDataset):
         lengths = np.arange(0, train.builder.config.max_seconds + 1, FRAME_TABLE_STEP_SECONDS)
         frames = np.array(encoder_frames(model, lengths, min_stretch))
-        rules = replace(train.builder, spelling=model.spelling, frames=frames, max_tokens=most)
+        rules = replace(train.builder, spelling=spelling, frames=frames, max_tokens=most)
         return replace(corpus, train=replace(train, builder=rules))
     assert isinstance(train, InMemoryDataset)
     items, dropped = partition_dropped(check_token_count(item, most) for item in train)
     seconds = np.array([item.utterance.seconds for item in items])
     pairs = zip(items, encoder_frames(model, seconds, min_stretch), strict=True)
     items, shorter = partition_dropped(
-        check_ctc_length(item, available, model.spelling) for item, available in pairs
+        check_ctc_length(item, available, spelling) for item, available in pairs
     )
     dropped += shorter
     if not items:

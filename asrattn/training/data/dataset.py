@@ -117,7 +117,7 @@ class InMemoryDataset(Sequence[Example]):
 class ExampleBuilder:
     """Builds an example from an utterance and its wave, or a reason to drop it.
 
-    spelling the CTC labels of the tokens
+    spelling the CTC labels of the tokens; None without CTC
     frames   encoder frames by length in units of FRAME_TABLE_STEP_SECONDS, (0,) without the CTC check
     max_tokens    the most that the decoder has positions for; None is no limit
     transcribed   False ignores the text: no example has tokens
@@ -126,7 +126,7 @@ class ExampleBuilder:
     config: DataConfig
     rate: int
     tokenizer: Tokenizer
-    spelling: Spelling = field(default=Spelling(), repr=False, compare=False)
+    spelling: Spelling | None = field(default=Spelling(), repr=False, compare=False)
     frames: NDArray[np.int64] = field(
         default_factory=lambda: np.zeros(0, np.int64), repr=False, compare=False
     )
@@ -260,13 +260,13 @@ def check_token_count(item: Example, max_tokens: int | None) -> LoadResult:
     return DroppedUtterance(item.utterance.id, "too many tokens", detail)
 
 
-def check_ctc_length(item: Example, frames: int, spelling: Spelling) -> LoadResult:
-    """The example, dropped with too few encoder frames for CTC: one per label, one more between two equal ones."""
-    labels, _ = spelling.spell(item.tokens)
-    needed = forced_alignment.min_ctc_frames(labels)
+def check_ctc_length(item: Example, frames: int, spelling: Spelling | None) -> LoadResult:
+    """The example, dropped with too few encoder frames for CTC: one per label, one more between two equal ones; without
+    a spelling (there is no CTC) with no frame at all."""
+    needed = forced_alignment.min_ctc_frames(spelling.spell(item.tokens)[0]) if spelling else 0
     if max(needed, 1) <= frames:
         return replace(item, spare_frames=frames - needed)
-    if not item.tokens:
+    if not frames and not needed:
         return DroppedUtterance(item.utterance.id, "too short", "not a single encoder frame")
     detail = f"{frames} encoder frames for {needed} CTC labels; a wrong transcript or very fast speech"
     return DroppedUtterance(item.utterance.id, "too short for CTC", detail)

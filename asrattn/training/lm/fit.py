@@ -5,7 +5,6 @@ import logging
 import math
 import sys
 import time
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,11 @@ from asrattn.errors import CheckpointError, ConfigError, DataError, StoppedError
 from asrattn.lm import neural
 from asrattn.lm.perplexity import TextPerplexity
 from asrattn.text import Tokenizer
-from asrattn.training import checkpointing, metrics_log, run_folder, schedule
+from asrattn.training import checkpointing, metrics_log, run_folder, schedule, trainer
 from asrattn.training.data.sampler import derive_seed
-from asrattn.training.fit import silence_lightning_warnings
 from asrattn.training.lm.datamodule import Sentences, TextDataModule
 from asrattn.training.lm.module import LMLightningModule
 from asrattn.training.lm.recipe import LMRecipe
-from asrattn.training.precision import LIGHTNING_PRECISION
 from asrattn.training.signals import StopSignalHandler
 
 log = logging.getLogger(__name__)
@@ -83,14 +80,12 @@ def fit(
         "command": list(command),
         "versions": provenance.versions(),
     }
-    _run(
-        recipe,
-        module,
-        TextDataModule(sentences, recipe.train.batch_tokens, seed),
-        LMTrainingCallback(out, dev, known),
-        accelerator,
-        last,
+    callbacks = [LMTrainingCallback(out, dev, known)]
+    clip = recipe.train.clip
+    built = trainer.build(
+        callbacks, 1, accelerator, recipe.train.precision, recipe.train.epochs, "auto", clip=clip
     )
+    trainer.run(built, module, TextDataModule(sentences, recipe.train.batch_tokens, seed), last)
     return out / MODEL_FILE
 
 
@@ -112,35 +107,6 @@ def _latest(out: Path, recipe: LMRecipe, tokenizer: Tokenizer) -> Path:
                 f"{last}: belongs to a run with another {what}; name that one, or another folder"
             )
     return last
-
-
-def _run(
-    recipe: LMRecipe,
-    module: LMLightningModule,
-    data: TextDataModule,
-    callback: "LMTrainingCallback",
-    accelerator: str,
-    last: Path | None,
-) -> None:
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        silence_lightning_warnings()
-        trainer = L.Trainer(
-            accelerator=accelerator,
-            devices=1,
-            precision=LIGHTNING_PRECISION[recipe.train.precision],  # type: ignore[arg-type]
-            max_epochs=recipe.train.epochs,
-            gradient_clip_val=recipe.train.clip or None,
-            reload_dataloaders_every_n_epochs=1,
-            callbacks=[callback],
-            plugins=[checkpointing.AtomicCheckpointIO()],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-        trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
 
 
 class LMTrainingCallback(Callback):

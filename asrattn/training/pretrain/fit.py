@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import lightning as L
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from asrattn import provenance
 from asrattn.config import JSONValue, to_plain, upgrade
@@ -16,17 +14,16 @@ from asrattn.errors import CheckpointError, ConfigError
 from asrattn.model import LossConfig
 from asrattn.model.speech_model import SpeechModel
 from asrattn.text import CharTokenizer
-from asrattn.training import checkpointing, distributed, run_folder
+from asrattn.training import checkpointing, distributed, run_folder, trainer
 from asrattn.training.data import corpus as corpora
 from asrattn.training.data import folder as data_folder
 from asrattn.training.data.datamodule import SpeechDataModule
 from asrattn.training.data.sampler import derive_seed
-from asrattn.training.fit import run_trainer
-from asrattn.training.precision import LIGHTNING_PRECISION, resolve_precision
+from asrattn.training.precision import resolve_precision
 from asrattn.training.pretrain.callback import PretrainCallback
 from asrattn.training.pretrain.module import PretrainLightningModule
 from asrattn.training.pretrain.network import BestRQ
-from asrattn.training.pretrain.recipe import PretrainRecipe, PretrainTrainConfig
+from asrattn.training.pretrain.recipe import PretrainRecipe
 from asrattn.training.recipe import Precision
 from asrattn.training.run_folder import MODEL_FILE
 
@@ -41,6 +38,7 @@ def fit(
     data: Path,
     out: Path,
     devices: int = 1,
+    nodes: int = 1,
     precision: Precision | None = None,
     resume: bool = False,
     seed: int = 0,
@@ -78,8 +76,10 @@ def fit(
         known = _base_card(recipe, data, seed, command)
         known["hours"] = round(float(corpus.train.seconds.sum(dtype=float)) / 3600, 3)
     module = PretrainLightningModule(recipe, network, seed)
-    trainer = _trainer(recipe.train, PretrainCallback(out, TOKENIZER, known), devices, accelerator)
-    run_trainer(trainer, module, datamodule, last)
+    strategy = distributed.build_strategy("ddp", devices * nodes, LossConfig())
+    callbacks = [PretrainCallback(out, TOKENIZER, known)]
+    built = trainer.build(callbacks, devices, accelerator, settled, recipe.train.epochs, strategy, nodes)
+    trainer.run(built, module, datamodule, last)
     return out / MODEL_FILE
 
 
@@ -130,30 +130,3 @@ def _base_card(recipe: PretrainRecipe, data: Path, seed: int, command: Sequence[
         "command": list(command),
         "versions": provenance.versions(),
     }
-
-
-def _trainer(
-    config: PretrainTrainConfig, callback: PretrainCallback, devices: int, accelerator: str
-) -> L.Trainer:
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    try:
-        return L.Trainer(
-            accelerator=accelerator,
-            devices=devices,
-            strategy=distributed.build_strategy("ddp", devices, LossConfig()),
-            precision=LIGHTNING_PRECISION[config.precision],  # type: ignore[arg-type]
-            max_epochs=config.epochs,
-            reload_dataloaders_every_n_epochs=1,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            callbacks=[callback],
-            plugins=[checkpointing.AtomicCheckpointIO()],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-    except (MisconfigurationException, ValueError, RuntimeError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ConfigError(f"--devices {devices} --precision {config.precision}: {reason}") from None

@@ -73,6 +73,12 @@ def test_what_cannot_be_trained_on_is_dropped_and_listed(
     assert "dropped 3: audio (the first: missing:" in caplog.text
 
 
+def test_a_text_too_long_for_ctc_is_kept_if_ctc_is_not_trained(tmp_path: Path) -> None:
+    loaded = corpora.load(bad_corpus(tmp_path), CONFIG, tones.RATE)
+    corpus = corpora.filter_by_length(loaded, model(loaded), min_stretch=0.9, ctc=False)
+    assert [i.utterance.id for i in corpus.train] == ["good", "hasty"]
+
+
 def test_dev_keeps_texts_the_tokenizer_does_not_know(tmp_path: Path) -> None:
     corpus = corpora.load(bad_corpus(tmp_path), CONFIG, tones.RATE)
     assert [i.utterance.text for i in corpus.dev] == ["ab cd", "ab xy"]
