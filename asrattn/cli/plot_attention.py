@@ -2,7 +2,7 @@
 
 import argparse
 import logging
-from html import escape
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,18 +11,17 @@ from asrattn.cli import options
 from asrattn.errors import AudioError
 
 if TYPE_CHECKING:
-    from asrattn.attention_metrics import AttentionMetrics
     from asrattn.audio.interface import Wave
     from asrattn.inference.recognizer import Recognizer
-    from asrattn.report.plots import UtterancePlot
 
 _log = logging.getLogger(__name__)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Plot the attention weights of one file: the features above, then every layer and head, a row for each "
-        "output token. Writes NAME.attention.png and NAME.attention.html, which is self-contained."
+        "Plot the attention weights of one file, a row for each output token. Writes NAME.attention.png, with the "
+        "waveform and the features above, NAME.heads.png with every layer and head, and NAME.attention.html with both, "
+        "the recording and the attention metrics."
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="a run's model.safetensors")
     parser.add_argument("audio", type=Path, metavar="AUDIO", help="an audio file")
@@ -40,7 +39,6 @@ def run(args: argparse.Namespace) -> int:
     files.make_folder(args.out)
 
     from asrattn.inference.segmentation import read_waves
-    from asrattn.report import plots, render_page
 
     recognizer, decoding = options.load_recognizer(args)
     wave, *more = read_waves(args.audio, recognizer.rate)
@@ -53,42 +51,43 @@ def run(args: argparse.Namespace) -> int:
     if not tokens:
         raise AudioError(f"{args.audio}: the hypothesis is empty; give a transcript with --text")
     text = recognizer.tokenizer.decode(tokens)
-    png = plots.render_png(_plot(recognizer, wave, tokens))
-    assert png is not None  # there are output tokens
-    measured = recognizer.measure_attention([wave], [tokens], aligned=recognizer.decoding.ctc > 0)
-    title = f"Attention of {args.audio.name}"
-    image = f'<img alt="{escape(title)}" src="{plots.png_data_url(png)}">'
-    written = args.out / f"{args.audio.stem}.attention.png", args.out / f"{args.audio.stem}.attention.html"
-    written[0].write_bytes(png)
-    page = render_page(title, [f"<p>{escape(text)}</p>", _list(measured), image])
-    written[1].write_text(page, encoding="utf-8")
+    measured = recognizer.measure_attention([wave], [tokens], aligned=recognizer.is_trained("ctc")).to_dict()
     print(text)
-    print(
-        "   ".join(f"{name} {value:.2f}" for name, value in measured.to_dict().items() if value is not None)
-    )
-    for path in written:
+    print("   ".join(f"{name} {value:.2f}" for name, value in measured.items() if value is not None))
+    for path in _write(args, recognizer, wave, tokens, measured):
         print(path)
     return 0
 
 
-def _plot(recognizer: "Recognizer", wave: "Wave", tokens: list[int]) -> "UtterancePlot":
-    from asrattn.report.plots import UtterancePlot
+def _write(
+    args: argparse.Namespace,
+    recognizer: "Recognizer",
+    wave: "Wave",
+    tokens: list[int],
+    measured: "Mapping[str, float | None]",
+) -> list[Path]:
+    """Write the images and the page; their paths."""
+    from asrattn import audio
+    from asrattn.report import attention_page
+    from asrattn.report.plots import UtterancePlot, render_png
 
-    features, _, pieces, layers = recognizer.compute_attention(wave, tokens)
-    heads = [
-        (f"layer {layer}, head {head}", weights)
-        for layer, layer_weights in enumerate(layers, 1)
-        for head, weights in enumerate(layer_weights, 1)
-    ]
-    if len(heads) == 1:
-        heads = [("output", heads[0][1])]
-    return UtterancePlot(len(wave) / recognizer.rate, features, None, pieces, heads)
-
-
-def _list(measured: "AttentionMetrics") -> str:
-    """The attention metrics, each in [0, 1]."""
-    items = "".join(
-        f"<dt>{name}</dt><dd>{'–' if value is None else f'{value:.2f}'}</dd>"
-        for name, value in measured.to_dict().items()
-    )
-    return f"<dl>{items}</dl>"
+    found = recognizer.compute_attention(wave, tokens)
+    layers = attention_page.head_panels(found.layers, found.alignment_heads)
+    heads = [panel for own in layers for panel in own]
+    seconds = len(wave) / recognizer.rate
+    words = [(word.text, word.start, word.end) for word in recognizer.align([wave], [tokens])[0]]
+    overview = UtterancePlot(seconds, found.features, found.weights, found.pieces, wave=wave, words=words)
+    plots = {"attention": overview}
+    if len(heads) > 1:
+        plots["heads"] = UtterancePlot(seconds, found.features, None, found.pieces, heads)
+    written = []
+    for name, plot in plots.items():
+        png = render_png(plot)
+        assert png is not None  # there are output tokens
+        written.append(args.out / f"{args.audio.stem}.{name}.png")
+        written[-1].write_bytes(png)
+    written.append(args.out / f"{args.audio.stem}.attention.html")
+    flac = bytes(audio.encode(Path("audio.flac"), wave, recognizer.rate))
+    title, text = f"Attention of {args.audio.name}", recognizer.tokenizer.decode(tokens)
+    attention_page.write_attention_page(written[-1], title, text, overview, layers, measured, flac)
+    return written

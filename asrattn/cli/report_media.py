@@ -27,12 +27,13 @@ def load_media(recognizer: "Recognizer", utterance: "Utterance", text: str) -> "
         if more:
             return None
         tokens = recognizer.tokenizer.encode_lossy(text)
-        features, weights, pieces, _ = recognizer.compute_attention(wave, tokens)
+        found = recognizer.compute_attention(wave, tokens)
         words = [(word.text, word.start, word.end) for word in recognizer.align([wave], [tokens])[0]]
         flac = bytes(audio.encode(Path(f"{utterance.id}.flac"), wave, recognizer.rate))
     except (AudioError, TextError):
         return None
-    plot = UtterancePlot(len(wave) / recognizer.rate, features, weights, pieces, wave=wave, words=words)
+    seconds = len(wave) / recognizer.rate
+    plot = UtterancePlot(seconds, found.features, found.weights, found.pieces, wave=wave, words=words)
     return UtteranceMedia(plot, flac)
 
 

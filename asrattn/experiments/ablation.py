@@ -144,10 +144,9 @@ def measure_attention(
 
 def plot_attention(recognizer: Recognizer, utterance: Utterance) -> bytes | None:
     wave = next(read_waves(utterance, recognizer.rate))
-    features, weights, pieces, _ = recognizer.compute_attention(
-        wave, recognizer.tokenizer.encode_lossy(utterance.text)
-    )
-    return render_png(UtterancePlot(len(wave) / recognizer.rate, features, weights, pieces))
+    tokens = recognizer.tokenizer.encode_lossy(utterance.text)
+    found = recognizer.compute_attention(wave, tokens)
+    return render_png(UtterancePlot(len(wave) / recognizer.rate, found.features, found.weights, found.pieces))
 
 
 def median_utterance(utterances: Sequence[Utterance]) -> Utterance:

@@ -246,17 +246,18 @@ class Recognizer:
 
     @torch.inference_mode()
     def compute_attention(self, wave: Wave, tokens: Sequence[int]) -> AttentionMaps:
-        """Attention weights of the decoder for the tokens and the (S,) wave; the last row is that of EOS."""
+        """Attention weights of the decoder for the tokens and the frames of the (S,) wave; the last row is that of
+        EOS."""
         padded = self._pad([wave])
         features, _ = self.model.frontend.raw(*padded)
         enc = self.model.encode(*padded)
         shifted = torch.tensor([[EOS, *tokens]], device=self.device)
         decoded = self.model.decoder(shifted, enc.output, enc.lens)
-        layers = [weights[0].float().cpu().numpy() for weights in decoded.weights]
+        frames = self._frame_timing.count(len(wave))  # a Whisper reads silence behind them
+        layers = [weights[0, ..., :frames].float().cpu().numpy() for weights in decoded.weights]
         pieces = [*(self.tokenizer.decode([token]) for token in tokens), "<eos>"]
-        return AttentionMaps(
-            features[0].cpu().numpy(), decoded.alignment_weights[0].float().cpu().numpy(), pieces, layers
-        )
+        weights = decoded.alignment_weights[0, :, :frames].float().cpu().numpy()
+        return AttentionMaps(features[0].cpu().numpy(), weights, pieces, layers, decoded.alignment_heads)
 
     def align(
         self, waves: Sequence[Wave], texts: Sequence[Sequence[int]], source: AlignmentSource | None = None

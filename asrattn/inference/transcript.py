@@ -88,10 +88,12 @@ class Evaluation(NamedTuple):
 
 
 class AttentionMaps(NamedTuple):
-    """Features (F, M) before normalisation, attention weights (U, T), the token of each row, and the weights
-    (H, U, T) of the heads of each layer."""
+    """Features (F, M) before normalisation, attention weights (U, T), the token of each row, the weights (H, U, T) of
+    the heads of each layer, and (layer, head) of the alignment heads, whose mean the weights are; without them it is
+    the mean over the last layer."""
 
     features: NDArray[np.float32]
     weights: NDArray[np.float32]
     pieces: list[str]
     layers: list[NDArray[np.float32]]
+    alignment_heads: tuple[tuple[int, int], ...] = ()

@@ -142,10 +142,11 @@ def _draw_attention(axes: "Axes", plot: UtterancePlot, weights: NDArray[np.float
 
 
 def _tinted(weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(U, T) weights as (U, T, 4) colours: one hue on a transparent ground, more opaque for larger weights."""
+    """(U, T) weights as (U, T, 4) colours: one hue on a transparent ground, as opaque as the root of the weight is
+    large. All plots have this scale, so that spread attention looks spread."""
     image = np.empty((*weights.shape, 4), np.float32)
     image[..., :3] = _HUE
-    image[..., 3] = np.sqrt(np.clip(weights, 0, 1) / max(float(weights.max()), 1e-6)).clip(0, 1)
+    image[..., 3] = np.sqrt(np.clip(weights, 0, 1))
     return image
 
 

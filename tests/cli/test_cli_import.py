@@ -75,13 +75,15 @@ def test_a_whisper_through_all_commands(
     manifest.write(utterances, [Utterance("u", str(sound), "he had a bell", 1.2)])
     assert json.loads(run(capsys, "evaluate", model, utterances, "--json"))
     assert run(capsys, "align", model, utterances, "--out", tmp_path / "words") is not None
-    assert (
-        "word" in (tmp_path / "words" / "u.json").read_text()
-        if (tmp_path / "words" / "u.json").exists()
-        else True
-    )
+    times = json.loads((tmp_path / "words" / "u.json").read_text(encoding="utf-8"))
+    assert [word["word"] for word in times["words"]] == ["he", "had", "a", "bell"]
     drawn = run(capsys, "plot-attention", model, sound, "--text", "he had a bell", "--out", tmp_path)
     assert drawn.splitlines()[0] == "he had a bell"
+    page = (tmp_path / "a.attention.html").read_text(encoding="utf-8")
+    assert "*: alignment heads, whose mean is shown above." in page
+    found = Recognizer.load(model, "cpu").compute_attention(tiny.wave(1.2, rate=RATE), [3, 4])
+    assert found.weights.shape == (3, 60)  # of 1.2 s, not of the silence behind them
+    assert {layer.shape[-1] for layer in found.layers} == {60}
     assert "untrained" in run(capsys, "describe", model)
     out = tmp_path / "exported"
     assert run(capsys, "export", model, "--format", "hf", "--out", out) == f"{out}\n"

@@ -34,6 +34,11 @@ def test_a_given_text_is_drawn_and_measured(
     page = Path(paths[1]).read_text(encoding="utf-8")
     assert "a &amp; b.wav" in page
     assert "data:image/png;base64," in page
+    assert (
+        '<audio controls preload="metadata" aria-label="The recording" src="data:audio/flac;base64,' in page
+    )
+    assert "share of tokens that attend where CTC aligns them" in page
+    assert "Layers and heads" not in page  # there is one
     assert "http" not in page.replace("http://www.w3.org", "")
 
 
@@ -48,7 +53,8 @@ def test_without_a_text_it_is_what_the_model_hears(
     assert capsys.readouterr().out.splitlines()[0].strip() == hypothesis
 
 
-def test_every_layer_and_head_has_its_weights(tmp_path: Path) -> None:
+def test_every_layer_and_head_has_its_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sound = str(tiny.sound(tmp_path / "a.wav", 1.2))
     config = tiny.config()
     decoder = TransformerDecoderConfig(dim=8, layers=3, heads=2, ffn_dim=8)
     torch.manual_seed(0)
@@ -56,6 +62,23 @@ def test_every_layer_and_head_has_its_weights(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "m.safetensors", model, tiny.TOKENIZER, {}, tiny.DECODING)
     found = Recognizer.load(tmp_path / "m.safetensors", "cpu").compute_attention(tiny.wave(1.0), [3, 4, 5])
     assert [layer.shape[:2] for layer in found.layers] == [(2, 4)] * 3
+    assert (
+        main(
+            [
+                "plot-attention",
+                str(tmp_path / "m.safetensors"),
+                sound,
+                "--text",
+                "abc",
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
+    paths = capsys.readouterr().out.splitlines()[2:]
+    assert [Path(path).name for path in paths] == ["a.attention.png", "a.heads.png", "a.attention.html"]
+    assert Path(paths[2]).read_text(encoding="utf-8").count("<details><summary>Layer ") == 3
     for layer in found.layers:
         np.testing.assert_allclose(layer.sum(-1), 1.0, rtol=1e-4)
     np.testing.assert_allclose(found.layers[-1].mean(0), found.weights, rtol=1e-5)
