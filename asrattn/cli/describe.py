@@ -1,6 +1,7 @@
 """`asrattn describe MODEL|RECIPE.py`: configuration and parameters of a model; memory and time of its training."""
 
 import argparse
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -171,6 +172,8 @@ def _forecast(recipe: "Recipe", model: "SpeechModel", args: argparse.Namespace) 
         hours, epochs = args.hours * work / rate, recipe.train.epochs
         if recipe.train.scale_to_data:
             epochs = data_scaling.scaled_epochs(max(1, round(3600 * args.hours / each)))
+        elif recipe.train.updates:
+            epochs = math.ceil(recipe.train.updates / max(1, 3600 * args.hours / batch))
         yield f"epoch         {_duration(hours)} for {args.hours:g} h of speech"
         yield f"training      {_duration(epochs * hours)} for {epochs} epochs"
 

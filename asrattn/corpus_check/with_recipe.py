@@ -23,7 +23,7 @@ from asrattn.training.data.corpus import Corpus
 from asrattn.training.data.datamodule import SpeechDataModule
 from asrattn.training.data.dataset import Example, InMemoryDataset, LoadResult, add_tokens, check_duration
 from asrattn.training.data.dataset import partition_dropped as sorted_out
-from asrattn.training.data_scaling import scale_to_data
+from asrattn.training.data_scaling import scale_to_data, updates_to_epochs
 from asrattn.training.recipe import Recipe
 
 DROPPED = FindingKind(
@@ -101,6 +101,7 @@ def _facts(corpus: Corpus, recipe: Recipe, model: SpeechModel) -> dict[str, str]
         recipe = scale_to_data(recipe, len(corpus.train), 3600 * hours)
     data = replace(recipe.data, concat_prob=0.0)  # concatenation needs the audio, and changes little here
     served = SpeechDataModule(corpus, data, recipe.model.frontend.rate, recipe.augment.stretch, 0)
+    recipe = updates_to_epochs(recipe, len(served.epoch_plan(0)))
     longest = float(corpus.train.seconds.max())
     audio = served.max_utterances(longest) * longest
     memory = forecast.forecast_step(recipe, model).memory(audio, longest)

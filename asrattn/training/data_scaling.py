@@ -1,6 +1,7 @@
-"""Epochs and batches of a fine-tuning, chosen by the amount of training data.
+"""Epochs and batches by the amount of training data: of a fine-tuning, and of a run with a number of updates.
 
-Many epochs of small batches for few utterances, few epochs of larger ones for many. The rule goes through these points:
+Fine-tuning: many epochs of small batches for few utterances, few epochs of larger ones for many. The rule goes
+through these points:
 
     utterances       5      20     200     900    2300   18400 (20 h)
     epochs          45      15      12       5       3       2
@@ -27,6 +28,7 @@ HALFWAY_UTTERANCES = 450  # whose epochs lie in the middle of both
 STEEPNESS = 1.5  # of the fall of the epochs between them
 MIN_BATCH_UTTERANCES, MAX_BATCH_UTTERANCES = 8, 32
 LARGE_UTTERANCES = 1000  # from here on batches grow
+MAX_VALIDATIONS = 40  # of a run whose length is given in updates
 # What is chosen; data.batch_seconds then limits the micro-batches alone.
 SCALED_SETTINGS = ("train.epochs", "data.batch_utterances")
 
@@ -49,6 +51,18 @@ def scale_to_data(recipe: Recipe, utterances: int, seconds: float) -> Recipe:
         max_device_seconds=recipe.data.max_device_seconds or recipe.data.batch_seconds,
     )
     return replace(recipe, data=data, train=replace(recipe.train, epochs=epochs, patience_start=0))
+
+
+def updates_to_epochs(recipe: Recipe, batches: int) -> Recipe:
+    """The recipe with the epochs, of so many batches, that make train.updates; as it is without them. Logs the
+    choice."""
+    updates = recipe.train.updates
+    if not updates:
+        return recipe
+    epochs = math.ceil(updates / batches)
+    every = max(recipe.train.validate_every, math.ceil(epochs / MAX_VALIDATIONS))
+    log.info("%d updates: %d epochs of %d batches, a validation every %d", updates, epochs, batches, every)
+    return replace(recipe, train=replace(recipe.train, epochs=epochs, validate_every=every))
 
 
 def scaled_epochs(utterances: int) -> int:

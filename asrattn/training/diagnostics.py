@@ -1,4 +1,5 @@
-"""Diagnostics of attention that does not converge: what it does instead, and the remedies that apply to the run."""
+"""Diagnostics of a run: attention that does not converge, what it does instead and the remedies that apply;
+overfitting."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -15,6 +16,8 @@ MIN_PROGRESS = 0.15  # no warning before this fraction of the run
 MIN_UPDATES = 1000  # nor before so many: CTC and attention stay on a plateau for the first 400 to 700 updates
 TREND_PROGRESS = 0.1  # the dev loss is compared with the one so much of the run earlier
 MIN_LOSS_DECREASE = 0.05  # relative; a dev loss that fell by so much is still learning
+MIN_LOSS_INCREASE = 0.05  # relative; of the dev loss above its lowest
+OVERFIT_VALIDATIONS = 3  # without a better WER
 LONG_UTTERANCE_SECONDS = 8.0  # mean utterance length from which on alignment is hard to learn
 HIGH_LEARNING_RATE = 3e-3  # few models train stably above it, with optimizers of the Adam family
 
@@ -39,6 +42,23 @@ def diagnose(
     if ctc_failed:
         warning += "; CTC has not learnt anything either"
     return f"{warning}. Try " + "; or ".join(suggest_remedies(validation, recipe, ctc_failed))
+
+
+def diagnose_overfitting(history: Sequence[ValidationRecord]) -> str | None:
+    """One line of warning if the model learns its training set by heart: for OVERFIT_VALIDATIONS no better dev WER, a
+    dev loss above its lowest one, a training loss that still fell. None otherwise, and once it was said."""
+    best = min(range(len(history)), key=lambda at: (history[at].wer, -at))
+    if len(history) - 1 - best != OVERFIT_VALIDATIONS:
+        return None
+    then, now, lowest = history[best], history[-1], min(each.loss for each in history)
+    if not (now.loss > (1 + MIN_LOSS_INCREASE) * lowest and now.train_loss < then.train_loss):
+        return None
+    return (
+        f"overfitting: for {OVERFIT_VALIDATIONS} validations no dev WER below {100 * then.wer:.1f} %, a dev loss of "
+        f"{lowest:.3f} at its lowest, {now.loss:.3f} now, while the training loss fell from {then.train_loss:.3f} to "
+        f"{now.train_loss:.3f}. The best model is kept; try more recordings, stronger augmentation or dropout, or stop "
+        f"early (train.patience={OVERFIT_VALIDATIONS})"
+    )
 
 
 def is_improving(history: Sequence[ValidationRecord]) -> bool:

@@ -34,7 +34,7 @@ from asrattn.training.data import corpus as corpora
 from asrattn.training.data import folder as data_folder
 from asrattn.training.data.datamodule import SpeechDataModule
 from asrattn.training.data.sampler import derive_seed
-from asrattn.training.data_scaling import scale_to_data
+from asrattn.training.data_scaling import scale_to_data, updates_to_epochs
 from asrattn.training.metrics_log import MetricsLogger, RunProgress
 from asrattn.training.module import SpeechLightningModule
 from asrattn.training.precision import resolve_precision
@@ -91,6 +91,7 @@ def fit(
     if recipe.train.scale_to_data:
         recipe = scale_to_data(recipe, len(corpus.train), corpus.train.seconds.sum(dtype=float))
     datamodule = SpeechDataModule(corpus, recipe.data, rate, recipe.augment.stretch, seed)
+    recipe = updates_to_epochs(recipe, len(datamodule.epoch_plan(0)))
     if base and init:
         _copy_weights(model, recipe, corpus.tokenizer, base, init)
     if not resume and not (base and (not recipe.init or "frontend" in recipe.init.parts)):

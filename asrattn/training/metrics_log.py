@@ -14,7 +14,7 @@ from torch import Tensor
 from asrattn import files
 from asrattn.attention_metrics import UNDEFINED_METRICS
 from asrattn.model.losses import Losses
-from asrattn.training.diagnostics import diagnose
+from asrattn.training.diagnostics import diagnose, diagnose_overfitting
 from asrattn.training.module import SpeechLightningModule
 from asrattn.training.validation import Validation
 
@@ -85,8 +85,8 @@ class MetricsLogger(Callback):
                 pl_module.progress(),
                 pl_module.history,
             )
-            if warning:
-                log.warning("%s", warning)
+            for found in filter(None, (warning, diagnose_overfitting(pl_module.history))):
+                log.warning("%s", found)
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if self._writer is not None:

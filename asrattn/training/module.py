@@ -201,7 +201,10 @@ class SpeechLightningModule(L.LightningModule):
         weights = next((weights for _, weights in attention), None)
         ordered = tuple(sorted(scored, key=lambda s: s.row.id))
         self.validation = validation = Validation(ordered, mean, weights)
-        self.history.append(schedule.ValidationRecord(self.progress(), validation.loss, validation.wer))
+        train_loss = float(self.mean_losses().total)
+        self.history.append(
+            schedule.ValidationRecord(self.progress(), validation.loss, validation.wer, train_loss)
+        )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add to a resume checkpoint: recipe, tokenizer, seed, validations; position, losses and seconds of the epoch.

@@ -105,6 +105,9 @@ class LoRAConfig:
 class TrainConfig:
     """Optimisation, early stopping, checkpoints, validation.
 
+    epochs               passes over the training set
+    updates              at least so many updates, in whole epochs, instead of `epochs`; 0 counts epochs. With few
+                         recordings an epoch is a few updates: then it is validated 40 times at most
     optimizer            with the peak learning rate
     schedule             learning-rate schedule: the factor of that rate along the run
     clip                 maximum gradient norm; 0 does not clip
@@ -130,6 +133,7 @@ class TrainConfig:
     """
 
     epochs: int = 100
+    updates: int = 0
     optimizer: OptimizerConfig = field(default_factory=AdamWConfig)
     schedule: ScheduleConfig = field(default_factory=CosineConfig)
     clip: float = 5.0
@@ -161,7 +165,11 @@ class TrainConfig:
         )
         for name in ("epochs", "average_checkpoints", "validate_every", "validate_beam"):
             check(getattr(self, name) >= 1, f"train.{name} must be at least 1")
-        for name in ("clip", "freeze_updates", "max_nonfinite_steps", "save_minutes"):
+        check(
+            not (self.updates and self.scale_to_data),
+            "train.updates: train.scale_to_data chooses them; add --set train.scale_to_data=false",
+        )
+        for name in ("updates", "clip", "freeze_updates", "max_nonfinite_steps", "save_minutes"):
             check(getattr(self, name) >= 0, f"train.{name} must not be negative")
         for name in ("patience", "patience_start", "samples"):
             check(getattr(self, name) >= 0, f"train.{name} must not be negative")

@@ -13,11 +13,13 @@ from asrattn.config import check
 
 
 class ValidationRecord(NamedTuple):
-    """Loss and WER (a fraction) of a validation, and the progress at that point."""
+    """Loss and WER (a fraction) of a validation, the progress at that point, and the mean training loss of its
+    epoch."""
 
     progress: float
     loss: float
     wer: float
+    train_loss: float = math.nan
 
 
 @dataclass(frozen=True)

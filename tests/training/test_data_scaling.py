@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn.errors import ConfigError
-from asrattn.training.data_scaling import scale_to_data, scaled_batch, scaled_epochs
+from asrattn.training.data_scaling import scale_to_data, scaled_batch, scaled_epochs, updates_to_epochs
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,18 @@ def test_recipe_is_scaled_and_the_choice_logged(caplog: pytest.LogCaptureFixture
     assert scaled.train.patience_start == 0
     assert (scaled.model, scaled.loss, scaled.data.tokens) == (recipe.model, recipe.loss, recipe.data.tokens)
     assert scale_to_data(scaled, 200, 540.0) == scaled
+
+
+def test_updates_become_whole_epochs(caplog: pytest.LogCaptureFixture) -> None:
+    recipe = tones.recipe(epochs=7, updates=1000)
+    with caplog.at_level(logging.INFO):
+        counted = updates_to_epochs(recipe, 3)
+    assert caplog.messages == ["1000 updates: 334 epochs of 3 batches, a validation every 9"]
+    assert (counted.train.epochs, counted.train.validate_every) == (334, 9)
+    assert updates_to_epochs(counted, 3) == counted
+    assert updates_to_epochs(tones.recipe(epochs=7), 3) == tones.recipe(epochs=7)
+    with pytest.raises(ConfigError, match=r"train\.updates: train\.scale_to_data chooses them"):
+        tones.recipe(updates=10, scale_to_data=True)
 
 
 def test_nothing_cannot_be_scaled_to() -> None:

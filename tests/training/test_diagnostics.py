@@ -115,6 +115,53 @@ def test_the_mean_of_what_is_known() -> None:
     assert attention_metrics.mean([EVEN, unknown]).agreement == EVEN.agreement
 
 
+@pytest.mark.parametrize(
+    ("wers", "losses", "train_losses", "told"),
+    [
+        ([0.3, 0.2, 0.21, 0.22, 0.21], [2.0, 1.0, 1.1, 1.2, 1.3], [3.0, 2.0, 1.5, 1.0, 0.5], True),
+        ([0.3, 0.2, 0.21, 0.22], [2.0, 1.0, 1.1, 1.2], [3.0, 2.0, 1.5, 1.0], False),  # two validations
+        (
+            [0.3, 0.2, 0.21, 0.22, 0.21],
+            [2.0, 1.0, 1.1, 1.1, 1.04],
+            [3.0, 2.0, 1.5, 1.0, 0.5],
+            False,
+        ),  # hardly
+        (
+            [0.3, 0.2, 0.21, 0.22, 0.21],
+            [2.0, 1.0, 1.1, 1.2, 1.3],
+            [3.0, 2.0, 2.5, 3.0, 2.5],
+            False,
+        ),  # diverges
+        (
+            [0.3, 0.2, 0.21, 0.2, 0.21],
+            [2.0, 1.0, 1.1, 1.2, 1.3],
+            [3.0, 2.0, 1.5, 1.0, 0.5],
+            False,
+        ),  # as good later
+        (
+            [0.3, 0.2, 0.3, 0.3, 0.3, 0.3],
+            [2, 1, 1.1, 1.2, 1.3, 1.4],
+            [3, 2, 1.5, 1, 0.5, 0.4],
+            False,
+        ),  # said before
+    ],
+)
+def test_overfitting_is_told_once(
+    wers: list[float], losses: list[float], train_losses: list[float], told: bool
+) -> None:
+    history = [
+        ValidationRecord(0.1 * at, *each)
+        for at, each in enumerate(zip(losses, wers, train_losses, strict=True))
+    ]
+    found = diagnostics.diagnose_overfitting(history)
+    assert (found is not None) == told
+    if found:
+        assert found.startswith(
+            "overfitting: for 3 validations no dev WER below 20.0 %, a dev loss of 1.000 at its low"
+        )
+        assert "from 2.000 to 0.500" in found
+
+
 def test_a_run_writes_down_what_attention_does_and_warns(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
