@@ -221,6 +221,28 @@ def test_speed_draws_its_factor_for_each_utterance():
     assert 1.08 < factors.max() <= 1.1 + 1e-3
 
 
+def test_silence_is_added_at_both_ends_of_each_utterance():
+    wave, lens = waves(*[2000, 1500] * 25)
+    longer, new = only(silence=0.5).augment_wave(wave, lens, seeded())
+    added = new - lens
+    assert len(added.unique()) > 30
+    assert added.max() <= RATE
+    assert added.min() >= 0
+    places = []
+    for row, n, count, grown in zip(wave, lens.tolist(), new.tolist(), longer, strict=True):
+        start = int(torch.nonzero(grown)[0])
+        places.append(start)
+        assert torch.equal(grown[start : start + n], row[:n])
+        assert not grown[:start].any()
+        assert not grown[start + n :].any()
+        assert start + n <= count
+    assert max(places) > 0.4 * RATE
+    with pytest.raises(
+        ConfigError, match=r"does not suit the features whisper; switch off with --set augment\.silence=0"
+    ):
+        AugmentConfig(silence=1.0).check_fits("whisper")
+
+
 # Warping
 
 
@@ -357,6 +379,7 @@ def test_the_equalizer_adds_one_curve_to_all_frames_of_an_utterance():
     ("setting", "message"),
     [
         ({"speed": 0.9}, "speed"),
+        ({"silence": 11.0}, "silence"),
         ({"noise": 1.5}, "noise"),
         ({"stretch": -0.1}, "stretch"),
         ({"vtlp": 0.5}, "vtlp"),

@@ -11,6 +11,8 @@ class AugmentConfig:
     """How much of each; 0 switches a part off. The defaults suit log-mel features.
 
     speed: the wave is resampled to play up to this fraction slower or faster (0.1 is ±10 %).
+    silence: seconds; before and behind each utterance up to so much is added, for recordings that begin and end with
+    the first and the last word: a model that has never read silence invents words there.
     noise: the probability that an utterance gets noise, at a ratio drawn from `snr` (dB), out of the audio
     files below `noise_folder`; without a folder it is coloured noise, from white to brown.
     stretch: time is stretched or squeezed by up to this fraction, on the frames.
@@ -24,6 +26,7 @@ class AugmentConfig:
     """
 
     speed: float = 0.0
+    silence: float = 0.0
     noise: float = 0.2
     noise_folder: str | None = None
     snr: tuple[float, float] = (5.0, 35.0)
@@ -45,7 +48,9 @@ class AugmentConfig:
     @property
     def is_off(self) -> bool:
         masked = (self.frequency_masks and self.frequency_width) or (self.time_masks and self.time_width)
-        return not (self.speed or self.noise or self.stretch or self.vtlp or self.equalizer or masked)
+        return not (
+            self.speed or self.silence or self.noise or self.stretch or self.vtlp or self.equalizer or masked
+        )
 
     @property
     def min_length_factor(self) -> float:
@@ -55,6 +60,7 @@ class AugmentConfig:
     def __post_init__(self) -> None:
         limits = {
             "speed": 0.5,
+            "silence": 10.0,
             "noise": 1.0,
             "stretch": 0.5,
             "vtlp": 0.3,
@@ -76,6 +82,7 @@ class AugmentConfig:
         """Raises ConfigError for what makes no sense on features of this type: a wave has no frames to stretch and no
         frequency axis, two frames side by side have no single one."""
         settings = {
+            "whisper": ("silence",),  # it knows silence, and ends at 30 s
             "wave": ("stretch", "vtlp", "equalizer", "frequency_masks", "time_masks"),
             "seamless": ("vtlp", "equalizer", "frequency_masks"),
         }.get(kind, ())

@@ -34,7 +34,7 @@ class Augment(nn.Module):
 
     def __init__(self, config: AugmentConfig, rate: int) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.rate = config, rate
         noises: list[Tensor] = []
         if config.noise:
             noises = (
@@ -49,10 +49,15 @@ class Augment(nn.Module):
         self.register_buffer("sizes", sizes, persistent=False)
 
     def augment_wave(self, wave: Tensor, lens: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Speed change and noise: wave (B, S), lens (B,) -> (B, S'), (B,); new lengths only by the former."""
+        """Speed change, silence at both ends, noise: wave (B, S), lens (B,) -> (B, S'), (B,); the noise alone keeps
+        the lengths."""
         if self.config.speed:
             factor = _around_one(self.config.speed, len(wave), generator, wave.device)
             wave, lens = perturb_speed(wave, lens, factor)
+        if self.config.silence:
+            most = self.config.silence * self.rate
+            before, behind = (torch.rand(2, len(wave), generator=generator) * most).long().to(wave.device)
+            wave, lens = add_silence(wave, lens, before, behind)
         if self.config.noise:
             wave = self._add_noise(wave, lens, generator)
         return wave, lens
@@ -149,6 +154,14 @@ def warp_frames(feats: Tensor, lens: Tensor, length: Tensor, tract: Tensor) -> t
     grid = torch.stack((x, y), dim=-1)
     warped = F.grid_sample(feats[:, None], grid, padding_mode="border", align_corners=True)[:, 0]
     return warped * lengths.mask(new, size)[:, :, None], new
+
+
+def add_silence(wave: Tensor, lens: Tensor, before: Tensor, behind: Tensor) -> tuple[Tensor, Tensor]:
+    """Add zeros, `before` (B,) and `behind` (B,) so many, to wave (B, S) of lens (B,) -> (B, S'), (B,)."""
+    new = lens + before + behind
+    at = torch.arange(int(new.max()), device=wave.device) - before[:, None]
+    inside = (at >= 0) & (at < lens[:, None])
+    return wave.gather(1, at.clamp(0, wave.shape[1] - 1)) * inside, new
 
 
 def perturb_speed(wave: Tensor, lens: Tensor, factor: Tensor) -> tuple[Tensor, Tensor]:

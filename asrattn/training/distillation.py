@@ -49,13 +49,18 @@ def load_teacher(recipe: Recipe, init: Path | None) -> SpeechModel | None:
     if not recipe.loss.needs_teacher:
         return None
     needs = "loss.distill_encoder and distill_decoder"
+    augment = recipe.augment
     timed = (
-        recipe.augment.speed or recipe.augment.stretch or recipe.data.concat_prob or recipe.loss.consistency
+        augment.speed,
+        augment.silence,
+        augment.stretch,
+        recipe.data.concat_prob,
+        recipe.loss.consistency,
     )
     check(
-        not timed,
-        f"{needs} compare frame by frame: set augment.speed, augment.stretch, data.concat_prob and "
-        "loss.consistency to 0",
+        not any(timed),
+        f"{needs} compare frame by frame: set augment.speed, augment.silence, augment.stretch, data.concat_prob "
+        "and loss.consistency to 0",
     )
     if init is None:
         raise ConfigError(f"{needs} need a teacher: name its model with --init")
