@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from asrattn import model_file
 from asrattn.data import manifest
 from asrattn.training.recipe import Recipe, load_recipe
 
@@ -75,9 +76,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def is_whole(start: Start) -> bool:
-    """Whether the model of the start can transcribe before it is trained."""
+    """Whether the model of the start can transcribe before it is trained; a pre-trained encoder alone cannot."""
+    if start.init is None:
+        return False
+    untrained = model_file.read_speech_model(start.init)["card"].get("untrained", ())
     init = load_recipe(start.recipe, Recipe).init
-    return start.init is not None and (init is None or "decoder" in init.parts)
+    return "decoder" not in untrained and (init is None or "decoder" in init.parts)
 
 
 def measure(start: Start, count: int, data: Path, out: Path, threads: str, settings: Sequence[str]) -> Point:
