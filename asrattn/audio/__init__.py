@@ -17,12 +17,16 @@ from numpy.typing import NDArray
 from asrattn import files
 from asrattn.audio import containers
 from asrattn.audio.containers import formats
+from asrattn.audio.containers.formats import EXTENSIONS
 from asrattn.audio.containers.layout import SoundBytes
 from asrattn.audio.interface import AudioDecoder, Wave, explain_decode_error, truncation_error
 from asrattn.audio.pyav_backend import open_pyav
 from asrattn.audio.samples import Channel, SampleStats, select
 from asrattn.audio.soundfile_backend import open_soundfile
+from asrattn.audio.walker import same_name
 from asrattn.errors import AudioError
+
+__all__ = ["EXTENSIONS", "AudioInfo", "Sound", "check", "encode", "info", "open_sound", "read", "write"]
 
 _CODECS = {
     ".wav": ("WAV", "PCM_16"),
@@ -34,10 +38,6 @@ _CODECS = {
     ".aif": ("AIFF", "PCM_16"),
     ".sph": ("NIST", "PCM_16"),
 }
-EXTENSIONS: frozenset[str] = frozenset(
-    {*_CODECS, ".oga", ".au", ".caf", ".w64", ".m4a", ".mp4", ".mov", ".webm", ".mkv", ".aac"}
-)
-
 _OVERSHOOT_SECONDS = 0.01  # seconds by which a segment may pass the end: lists of segments are rounded
 _KEPT_SECONDS = 60.0  # of the last segment, which the next may overlap
 _RATES = range(1000, 1_000_000)  # Hz; what lies outside comes from a damaged header
@@ -211,7 +211,10 @@ def _file(path: Path) -> io.FileIO:
             raise AudioError(f"{path}: is a pipe or a device; save the audio to a file first")
         return path.open("rb", buffering=0)
     except FileNotFoundError:
-        raise AudioError(f"{path}: does not exist; check the path") from None
+        if other := same_name(path):
+            return other.open("rb", buffering=0)
+        why = "is a link to what is not there" if path.is_symlink() else "does not exist"
+        raise AudioError(f"{path}: {why}; check the path") from None
     except PermissionError:
         raise AudioError(f"{path}: may not be read; check its permissions") from None
     except (OSError, ValueError) as error:  # a name too long, or with a NUL in it

@@ -47,6 +47,12 @@ _LIBSNDFILE_FORMATS = (  # place, bytes, name, FFmpeg's name for codings that li
     (0, b"MATLAB 5", "plain", ""),
 )
 _TS_PACKET_BYTES = 188
+_SOUNDFILE_SUFFIXES = """wav wave bwf rf64 w64 flac mp3 mp2 mp1 mpga ogg oga opus aiff aif aifc au snd caf sph nist voc
+    avr paf sf ircam svx iff 8svx pvf sds"""
+_FFMPEG_SUFFIXES = """m4a m4b m4r m4v mp4 mov qt 3gp 3g2 webm weba mkv mka aac adts wma wmv asf amr awb flv f4a f4v avi
+    ape wv tta dsf shn ac3 mpg mpeg mts m2ts ogv ogx spx"""
+# Suffixes of files that are taken from folders; what is in a file decides how it is read.
+EXTENSIONS = frozenset(f".{suffix}" for suffix in (_SOUNDFILE_SUFFIXES + " " + _FFMPEG_SUFFIXES).split())
 
 
 def ffmpeg_format(head: bytes) -> str:
