@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asrattn.audio import containers
+from asrattn.audio.containers import boxes
 from asrattn.audio.containers.layout import SoundBytes
 from asrattn.audio.containers.splice import Splice
 from asrattn.audio.interface import AudioDecoder, Wave, explain_decode_error, truncation_error
@@ -175,6 +176,8 @@ def open_pyav(path: Path, file: SoundBytes, name: str) -> Iterator[AudioDecoder]
         import av
     except ModuleNotFoundError:
         raise AudioError(f"{path}: is {name}, which needs PyAV; pip install asrattn[video]") from None
+    if missing := boxes.missing_bytes(file, name):
+        raise truncation_error(path, f"({missing} bytes are missing at its end)")
     try:
         with _open(path, file, name) as container:
             first = next(container.decode(container.streams.audio[0]), None)

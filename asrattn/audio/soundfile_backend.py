@@ -33,7 +33,7 @@ class _StreamDecoder:
         self.format: str = self.sound.format
         self.frames = _true_frames(self.sound, stream)
         # Decoders of lossy codings keep a state: only some can seek, and they need a run-up.
-        self._seekable: bool = self.sound.seekable()
+        self._seekable: bool = self.sound.seekable() and not self.sound.subtype.startswith("ALAC")
 
     def _open(self) -> None:
         import soundfile

@@ -8,7 +8,7 @@ from asrattn.audio.containers.layout import AudioStream, ByteReader, Layout, Sou
 HEAD_BYTES = 1024
 _MARK_BYTES = 16
 _PADDING_BYTES = 64
-_PARSERS = dict.fromkeys(("riff", "aiff", "w64", "caf", "au", "nist"), chunks.read_layout)
+_PARSERS = dict.fromkeys(("riff", "aiff", "w64", "caf", "au", "nist", "voc"), chunks.read_layout)
 _PARSERS |= {"ogg": ogg.read_layout, "flac": flac.read_layout}
 
 

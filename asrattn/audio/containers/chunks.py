@@ -23,6 +23,7 @@ _UNKNOWN_32 = 0xFFFFFFFF
 _DS64_DATA_PLACE = 8  # of the size of the samples in the chunk ds64
 _W64_TAIL = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"  # of the names of chunks
 _MPEG_CODINGS = (0x50, 0x55)
+_VOC_SOUNDS = (1, 2, 9)  # kinds of blocks with samples
 _FILES = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"caff", b"riff")  # names that begin another file
 _MIN_UNCLOSED_BYTES = 1024  # fewer behind the samples are no samples
 _NIST_MAX_HEAD_BYTES = 1 << 16
@@ -101,6 +102,8 @@ def _find_samples(reader: ByteReader, begin: int, end: int) -> Samples | None:
         return _au_samples(head, begin)
     if head[:7] == b"NIST_1A":
         return _nist_samples(reader, begin)
+    if head[:8] == b"Creative":
+        return _voc_samples(reader, begin, end)
     if head[:4] in (b"RIFF", b"RF64", b"BW64"):
         form = _RIFF
     else:
@@ -191,6 +194,17 @@ def _nist_samples(reader: ByteReader, begin: int) -> Samples | None:
     at = begin + int(size[1])
     width *= channels
     return Samples(at, count * width, at + count * width, True, width=width)
+
+
+def _voc_samples(reader: ByteReader, begin: int, end: int) -> Samples | None:
+    """Blocks of a byte for the kind and three for the size; the last one ends the file."""
+    at = begin + int.from_bytes(reader.read(begin + 20, 2), "little")
+    while at + 4 <= end and (kind := reader.read(at, 1)[0]):
+        size = int.from_bytes(reader.read(at + 1, 3), "little")
+        if at + 4 + size > end and kind in _VOC_SOUNDS:
+            return Samples(at + 4, size, end, True)
+        at += 4 + size
+    return None
 
 
 def _is_unclosed(reader: ByteReader, found: Samples, end: int) -> bool:

@@ -33,7 +33,7 @@ _LIBSNDFILE_FORMATS = (  # place, bytes, name, FFmpeg's name for codings that li
     (0, b"NIST_1A", "nist", "nistsphere"),
     (0, b"OggS", "ogg", ""),  # of a damaged one FFmpeg would read what it can
     (0, b"fLaC", "flac", ""),
-    (0, b"Creative Voice File\x1a", "plain", "voc"),
+    (0, b"Creative Voice File\x1a", "voc", "voc"),
     (0, b"2BIT", "plain", ""),
     (0, b"PVF1", "plain", ""),
     (0, b" paf", "plain", ""),
