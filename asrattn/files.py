@@ -1,11 +1,16 @@
 """Atomic writes: a reader never sees half a file. Output folders."""
 
+import hashlib
 import os
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from asrattn.errors import ConfigError
+
+MAX_NAME_BYTES = 255  # of a file name, on nearly all file systems
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # the direction of writing
 
 
 @contextmanager
@@ -13,7 +18,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Where to write what takes the place of `path` at the end of the block; gone where the block fails. The folder is
     made. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
+    draft = path.with_name(shorten_name(path.name, ".part"))
     try:
         yield draft
         draft.replace(path)
@@ -26,7 +31,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """UTF-8. Raises OSError."""
     with atomic_write(path) as draft:
-        draft.write_text(text, encoding="utf-8")
+        # A file name that is no UTF-8 comes as lone surrogates; a backslash escape is what JSON calls them.
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def make_folder(folder: Path) -> None:
@@ -37,3 +43,37 @@ def make_folder(folder: Path) -> None:
         raise ConfigError(f"{folder}: cannot be made ({error.strerror}); name another folder") from None
     if not os.access(folder, os.W_OK):
         raise ConfigError(f"{folder}: cannot be written; name another folder")
+
+
+def shorten_name(stem: str, suffix: str) -> str:
+    """A file name of at most MAX_NAME_BYTES: a longer stem is cut, and a digest of it keeps names apart."""
+    name = stem + suffix
+    size = len(os.fsencode(name))
+    if size <= MAX_NAME_BYTES:
+        return name
+    digest = hashlib.blake2b(os.fsencode(stem), digest_size=4).hexdigest()
+    kept = stem
+    while len(os.fsencode(f"{kept}-{digest}{suffix}")) > MAX_NAME_BYTES:
+        kept = kept[:-1]
+    return f"{kept}-{digest}{suffix}"
+
+
+def printable(text: object) -> str:
+    """A path or a message for a terminal, in one line: bytes that are no UTF-8, line breaks, escape sequences and marks
+    that turn the direction of writing are escaped."""
+    plain = (
+        os.fsencode(str(text)).decode("utf-8", "backslashreplace")
+        if _has_surrogates(str(text))
+        else str(text)
+    )
+    return "".join(char if _is_harmless(char) else char.encode("unicode_escape").decode() for char in plain)
+
+
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _is_harmless(char: str) -> bool:
+    return char.isprintable() or (
+        unicodedata.category(char) in ("Zs", "Cf", "Co", "Cn") and char not in _TURNING
+    )

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from asrattn import audio
-from asrattn.audio import EXTENSIONS
 from asrattn.audio.interface import Wave
+from asrattn.audio.walker import find_files
 from asrattn.data import manifest
 from asrattn.data.manifest import Utterance
 from asrattn.inference.recognizer import Recognizer
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 audio.write(paths[-1], wave, recognizer.rate)
             print(count_outcomes(name, recognizer, paths))
     for each in args.sounds:
-        paths = sorted(p for p in each.rglob("*") if p.suffix.lower() in EXTENSIONS)
+        paths = find_files(each).files
         print(count_outcomes(each.name, recognizer, subsample(paths, args.most)))
 
 

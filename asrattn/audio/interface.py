@@ -13,15 +13,15 @@ Wave = NDArray[np.float32]
 
 
 class AudioDecoder(Protocol):
-    """An open file: rate in Hz, channels, length in frames; `slack` frames fewer than that are no damage."""
+    """An open file: rate in Hz, channels, length in frames; what is odd about it, a sentence each."""
 
     rate: int
     channels: int
     frames: int
-    slack: int
+    notes: tuple[str, ...]
 
     def blocks(self, begin: int, count: int) -> Iterator[Wave]:
-        """The mean of the channels of the frames from `begin` on, in parts (n,); `count` in all, or what there is."""
+        """The frames from `begin` on, in parts (n, channels); `count` in all, or what there is."""
 
 
 def truncation_error(path: Path, where: str) -> AudioError:
@@ -36,5 +36,5 @@ def explain_decode_error(code: int, text: str) -> str:
         return "its header is damaged, it gives a rate or a channel count of 0; record or copy it again"
     if "unimplemented" in text:
         return "is in a coding that is not known (a compressed sphere file?); convert it to wav or flac"
-    text = text.removeprefix("Error : ").rstrip(".")
+    text = " ".join(text.removeprefix("Error : ").split()).rstrip(".")
     return f"cannot be decoded ({text}); it is damaged or truncated, copy it again or drop it"

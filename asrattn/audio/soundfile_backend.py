@@ -1,95 +1,143 @@
-"""soundfile backend: wav, flac, mp3, ogg, aiff and NIST sphere."""
+"""soundfile backend: wav, flac, mp3, ogg, aiff, NIST sphere and what else libsndfile decodes."""
 
-import io
-import os
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from asrattn.audio import containers
+from asrattn.audio.containers.layout import AudioStream, Layout, SoundBytes
+from asrattn.audio.containers.splice import Splice
 from asrattn.audio.interface import AudioDecoder, Wave, explain_decode_error, truncation_error
 from asrattn.errors import AudioError
 
-_BLOCK = 1 << 20  # frames decoded at once: bounds the memory, also where a damaged header promises years
-_PIPED_WAV_BYTES = (
-    0x7FFF0000  # bytes; a wav written into a pipe promises more than this, not knowing its length
-)
+_BLOCK = 1 << 18  # frames decoded at once: bounds the memory, also where a damaged header promises years
 _MP3_FRAME = 1152
-_MP3_TAIL = 256  # bytes that tags may take at the end
 _VORBIS_PAGE = 255 * 2048  # frames at most in a page of Ogg
+_BLOCK_CODINGS = ("IMA_ADPCM", "MS_ADPCM", "GSM610", "G721_32", "G723", "NMS_ADPCM")
+_MAX_FILL = 8192  # frames at most that fill up the last block of a coding
+_MAX_LAYOUTS = 1024
+_layouts: dict[
+    tuple[int, ...], Layout
+] = {}  # of the files that were opened lately, by what changes when they do
 
 
-class _SoundfileDecoder:
-    def __init__(self, path: Path, file: IO[bytes], sound: Any, head: bytes) -> None:
-        self.path, self.file, self.sound = path, file, sound
-        self.rate: int = sound.samplerate
-        self.channels: int = sound.channels
-        self.frames: int = sound.frames
-        # Without a length header libsndfile guesses the length of an mp3 from its bit rate.
-        self.guessed = sound.format == "MP3" and b"Xing" not in head and b"Info" not in head
-        self.slack = 2 * _MP3_FRAME if sound.format == "MP3" else 0
-        if self.guessed:
-            self.slack += self.frames // 50
+class _StreamDecoder:
+    """One stream of a file."""
+
+    def __init__(self, file: SoundBytes, stream: AudioStream) -> None:
+        self._file, self._stream = file, stream
+        self._open()
+        self.rate: int = self.sound.samplerate
+        self.channels: int = self.sound.channels
+        self.format: str = self.sound.format
+        self.frames = _true_frames(self.sound, stream)
+        # Decoders of lossy codings keep a state: only some can seek, and they need a run-up.
+        self._seekable: bool = self.sound.seekable() and not self.sound.subtype.startswith("ALAC")
+
+    def _open(self) -> None:
+        import soundfile
+
+        self.splice = Splice(self._file, self._stream.pieces)
+        self.sound = soundfile.SoundFile(self.splice)
+        self._position = 0
+
+    def close(self) -> None:
+        self.sound.close()
 
     def blocks(self, begin: int, count: int) -> Iterator[Wave]:
-        at = max(begin - self._preroll(begin), 0)
-        self.sound.seek(at)
-        while at < begin + count:
-            block = self.sound.read(min(begin + count - at, _BLOCK), dtype="float32", always_2d=True)
-            if not len(block):
+        end = min(begin + count, self.frames)
+        while begin < end:
+            # Also between two blocks soundfile seeks, which spoils the state of a decoder: each gets its run-up.
+            at = self._seek(begin)
+            block = self.sound.read(min(end - begin, _BLOCK) + begin - at, dtype="float32", always_2d=True)
+            if self.splice.error:
+                raise self.splice.error
+            self._position = at + len(block)
+            if self._position <= begin:
                 break
-            wanted = block[max(begin - at, 0) :]
-            at += len(block)
-            if len(wanted):
-                yield wanted[:, 0] if self.channels == 1 else wanted.mean(axis=1)
-        if self.sound.format == "MP3":
-            self._check_end(at, begin + count)
+            yield block[begin - at :]
+            begin = self._position
+
+    def _seek(self, begin: int) -> int:
+        """Go to a frame at or before `begin`; where that is."""
+        if self._seekable:
+            at = max(begin - self._preroll(begin), 0)
+            self.sound.seek(at)
+            return at
+        if begin < self._position:
+            self.close()
+            self._open()
+        return self._position
 
     def _preroll(self, begin: int) -> int:
         """Frames to decode before a segment: an mp3 frame borrows bits from up to ten before it, and a seek into
         the last page of a Vorbis stream misses its place."""
-        if self.sound.format == "MP3":
+        if self.format == "MP3":
             return 16 * _MP3_FRAME
         last_page = self.sound.subtype == "VORBIS" and begin > self.frames - _VORBIS_PAGE
         return _VORBIS_PAGE if last_page else 0
 
-    def _check_end(self, at: int, end: int) -> None:
-        """A guessed length may be too long, or too short, and then audio would be lost silently."""
-        position = self.file.tell()
-        rest = self.file.seek(0, os.SEEK_END) - position
-        self.file.seek(position)
-        if at < end - self.slack or (self.guessed and end >= self.frames and rest > _MP3_TAIL):
-            raise AudioError(
-                f"{self.path}: is an mp3 that ends after {at / self.rate:.2f} s with {rest} bytes left, where "
-                f"{self.frames / self.rate:.2f} s were expected; it is truncated or has no length header, "
-                "which ffmpeg -i old.mp3 -c copy new.mp3 writes"
-            )
+
+class _SoundfileDecoder:
+    """All streams of a file, one after the other."""
+
+    def __init__(self, streams: list[_StreamDecoder], notes: tuple[str, ...]) -> None:
+        self.streams, self.notes = streams, notes
+        self.rate, self.channels = streams[0].rate, streams[0].channels
+        self.frames = sum(stream.frames for stream in streams)
+
+    def blocks(self, begin: int, count: int) -> Iterator[Wave]:
+        first, end = 0, begin + count
+        for stream in self.streams:
+            last = first + stream.frames
+            if begin < last and first < end:
+                low, high = max(begin, first), min(end, last)
+                yield from stream.blocks(low - first, high - low)
+            first = last
 
 
 @contextmanager
-def open_soundfile(path: Path, file: IO[bytes], head: bytes) -> Iterator[AudioDecoder]:
-    """libsndfile's view of the file. Raises AudioError for what it cannot decode, also inside the with block."""
+def open_soundfile(path: Path, file: SoundBytes) -> Iterator[AudioDecoder]:
+    """libsndfile's view of the file. Raises AudioError for what it cannot decode, LibsndfileError for a coding that it
+    does not know; also inside the with block."""
     import soundfile
 
-    try:
-        # By descriptor, or from memory: given a name, libsndfile takes any bytes called .au or .raw for audio.
-        source = file if isinstance(file, io.BytesIO) else file.fileno()
-        with soundfile.SoundFile(source, closefd=False) as sound:
-            _check_truncation(path, sound, head)
-            yield _SoundfileDecoder(path, file, sound, head)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path}: {explain_decode_error(error.code, error.error_string)}") from None
+    layout = _layout(path, file)
+    if layout.truncated:
+        raise truncation_error(path, layout.truncated)
+    with ExitStack() as stack:
+        streams: list[_StreamDecoder] = []
+        notes = layout.notes
+        for stream in layout.streams:
+            decoder = _StreamDecoder(file, stream)
+            stack.callback(decoder.close)
+            if streams and (decoder.rate, decoder.channels) != (streams[0].rate, streams[0].channels):
+                notes += ("a stream of another rate or channel count follows, which is not read",)
+                break
+            streams.append(decoder)
+        try:
+            yield _SoundfileDecoder(streams, notes)
+        except soundfile.LibsndfileError as error:
+            raise AudioError(f"{path}: {explain_decode_error(error.code, error.error_string)}") from None
 
 
-def _check_truncation(path: Path, sound: Any, head: bytes) -> None:
-    """libsndfile quietly takes what is left of a truncated file; its log and the header know better."""
-    log = sound.extra_info
-    for promised, found in re.findall(r"^ ?(?:data|SSND) : (\d+) \(should be (\d+)\)", log, re.MULTILINE):
-        if int(found) < int(promised) < _PIPED_WAV_BYTES:
-            raise truncation_error(path, f"({found} of {promised} bytes of audio are there)")
-    if "lacks an end-of-stream" in log or "Junk after the last page" in log:
-        raise truncation_error(path, f"after {sound.frames / sound.samplerate:.2f} s")
-    count = re.search(rb"sample_count -i (\d+)", head) if sound.format == "NIST" else None
-    if count and sound.frames < int(count[1]):
-        raise truncation_error(path, f"({sound.frames} of {int(count[1])} samples are there)")
+def _layout(path: Path, file: SoundBytes) -> Layout:
+    """The streams of a file."""
+    key = containers.file_key(file)
+    known = _layouts.get(key) if key else None
+    if known is None:
+        known = containers.read_layout(file)
+        if key:
+            if len(_layouts) >= _MAX_LAYOUTS:
+                _layouts.clear()
+            _layouts[key] = known
+    return known
+
+
+def _true_frames(sound: Any, stream: AudioStream) -> int:
+    frames: int = sound.frames
+    if stream.frames is not None:
+        return min(frames, stream.frames)
+    filled = stream.fact is not None and 0 <= frames - stream.fact < _MAX_FILL
+    return stream.fact if stream.fact and filled and sound.subtype.startswith(_BLOCK_CODINGS) else frames

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from asrattn import audio, lengths
+from asrattn.audio import walker
 from asrattn.augment.config import AugmentConfig
 from asrattn.errors import DataError
 
@@ -225,7 +226,7 @@ def _load_noises(folder: Path, rate: int) -> list[Tensor]:
     """Every audio file below the folder."""
     from tqdm import tqdm
 
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in audio.EXTENSIONS)
+    paths = walker.find_files(folder).files if folder.is_dir() else []
     if not paths:
         state = "holds no audio file" if folder.is_dir() else "is not a folder"
         raise DataError(

@@ -43,9 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     utterances = list(manifest.read(args.manifest))
-    targets = transcript_output.output_paths(
-        [(u.id, u.id.replace("/", "_")) for u in utterances], args.out, args.format
-    )
+    outputs = transcript_output.Outputs([_file_name(u) for u in utterances], args.out, args.format)
     utterances = list(args.shard.select(utterances))
     model_file.read_speech_model(args.model)
 
@@ -57,17 +55,19 @@ def run(args: argparse.Namespace) -> int:
     for utterance in options.progress_bar(utterances, len(utterances), "utterance"):
         try:
             aligned = align_utterance(recognizer, utterance, args.by)
-        except AsrattnError as error:
+            outputs.write(aligned, _file_name(utterance), utterance.id)
+        except BrokenPipeError:
+            raise
+        except (AsrattnError, OSError) as error:
             _log.error("asrattn: %s: %s", utterance.id, error)
             failed += 1
-            continue
-        if args.out:
-            transcript_output.write_transcript(aligned, targets[utterance.id])
-        else:
-            transcript_output.print_transcript(aligned, args.format[0], many=True)
     if failed:
         _log.error("asrattn: %d of %d could not be aligned", failed, len(utterances))
     return 1 if failed else 0
+
+
+def _file_name(utterance: "Utterance") -> str:
+    return utterance.id.replace("/", "_")
 
 
 def align_utterance(

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 import asrattn
 from asrattn import deprecated
 from asrattn.errors import AsrattnError
+from asrattn.files import printable
 
 COMMANDS = {  # each is a module, imported only for its command
     "train": "train a model",
@@ -86,11 +87,21 @@ def _parser(requested: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+class _PrintableFormatter(logging.Formatter):
+    """File names in a message cannot break its line, or speak to the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        given = record.args if isinstance(record.args, tuple) else ()
+        args = tuple(each if isinstance(each, int | float) else printable(each) for each in given)
+        return super().format(logging.makeLogRecord(record.__dict__ | {"args": args or record.args}))
+
+
 @contextlib.contextmanager
 def _logging() -> Iterator[None]:
     """The package's log on stderr while a command runs."""
     log = logging.getLogger("asrattn")
     handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_PrintableFormatter())
     level = log.level
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -102,7 +113,7 @@ def _logging() -> Iterator[None]:
 
 
 def _print_error(message: str, status: int) -> int:
-    print("asrattn:", " ".join(message.splitlines()), file=sys.stderr)
+    print("asrattn:", printable(" ".join(message.splitlines())), file=sys.stderr)
     return status
 
 

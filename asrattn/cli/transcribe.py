@@ -1,21 +1,22 @@
 """`asrattn transcribe MODEL AUDIO…`: transcribe audio files."""
 
 import argparse
-import glob
 import logging
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asrattn.cli import options, transcript_output
-from asrattn.errors import AudioError
+from asrattn.cli import audio_arguments, options, transcript_output
+from asrattn.cli.audio_arguments import NamedAudio
+from asrattn.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
-    from asrattn.inference.export import Format
+    from asrattn.inference.segmentation import AudioRegion
+    from asrattn.inference.transcript import Transcript
 
 _log = logging.getLogger(__name__)
+_EACH, _MIX = "each", "mix"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -25,9 +26,24 @@ def add(parser: argparse.ArgumentParser) -> None:
         "audio", nargs="+", metavar="AUDIO", help="files, folders, quoted patterns, or - for a list on stdin"
     )
     options.add_recognition(parser)
+    parser.add_argument(
+        "--channel",
+        type=_channel,
+        default=_MIX,
+        metavar="N|mix|each",
+        help="a channel, from 1; mix: the mean of all (default); each: a transcript for each channel",
+    )
     transcript_output.add_format_option(parser, "txt")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="a file for each audio file and format, instead of stdout"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="a file for each audio file and format, in the same folders, instead of stdout",
+    )
+    parser.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="with --out: skip files whose transcripts are there already",
     )
     parser.add_argument(
         "--nbest",
@@ -45,28 +61,60 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
+def _channel(text: str) -> str:
+    if text not in (_EACH, _MIX) and not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a channel, from 1, nor mix, nor each")
+    return text
+
+
 def run(args: argparse.Namespace) -> int:
+    if args.skip_existing and not args.out:
+        raise ConfigError("--skip-existing: needs --out DIR, where the transcripts are")
     options.check_recognition(args)
-    paths, failed = _expand(args.audio)
-    many = len(paths) > 1
+    found, failed = audio_arguments.expand(args.audio)
     # Of all files: shards must not overwrite each other's.
-    targets = transcript_output.output_paths(
-        [(str(path), path.stem) for path in paths], args.out, args.format
-    )
-    paths = list(args.shard.select(paths))
-    readable = [path for path in paths if _is_readable(path)]
-    failed += len(paths) - len(readable)
-    if readable:
-        failed += _transcribe(readable, targets, many, args)
-    if failed and len(paths) > 1:
-        _log_error(f"{failed} of {len(paths)} could not be transcribed")
+    outputs = transcript_output.Outputs([each.name for each in found], args.out, args.format)
+    names = {each.path: each.name for each in found}
+    chosen = list(args.shard.select(found))
+    regions: list[AudioRegion] = []
+    for each in chosen:
+        try:
+            regions += _regions(each, args.channel)
+        except AudioError as error:
+            _log.error("asrattn: %s", error)
+            failed += 1
+    if args.skip_existing:
+        done = len(regions)
+        regions = [each for each in regions if not outputs.exist(names[each.path], each.channel)]
+        _log.info("%d of %d are transcribed already", done - len(regions), done)
+    if regions:
+        many = len(found) > 1 or args.channel == _EACH
+
+        def write(outcome: "Transcript") -> None:
+            outputs.write(outcome, names[outcome.path], _label(outcome) if many else "")
+
+        failed += _transcribe(regions, write, args)
+    if failed and len(chosen) > 1:
+        _log.error("asrattn: %d of %d could not be transcribed", failed, len(chosen))
     return 1 if failed else 0
 
 
+def _regions(found: NamedAudio, channel: str) -> "list[AudioRegion]":
+    """What is to be transcribed of a file. Raises AudioError if it cannot be opened."""
+    from asrattn import audio
+    from asrattn.inference.segmentation import AudioRegion
+
+    audio.check(found.path)
+    if channel == _EACH:
+        channels = range(1, audio.info(found.path).channels + 1)
+        return [AudioRegion(found.id, found.path, channel=number) for number in channels]
+    return [AudioRegion(found.id, found.path, channel=None if channel == _MIX else int(channel))]
+
+
 def _transcribe(
-    paths: Sequence[Path], targets: "Mapping[str, dict[Format, Path]]", many: bool, args: argparse.Namespace
+    regions: "Sequence[AudioRegion]", write: "Callable[[Transcript], None]", args: argparse.Namespace
 ) -> int:
-    """Write or print the transcript of each file; return the number of failures, each of which is reported."""
+    """Write the transcript of each region; return the number of failures, each of which is reported."""
     from asrattn.inference.export import TIMED_FORMATS
     from asrattn.inference.transcript import Failure
 
@@ -76,70 +124,29 @@ def _transcribe(
     decoding = replace(decoding, nbest=args.nbest)
     words, failed = not TIMED_FORMATS.isdisjoint(args.format), 0
     for outcome in options.progress_bar(
-        recognizer.transcribe(paths, decoding, words=words), len(paths), "file"
+        recognizer.transcribe(regions, decoding, words=words), len(regions), "file"
     ):
         if isinstance(outcome, Failure):
-            _log_error(outcome.message)
+            _log.error("asrattn: %s", outcome.message)
             failed += 1
             continue
-        if outcome.flags:
-            _log.warning(
-                "%s: %s",
-                outcome.path,
-                "; ".join(transcript_output.FLAG_MESSAGES[flag] for flag in outcome.flags),
-            )
-        if args.out:
-            transcript_output.write_transcript(outcome, targets[outcome.id])
-        else:
-            transcript_output.print_transcript(outcome, args.format[0], many)
+        _warn(outcome)
+        try:
+            write(outcome)
+        except BrokenPipeError:
+            raise
+        except (OSError, ValueError) as error:
+            _log.error("asrattn: %s: its transcript cannot be written (%s)", outcome.path, error)
+            failed += 1
     return failed
 
 
-def _expand(arguments: Sequence[str]) -> tuple[list[Path], int]:
-    """The files that the arguments name, each once, and the number of arguments without any."""
-    found: dict[Path, None] = {}
-    failed = 0
-    for argument in arguments:
-        try:
-            found.update(dict.fromkeys(_files(argument)))
-        except AudioError as error:
-            _log_error(str(error))
-            failed += 1
-    return list(found), failed
+def _warn(outcome: "Transcript") -> None:
+    """Say what is odd about the audio and the text."""
+    said = [*(transcript_output.FLAG_MESSAGES[flag] for flag in outcome.flags), *outcome.notes]
+    if said:
+        _log.warning("%s: %s", _label(outcome), "; ".join(said))
 
 
-def _files(argument: str) -> Iterator[Path]:
-    from asrattn.audio import EXTENSIONS
-
-    path = Path(argument)
-    if argument == "-":
-        yield from (Path(line) for line in sys.stdin.read().splitlines() if line.strip())
-    elif path.is_dir():
-        files = sorted(f for f in path.rglob("*") if f.suffix.lower() in EXTENSIONS and f.is_file())
-        if not files:
-            raise AudioError(f"{path}: holds no audio file ({', '.join(sorted(EXTENSIONS))})")
-        yield from files
-    elif glob.has_magic(argument) and not path.exists():
-        matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 (absolute patterns too)
-        if not matches:
-            raise AudioError(f"{argument}: no file matches the pattern")
-        for match in matches:
-            yield from _files(match) if Path(match).is_dir() else [Path(match)]
-    else:
-        yield path
-
-
-def _is_readable(path: Path) -> bool:
-    """Whether a file can be opened; if not, that is reported."""
-    from asrattn import audio
-
-    try:
-        audio.check(path)
-    except AudioError as error:
-        _log_error(str(error))
-        return False
-    return True
-
-
-def _log_error(message: str) -> None:
-    _log.error("asrattn: %s", message)
+def _label(outcome: "Transcript") -> str:
+    return str(outcome.path) if outcome.channel is None else f"{outcome.path} (channel {outcome.channel})"

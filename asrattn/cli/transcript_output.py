@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,52 +42,65 @@ def _formats(text: str) -> list[str]:
     return found
 
 
-def output_paths(
-    names: Sequence[tuple[str, str]], out: Path | None, formats: Sequence["Format"]
-) -> dict[str, dict["Format", Path]]:
-    """The output files by id and format; names are pairs of id and file name. Empty without `out`.
+class Outputs:
+    """Where transcripts go: to stdout, or each into a file for each format in a folder.
 
-    Raises ConfigError if two would have one path, or several files would go to stdout.
+    Raises ConfigError if several files would go to stdout in a format that holds one, or two into one file.
     """
-    from asrattn.inference.export import SUFFIXES
 
-    if out is None:
-        if len(formats) > 1:
-            raise ConfigError("--format: several formats need files; name their folder with --out DIR")
-        if len(names) > 1 and formats[0] in ("srt", "vtt", "textgrid"):
+    def __init__(self, names: Sequence[str], out: Path | None, formats: Sequence["Format"]) -> None:
+        self.out, self.formats = out, formats
+        if out is None:
+            if len(formats) > 1:
+                raise ConfigError("--format: several formats need files; name their folder with --out DIR")
+            if len(names) > 1 and formats[0] in ("srt", "vtt", "textgrid"):
+                raise ConfigError(
+                    f"--format {formats[0]} makes a file for each; name their folder with --out DIR"
+                )
+            return
+        if twice := next((name for name, count in Counter(names).items() if count > 1), None):
             raise ConfigError(
-                f"--format {formats[0]} makes a file for each; name their folder with --out DIR"
+                f"two transcripts would both be written to {out / twice}.{formats[0]}; rename one"
             )
-        return {}
-    owners: dict[str, str] = {}
-    for each, name in names:
-        if name in owners:
-            raise ConfigError(
-                f"{each} and {owners[name]} would both be written to {out / name}.{formats[0]}; "
-                "use an --out for each folder"
-            )
-        owners[name] = each
-    out.mkdir(parents=True, exist_ok=True)
-    return {
-        each: {form: out / f"{name}.{SUFFIXES[form]}" for form in formats} for name, each in owners.items()
-    }
+        files.make_folder(out)
+
+    def _target(self, name: str, channel: int | None, form: "Format") -> Path:
+        from asrattn.inference.export import SUFFIXES
+
+        assert self.out is not None
+        parts = [part for part in name.split("/") if part not in ("", ".", "..")] or ["_"]
+        channel_suffix = "" if channel is None else f".{channel}"
+        folders = [files.shorten_name(part, "") for part in parts[:-1]]
+        return self.out.joinpath(
+            *folders, files.shorten_name(parts[-1], f"{channel_suffix}.{SUFFIXES[form]}")
+        )
+
+    def exist(self, name: str, channel: int | None = None) -> bool:
+        """Whether the files of all formats are there; they are written whole or not at all."""
+        return all(self._target(name, channel, form).is_file() for form in self.formats)
+
+    def write(self, transcript: "Transcript", name: str, label: str = "") -> None:
+        """A file in each format, whole or not at all; or print on stdout, above the progress bar if there is one.
+
+        name    of the files, one of those that were announced
+        label   goes before the text on stdout. Raises OSError.
+        """
+        from asrattn.inference import export
+
+        if self.out is not None:
+            for form in self.formats:
+                target = self._target(name, transcript.channel, form)
+                files.write_text(target, export.format_transcript(transcript, form))
+            return
+        from tqdm import tqdm
+
+        text = export.format_transcript(transcript, self.formats[0])
+        if self.formats[0] == "txt" and label:
+            text = f"{files.printable(label)}\t{text}"
+        tqdm.write(_encodable(text), file=sys.stdout, end="")
 
 
-def write_transcript(transcript: "Transcript", targets: dict["Format", Path]) -> None:
-    """A file in each format, whole or not at all."""
-    from asrattn.inference import export
-
-    for form, target in targets.items():
-        files.write_text(target, export.format_transcript(transcript, form))
-
-
-def print_transcript(transcript: "Transcript", form: "Format", many: bool) -> None:
-    """Print on stdout, above the progress bar if there is one."""
-    from tqdm import tqdm
-
-    from asrattn.inference import export
-
-    text = export.format_transcript(transcript, form)
-    if form == "txt" and many:
-        text = f"{transcript.id}\t{text}"
-    tqdm.write(text, file=sys.stdout, end="")
+def _encodable(text: str) -> str:
+    """What the encoding of stdout lacks is escaped; in JSON that is the same character."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -1,7 +1,7 @@
 """Batching for inference: padded waves and texts, segments queued, decoded and joined again, their device."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -47,15 +47,21 @@ class TimedSegment(NamedTuple):
 
 
 class QueuedSegment(NamedTuple):
-    """A segment of a region; None marks the end of the region, with a message if it could not be read."""
+    """A segment of a region; None marks the end of the region, with a message if it could not be read, and what is odd
+    about its audio."""
 
     region: AudioRegion
     segment: AudioSegment | None
     message: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def join_segments(
-    region: AudioRegion, done: Sequence[TimedSegment], seconds: float, tokenizer: Tokenizer
+    region: AudioRegion,
+    done: Sequence[TimedSegment],
+    seconds: float,
+    tokenizer: Tokenizer,
+    notes: tuple[str, ...] = (),
 ) -> Transcript:
     """The transcript of a region from its decoded segments; without one the region is silent."""
     # Scripts without spaces have none between segments either.
@@ -83,25 +89,36 @@ def join_segments(
         tuple(word.shifted(p.start) for p in done for word in p.decoded.words),
         flags,
         segments,
+        region.channel,
+        notes,
     )
 
 
 def queue_segments(
     regions: Iterable[AudioRegion],
-    read: Callable[[AudioRegion], Iterator[AudioSegment]],
+    read: Callable[[AudioRegion], Generator[AudioSegment, None, tuple[str, ...]]],
     find_error: Callable[[Wave], str],
 ) -> Iterator[QueuedSegment]:
     """The segments of each region, and its end, with a message if it cannot be read or one is not usable."""
+
+    def usable(region: AudioRegion) -> Generator[QueuedSegment, None, tuple[str, ...]]:
+        segments = read(region)
+        while True:
+            try:
+                segment = next(segments)
+            except StopIteration as end:
+                return end.value or ()
+            if error_text := find_error(segment.wave):
+                raise AudioError(f"{region.path}: {error_text}")
+            yield QueuedSegment(region, segment)
+
     for region in regions:
-        message = ""
+        message, notes = "", tuple[str, ...]()
         try:
-            for segment in read(region):
-                if error_text := find_error(segment.wave):
-                    raise AudioError(f"{region.path}: {error_text}")
-                yield QueuedSegment(region, segment)
+            notes = yield from usable(region)
         except AudioError as error:
             message = str(error)
-        yield QueuedSegment(region, None, message)
+        yield QueuedSegment(region, None, message, notes)
 
 
 def pad_waves(waves: Sequence[Wave], device: torch.device) -> tuple[Tensor, Tensor]:

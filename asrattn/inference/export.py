@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 
+from asrattn import files
 from asrattn.inference.transcript import NBestEntry, Transcript, TranscriptSegment, Word
 
 Format = Literal["txt", "json", "srt", "vtt", "ctm", "textgrid"]
@@ -47,8 +48,12 @@ def to_plain(transcript: Transcript) -> dict[str, object]:
         "score": _number(transcript.score),
         "seconds": round(transcript.seconds, 3),
     }
+    if transcript.channel is not None:
+        found["channel"] = transcript.channel
     if transcript.flags:
         found["flags"] = list(transcript.flags)
+    if transcript.notes:
+        found["notes"] = list(transcript.notes)
     found["words"] = [
         {"word": w.text, "start": w.start, "end": w.end}
         | ({} if w.confidence is None else {"confidence": round(w.confidence, 4)})
@@ -129,8 +134,8 @@ def _timestamp(seconds: float, point: str) -> str:
 def _ctm_line(transcript: Transcript, word: Word) -> str:
     """NIST's CTM: recording, channel, start, duration, word, confidence."""
     confidence = "" if word.confidence is None else f" {word.confidence:.4f}"
-    name = "_".join(_name(transcript).split())  # the fields are separated by spaces
-    return f"{name} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text}{confidence}\n"
+    name = "_".join(files.printable(_name(transcript)).split())  # the fields are separated by spaces
+    return f"{name} {transcript.channel or 1} {word.start:.3f} {word.end - word.start:.3f} {word.text}{confidence}\n"
 
 
 def _textgrid(transcript: Transcript) -> str:

@@ -133,12 +133,12 @@ class Recognizer:
 
     def transcribe(
         self,
-        sources: Iterable[Path | Utterance],
+        sources: Iterable[Path | Utterance | AudioRegion],
         decoding: DecodingConfig | None = None,
         batch_seconds: float | None = None,
         words: bool = False,
     ) -> Iterator[Outcome]:
-        """Transcripts of files, or of a manifest's utterances, in their order; read lazily.
+        """Transcripts of files, their channels, or a manifest's utterances, in their order; read lazily.
 
         Any length and rate: audio longer than `max_segment_seconds` is split at pauses, and long silences are skipped.
         Audio that cannot be transcribed gives a Failure and does not stop the others.
@@ -158,16 +158,16 @@ class Recognizer:
         while window := next_window(parts, round(_BATCHES_READ_AHEAD * batch_seconds * self.rate)):
             waves = [p.segment.wave for p in window if p.segment and p.segment.has_speech]
             decoded = self._decode_sorted(waves, decoding, batch_seconds, words)
-            for region, segment, message in window:
+            for region, segment, message, notes in window:
                 if segment:
                     start, samples = samples, samples + len(segment.wave)
                     if segment.has_speech:
                         done += [each.shifted(start / self.rate) for each in next(decoded)]
                     continue
                 yield (
-                    Failure(region.id, region.path, message)
+                    Failure(region.id, region.path, message, region.channel)
                     if message
-                    else join_segments(region, done, samples / self.rate, self.tokenizer)
+                    else join_segments(region, done, samples / self.rate, self.tokenizer, notes)
                 )
                 done, samples = [], 0
 

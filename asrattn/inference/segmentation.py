@@ -1,9 +1,9 @@
 """Segmentation of long audio: split at pauses found by voice activity detection; long silences are separate."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,16 +31,19 @@ def max_segment_seconds(card: Mapping[str, JSONValue]) -> float:
 
 
 class AudioRegion(NamedTuple):
-    """A region to recognise: a whole file, or `seconds` of it from `start`."""
+    """A region to recognise: a whole file, or `seconds` of it from `start`; one channel (from 1), or their mean."""
 
     id: str
     path: Path
     start: float | None = None
     seconds: float | None = None
+    channel: int | None = None
 
     @classmethod
-    def from_source(cls, source: Path | Utterance) -> Self:
+    def from_source(cls, source: "Path | Utterance | AudioRegion") -> "AudioRegion":
         """The region of an utterance; without a start it is the whole file."""
+        if isinstance(source, AudioRegion):
+            return source
         if isinstance(source, Utterance):
             seconds = None if source.start is None else source.seconds
             return cls(source.id, Path(source.audio), source.start, seconds)
@@ -56,28 +59,30 @@ class AudioSegment(NamedTuple):
 
 def read_segments(
     region: AudioRegion, rate: int, max_seconds: float = MAX_SEGMENT_SECONDS, vad: SpeechDetector = energy_vad
-) -> Iterator[AudioSegment]:
-    """Consecutive segments of a region at the rate, none longer than `max_seconds`.
+) -> Generator[AudioSegment, None, tuple[str, ...]]:
+    """Consecutive segments of a region at the rate, none longer than `max_seconds`; at the end what is odd about the
+    audio, a sentence each.
 
     Longer audio is split at silences of MIN_SILENCE_SECONDS and more, which become segments of their own, else in the
     longest pause within reach, such that no segment is shorter than a quarter of `max_seconds`; without a pause at the
     quietest place. One segment is in memory at a time. Raises AudioError.
     """
-    begin = region.start or 0.0
-    left = region.seconds if region.seconds is not None else audio.info(region.path).seconds - begin
-    if left <= max_seconds:
-        yield AudioSegment(audio.read(region.path, rate, region.start, region.seconds))
-        return
-    while True:
-        last = left <= max_seconds
-        # Without an end, the last segment is read to the end of the file.
-        wave = audio.read(region.path, rate, begin, (region.seconds and left) if last else max_seconds)
-        cut, has_speech = _cut(wave, rate, vad(wave, rate), last, left, max_seconds)
-        yield AudioSegment(wave[:cut], has_speech)
-        if last and cut == len(wave):
-            return
-        begin += cut / rate
-        left -= cut / rate
+    with audio.open_sound(region.path) as sound:
+        begin = region.start or 0.0
+        left = region.seconds if region.seconds is not None else sound.seconds - begin
+        if left <= max_seconds:
+            yield AudioSegment(sound.read(rate, region.start, region.seconds, region.channel))
+            return sound.notes
+        while True:
+            last = left <= max_seconds
+            # Without an end, the last segment is read to the end of the file.
+            wave = sound.read(rate, begin, (region.seconds and left) if last else max_seconds, region.channel)
+            cut, has_speech = _cut(wave, rate, vad(wave, rate), last, left, max_seconds)
+            yield AudioSegment(wave[:cut], has_speech)
+            if last and cut == len(wave):
+                return sound.notes
+            begin += cut / rate
+            left -= cut / rate
 
 
 def read_waves(source: Path | Utterance, rate: int) -> Iterator[Wave]:

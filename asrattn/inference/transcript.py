@@ -53,6 +53,8 @@ class Transcript:
     words     of the text with their times, if requested
     flags     of the hallucination filter: silence, repeated, skipped, doubtful
     segments  one, unless the audio is longer than 30 s
+    channel   of the file, from 1; None: the mean of all
+    notes     what is odd about the audio, a sentence each: unread bytes, channels that cancel, samples beyond ±1
     """
 
     id: str
@@ -63,6 +65,8 @@ class Transcript:
     words: tuple[Word, ...] = ()
     flags: tuple[str, ...] = ()
     segments: tuple[TranscriptSegment, ...] = ()
+    channel: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Failure:
     id: str
     path: Path
     message: str
+    channel: int | None = None
 
 
 Outcome = Transcript | Failure

@@ -308,12 +308,15 @@ def test_a_truncated_container_is_told(tmp_path, suffix, container, codec):
 
 
 @pytest.mark.parametrize(("suffix", "codec", "subtype"), [("ogg", "OGG", "VORBIS"), ("opus", "OGG", "OPUS")])
-def test_an_ogg_file_cut_between_two_pages_is_told(tmp_path, suffix, codec, subtype):
+def test_an_ogg_file_that_ends_with_a_page_is_read_and_told(tmp_path, suffix, codec, subtype):
+    """Recorders in browsers leave out the end-of-stream mark; a file cut between two pages looks like theirs."""
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, glide(10.0), RATE, format=codec, subtype=subtype)
     content = path.read_bytes()
     path.write_bytes(content[: content.rindex(b"OggS")])
-    assert "truncated" in error_message(path)
+    with audio.open_sound(path) as sound:
+        assert len(sound.read(RATE)) == sound.frames > 5 * RATE
+        assert "no end-of-stream mark" in sound.notes[0]
 
 
 def test_a_sphere_file_that_is_cut_short_or_compressed(tmp_path):
@@ -326,13 +329,16 @@ def test_a_sphere_file_that_is_cut_short_or_compressed(tmp_path):
 
 @pytest.mark.parametrize("seconds", [0.5, 8.0])
 def test_an_mp3_of_varying_bit_rate_without_its_length(tmp_path, seconds):
-    """Its length can only be guessed; a guess too short would lose sound in silence."""
+    """libsndfile would guess the length by the first frames; ours are counted."""
     path = tmp_path / "a.mp3"
-    soundfile.write(path, sine(seconds), RATE, bitrate_mode="VARIABLE")
-    content = path.read_bytes()
+    soundfile.write(path, glide(seconds), RATE, bitrate_mode="VARIABLE")
+    whole, content = audio.read(path, RATE), path.read_bytes()
     assert b"Xing" in content[:100]
     path.write_bytes(content[content.index(b"\xff\xf3", 4) :])
-    assert "ffmpeg -i old.mp3 -c copy new.mp3" in error_message(path)
+    wave = audio.read(path, RATE)
+    delay = 576  # samples of the encoder, which the header would have cut off
+    assert len(whole) + delay <= len(wave) < len(whole) + delay + 2 * 576
+    np.testing.assert_allclose(wave[delay + 600 :][:4000], whole[600:4600], atol=0.02)
 
 
 @pytest.mark.parametrize("rate", [16000, 44100, 48000])

@@ -2,10 +2,12 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import tiny
 import torch
 
@@ -115,17 +117,37 @@ class TestWhatComesOut:
     ) -> None:
         out = tmp_path / "new" / "texts"
         assert run(capsys, model, folder, "--out", out, "--format", form) == (0, [], [])
-        assert sorted(p.name for p in out.iterdir()) == [f"{stem}.{form}" for stem in "abc"]
+        names = ["a", "b", "deep/c"]  # the folders are the same
+        assert sorted(p for p in out.rglob("*") if p.is_file()) == [out / f"{name}.{form}" for name in names]
         _, lines, _ = run(capsys, model, folder, "--format", form)
         expected = [line.split("\t")[-1] + "\n" for line in lines]
-        assert [(out / f"{stem}.{form}").read_text() for stem in "abc"] == expected
+        assert [(out / f"{name}.{form}").read_text() for name in names] == expected
 
-    def test_two_sounds_for_one_file(self, capsys, model: Path, folder: Path, tmp_path: Path) -> None:
-        tiny.sound(tmp_path / "b.flac", 0.5)
-        status, out, err = run(capsys, model, folder, tmp_path / "b.flac", "--out", tmp_path / "out")
-        assert (status, out) == (1, [])
-        assert "would both be written to" in err[0]
-        assert not (tmp_path / "out").exists()
+    def test_two_sounds_of_one_name_have_two_files(
+        self, capsys, model: Path, folder: Path, tmp_path: Path
+    ) -> None:
+        tiny.sound(tmp_path / "more" / "b.flac", 0.5)
+        out = tmp_path / "out"
+        assert run(capsys, model, folder, tmp_path / "more", "--out", out, "--format", "json") == (0, [], [])
+        found = {
+            path.relative_to(out).as_posix(): json.loads(path.read_text()) for path in out.rglob("*.json")
+        }
+        names = {name for name in found if name.endswith("b.json")}
+        assert names == {f"{folder.name}/b.json", f"{tmp_path.name}/more/b.json"}
+        assert {found[name]["id"] for name in names} == {name.removesuffix(".json") for name in names}
+        assert {found["a.json"]["id"], found["deep/c.json"]["id"]} == {"a", "c"}
+
+    def test_equal_stems_in_one_folder_keep_their_suffixes(self, capsys, model: Path, tmp_path: Path) -> None:
+        for name in ("a.wav", "a.flac", "day1/001.wav", "day2/001.wav"):
+            tiny.sound(tmp_path / "rec" / name, 0.5)
+        status, _, err = run(
+            capsys, model, tmp_path / "rec", "--out", tmp_path / "out", "--format", "ctm,json"
+        )
+        assert (status, err) == (0, [])
+        made = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.json"))
+        assert made == ["a.flac.json", "a.wav.json", "day1/001.json", "day2/001.json"]
+        ids = [json.loads((tmp_path / "out" / name).read_text())["id"] for name in made]
+        assert ids == ["a.flac", "a.wav", "day1/001", "day2/001"]
 
     def test_one_broken_file_among_many(self, capsys, model: Path, folder: Path, tmp_path: Path) -> None:
         for i in range(12):
@@ -184,13 +206,12 @@ class TestParts:
     def test_files_of_all_parts_differ(self, capsys, model: Path, folder: Path, tmp_path: Path) -> None:
         for number in (1, 2, 3):
             assert run(capsys, model, folder, "--shard", f"{number}/3", "--out", tmp_path)[0] == 0
-        assert sorted(p.name for p in tmp_path.iterdir()) == ["a.txt", "b.txt", "c.txt"]
+        assert sorted(p.name for p in tmp_path.rglob("*.txt")) == ["a.txt", "b.txt", "c.txt"]
         tiny.sound(tmp_path / "sounds" / "b.wav", 1.0)
-        status, _, (told,) = run(
-            capsys, model, folder, tmp_path / "sounds", "--shard", "1/4", "--out", tmp_path / "out"
-        )
-        assert status == 1
-        assert "would both be written to" in told
+        for number in (1, 2, 3, 4):
+            arguments = (folder, tmp_path / "sounds", "--shard", f"{number}/4", "--out", tmp_path / "out")
+            assert run(capsys, model, *arguments)[0] == 0
+        assert len(list((tmp_path / "out").rglob("b.txt"))) == 2
 
     def test_a_part_that_cannot_be_is_wrong_usage(self, capsys, model: Path, folder: Path) -> None:
         with pytest.raises(SystemExit) as left:
@@ -200,7 +221,8 @@ class TestParts:
     def test_subtitles_and_json_at_once(self, capsys, model: Path, folder: Path, tmp_path: Path) -> None:
         status, out, _ = run(capsys, model, folder, "--out", tmp_path, "--format", "srt,json,vtt")
         assert (status, out) == (0, [])
-        assert sorted(p.suffix for p in tmp_path.iterdir()) == [".json"] * 3 + [".srt"] * 3 + [".vtt"] * 3
+        made = [p for p in tmp_path.rglob("*") if p.is_file()]
+        assert sorted(p.suffix for p in made) == [".json"] * 3 + [".srt"] * 3 + [".vtt"] * 3
         told = json.loads((tmp_path / "b.json").read_text())
         assert " ".join(word["word"] for word in told["words"]) == told["text"]
         assert told["words"][0]["word"] in (tmp_path / "b.srt").read_text()
@@ -212,3 +234,125 @@ class TestParts:
         assert json.loads(line)["text"] == ""
         assert json.loads(line)["flags"] == ["silence"]
         assert warning == f"{tmp_path / 'still.wav'}: {transcript_output.FLAG_MESSAGES['silence']}"
+
+
+class TestNames:
+    """Names that file systems have, and terminals and encodings have not."""
+
+    ODD = ("caf\udce9", "line\nbreak", "\x1b[31mred", "[take 1] (2)", "-dash", "e\u0301", "\u00e9", "x" * 251)
+
+    @pytest.fixture
+    def odd(self, tmp_path: Path) -> Path:
+        for number, name in enumerate(self.ODD):
+            tiny.sound(tmp_path / "source.wav", 0.4, seed=number)
+            (tmp_path / "odd").mkdir(exist_ok=True)
+            (tmp_path / "source.wav").rename(tmp_path / "odd" / f"{name}.wav")
+        return tmp_path / "odd"
+
+    @pytest.mark.parametrize("form", ["txt", "json", "ctm"])
+    def test_each_has_its_file(self, capsys, model: Path, odd: Path, tmp_path: Path, form: str) -> None:
+        status, _, err = run(capsys, model, odd, "--out", tmp_path / "out", "--format", form)
+        assert (status, err) == (0, [])
+        assert len(list((tmp_path / "out").iterdir())) == len(self.ODD)
+
+    @pytest.mark.parametrize("form", ["txt", "json", "ctm"])
+    def test_what_is_printed_is_one_line_each_in_utf8(
+        self, model: Path, odd: Path, monkeypatch: pytest.MonkeyPatch, form: str
+    ) -> None:
+        screen = io.TextIOWrapper(io.BytesIO(), "utf-8", "strict")
+        monkeypatch.setattr("sys.stdout", screen)
+        assert main(["transcribe", str(model), str(odd), "--format", form]) == 0
+        screen.flush()
+        shown = screen.buffer.getvalue().decode()  # type: ignore[attr-defined]
+        assert "\x1b" not in shown
+        if form != "ctm":
+            assert len(shown.splitlines()) == len(self.ODD)
+
+    def test_messages_are_one_line_each(self, capsys, model: Path, odd: Path) -> None:
+        for path in odd.iterdir():
+            path.write_bytes(b"no sound")
+        status, out, err = run(capsys, model, odd)
+        assert (status, out) == (1, [])
+        assert len(err) == len(self.ODD) + 1
+        assert not any("\x1b" in line or "\udce9" in line for line in err)
+
+    def test_a_list_in_any_encoding(
+        self, capsys, model: Path, odd: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        listed = b"\0".join(os.fsencode(path) for path in sorted(odd.iterdir()))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(listed), "utf-8"))
+        status, out, _ = run(capsys, model, "-")
+        assert (status, len(out)) == (0, len(self.ODD))
+
+    def test_one_output_that_cannot_be_written(
+        self, capsys, model: Path, folder: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "b.txt").mkdir()
+        status, _, err = run(capsys, model, folder, "--out", tmp_path)
+        assert status == 1
+        assert "b.wav: its transcript cannot be written" in err[0]
+        assert err[1] == "asrattn: 1 of 3 could not be transcribed"
+        assert {p.name for p in tmp_path.rglob("*.txt") if p.is_file()} == {"a.txt", "c.txt"}
+
+    def test_links_and_hidden_files(self, capsys, model: Path, folder: Path, tmp_path: Path) -> None:
+        (tmp_path / "speaker").symlink_to(folder)
+        (tmp_path / "loop").symlink_to(tmp_path)
+        for name in ("._a.wav", ".Trash-1000/old.wav", "__MACOSX/a.wav", "@eaDir/a.wav"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes(b"no sound")
+        status, out, err = run(capsys, model, tmp_path)
+        assert (status, names(out)) == (0, ["a.flac", "b.wav", "c.ogg"])
+        (told,) = err
+        assert "1 folders @eaDir, 1 folders __MACOSX, 1 hidden files, 1 hidden folders" in told
+        assert names(run(capsys, model, f"{tmp_path}/**/[abc].*")[1]) == ["a.flac", "b.wav", "c.ogg"]
+
+
+class TestSkipExisting:
+    def test_what_is_there_is_not_done_again(self, capsys, model: Path, folder: Path, tmp_path: Path) -> None:
+        run(capsys, model, folder, "--out", tmp_path, "--format", "txt,json")
+        (tmp_path / "a.txt").write_text("kept")
+        (tmp_path / "b.json").unlink()
+        status, _, err = run(
+            capsys, model, folder, "--out", tmp_path, "--format", "txt,json", "--skip-existing"
+        )
+        assert (status, err) == (0, ["2 of 3 are transcribed already"])
+        assert (tmp_path / "a.txt").read_text() == "kept"
+        assert (tmp_path / "b.json").exists()
+
+    def test_it_needs_a_folder(self, capsys, model: Path, folder: Path) -> None:
+        status, _, (err,) = run(capsys, model, folder, "--skip-existing")
+        assert status == 1
+        assert "needs --out" in err
+
+
+class TestChannels:
+    @pytest.fixture
+    def call(self, folder: Path, tmp_path: Path) -> Path:
+        waves = [audio.read(folder / name, tiny.RATE)[:5000] for name in ("b.wav", "a.flac")]
+        soundfile.write(tmp_path / "call.wav", np.stack(waves, 1), tiny.RATE, subtype="FLOAT")
+        return tmp_path / "call.wav"
+
+    def test_each_channel_has_its_transcript(self, capsys, model: Path, call: Path, tmp_path: Path) -> None:
+        _, out, err = run(capsys, model, call, "--channel", "each", "--format", "json")
+        assert err == []
+        told = [json.loads(line) for line in out]
+        assert [each["channel"] for each in told] == [1, 2]
+        assert told[0]["score"] != told[1]["score"]
+        (one,) = run(capsys, model, call, "--channel", "2", "--format", "json")[1]
+        assert json.loads(one) == told[1]
+        run(capsys, model, call, "--channel", "each", "--out", tmp_path / "out", "--format", "ctm,txt")
+        assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+            "call.1.ctm", "call.1.txt", "call.2.ctm", "call.2.txt",
+        ]  # fmt: skip
+        for line in (tmp_path / "out" / "call.2.ctm").read_text().splitlines():
+            assert line.startswith("call 2 ")
+
+    def test_a_mix_is_told(self, capsys, model: Path, call: Path) -> None:
+        status, _, (err,) = run(capsys, model, call)
+        assert status == 0
+        assert "its channels differ and are averaged" in err
+
+    def test_a_channel_that_is_not_there(self, capsys, model: Path, call: Path, folder: Path) -> None:
+        status, out, err = run(capsys, model, call, folder / "b.wav", "--channel", "2")
+        assert (status, len(out)) == (1, 1)
+        assert "b.wav: has no channel 2; it has 1" in err[0]
