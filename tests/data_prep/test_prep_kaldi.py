@@ -77,7 +77,7 @@ def test_a_root_for_relative_paths(sound, tmp_path: Path):
 def test_commands_are_told_and_never_run(tmp_path: Path):
     _write(tmp_path / "wav.scp", {"a": f"touch {tmp_path}/ran |"})
     _write(tmp_path / "text", {"a": "x"})
-    with pytest.raises(DataError, match=r"wav\.scp: a is a command .* never run"):
+    with pytest.raises(DataError, match=r"wav\.scp:1: is a command .* never run; touch is not known"):
         kaldi.prepare(tmp_path, tmp_path / "out")
     assert not (tmp_path / "ran").exists()
 
@@ -96,19 +96,25 @@ def test_lists_that_disagree_are_dropped_by_line(sound, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
+    ("name", "line", "message"),
     [
-        ("text", "a x\na y\n", r"text:2: a has a line already"),
-        ("segments", "a rec\n", r"segments: a 'rec' is not 'recording start end'"),
-        ("segments", "a rec zero one\n", r"segments: a 'rec zero one' is not"),
+        ("text", "b y", r"text:3: b has a line already (text:2); each id may have one"),
+        ("segments", "c rec", r"segments:3: 'rec' is not 'recording start end'"),
+        ("segments", "c rec zero one", r"segments:3: 'rec zero one' is not"),
+        ("utt2spk", "b other", r"utt2spk:3: b has a line already"),
     ],
 )
-def test_damaged_lists_are_told(tmp_path: Path, name: str, content: str, message: str):
-    _write(tmp_path / "wav.scp", {"a": "a.wav"})
-    _write(tmp_path / "text", {"a": "x"})
-    (tmp_path / name).write_text(content)
-    with pytest.raises(DataError, match=message):
-        kaldi.prepare(tmp_path, tmp_path / "out")
+def test_a_damaged_line_costs_itself_alone(sound, tmp_path: Path, name: str, line: str, message: str):
+    sound(tmp_path / "rec.wav", seconds=2.0)
+    _write(tmp_path / "wav.scp", {"rec": "rec.wav"})
+    _write(tmp_path / "text", {"a": "x", "b": "x"})
+    _write(tmp_path / "utt2spk", {"a": "s", "b": "s"})
+    _write(tmp_path / "segments", {"a": "rec 0 1", "b": "rec 1 2"})
+    with (tmp_path / name).open("a") as out:
+        out.write(line + "\n")
+    splits = _read(kaldi.prepare(tmp_path, tmp_path / "out", dev_share=0, test_share=0))
+    assert [u.id for u in splits["train"]] == ["a", "b"]
+    assert message in (tmp_path / "out" / "dropped.tsv").read_text()
 
 
 def test_missing_lists_are_told(tmp_path: Path):
