@@ -280,6 +280,7 @@ def _add_folder(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") 
             options.table_columns(args, args.table) if args.table else None,
             args.dev_share,
             args.test_share,
+            args.encoding,
         ),
     )
     parser.add_argument(

@@ -101,14 +101,13 @@ def _loose_cells(line: str, delimiter: str) -> list[str]:
 
 def _is_quoted(lines: Sequence[str], delimiter: str) -> bool:
     """Whether a table of tabs or bars is quoted as spreadsheets do it; elsewhere a mark is part of the text."""
+    header = next((line for line in lines if line.strip()), "").split(delimiter)
+    if all(_EXCEL_CELL.fullmatch(cell.strip()) for cell in header):
+        return True
     marked = [cell for line in lines if '"' in line for cell in line.split(delimiter) if '"' in cell]
     excel = [cell for cell in marked if _EXCEL_CELL.fullmatch(cell.strip())]
-    if len(excel) < MIN_QUOTED_FRACTION * len(marked) or not excel:
-        return False
-    header = next(line for line in lines if line.strip()).split(delimiter)
-    return any('""' in cell.strip()[1:-1] for cell in excel) or all(
-        _EXCEL_CELL.fullmatch(cell.strip()) for cell in header
-    )
+    doubled = any('""' in cell.strip()[1:-1] for cell in excel)
+    return doubled and len(excel) >= MIN_QUOTED_FRACTION * len(marked)
 
 
 def _pieces(

@@ -33,26 +33,28 @@ def prepare(
     table_columns: TableColumns | None = None,
     dev_share: float = 0.1,
     test_share: float = 0.1,
+    encoding: str | None = None,
 ) -> dict[str, Path]:
     """Manifests of a folder of recordings, split by speakers where they are known and by utterances elsewhere.
 
     table_columns  None: every audio file below `source` has its text in a .txt next to it; the speaker is the name of
                  the folder it lies in, and folders train, dev, test directly in `source` are taken as the splits
     dev_share, test_share   share of the utterances held out where no such split is given
+    encoding     of the .txt files; None: UTF-8 or UTF-16
     """
     dest = build.open_dest(dest)
     source = require_folder(source)
     entries = (
         _read_table_entries(source, table_columns)
         if table_columns
-        else _scan_folder(source, options.untranscribed)
+        else _scan_folder(source, options.untranscribed, encoding)
     )
     splits = build.build_splits(dest, entries, options)
     shares = {"dev": dev_share, "test": test_share}
     return build.write_manifests(dest, split.hold_out_shares(splits, shares, options.seed))
 
 
-def _scan_folder(source: Path, untranscribed: bool) -> dict[str, list[CorpusEntry]]:
+def _scan_folder(source: Path, untranscribed: bool, encoding: str | None) -> dict[str, list[CorpusEntry]]:
     files = [path for path in sorted(source.rglob("*")) if path.is_file()]
     sounds = [path for path in files if path.suffix.lower() in audio.EXTENSIONS]
     texts = {path.with_suffix(""): path for path in files if path.suffix.lower() == ".txt"}
@@ -62,7 +64,7 @@ def _scan_folder(source: Path, untranscribed: bool) -> dict[str, list[CorpusEntr
         _point_to_importer(source, files)
     entries: dict[str, list[CorpusEntry]] = {name: [] for name in SPLITS}
     for path in sounds:
-        entry = _paired_entry(path, source, texts.get(path.with_suffix("")), untranscribed)
+        entry = _paired_entry(path, source, texts.get(path.with_suffix("")), untranscribed, encoding)
         entries[split_of(path.relative_to(source))].append(entry)
     fault = "it is a text without an audio file of the same name"
     for stem in sorted(texts.keys() - {path.with_suffix("") for path in sounds}):
@@ -73,7 +75,9 @@ def _scan_folder(source: Path, untranscribed: bool) -> dict[str, list[CorpusEntr
     return entries
 
 
-def _paired_entry(path: Path, source: Path, words: Path | None, untranscribed: bool) -> CorpusEntry:
+def _paired_entry(
+    path: Path, source: Path, words: Path | None, untranscribed: bool, encoding: str | None
+) -> CorpusEntry:
     """The recording with the text next to it; without one it is kept if `untranscribed`."""
     id_ = path.with_suffix("").relative_to(source)
     if words is None and untranscribed:
@@ -83,7 +87,7 @@ def _paired_entry(path: Path, source: Path, words: Path | None, untranscribed: b
             id_.as_posix(), path, "", drop_reason="there is no .txt of the same name next to it"
         )
     try:
-        return CorpusEntry(id_.as_posix(), path, read_text(words), speaker_of(id_))
+        return CorpusEntry(id_.as_posix(), path, read_text(words, encoding), speaker_of(id_))
     except DataError as error:
         return CorpusEntry(id_.as_posix(), path, "", drop_reason=str(error))
 

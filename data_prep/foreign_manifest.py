@@ -13,7 +13,7 @@ from data_prep.audio_finder import AudioFinder
 from data_prep.build import DEFAULT_OPTIONS, PrepOptions
 from data_prep.entries import require_folder
 from data_prep.table import JSON_SUFFIXES, read_table
-from data_prep.table_entries import SPLIT_NAMES, TableColumns, merge, table_entries
+from data_prep.table_entries import SPLIT_NAMES, Entries, TableColumns, merge, table_entries
 
 _SUFFIXES = (*JSON_SUFFIXES, ".csv", ".tsv")
 
@@ -36,14 +36,13 @@ def prepare(
     dev_share, test_share   share of the utterances held out, by speakers, where there is no such split
     """
     dest = build.open_dest(dest)
-    found = _find(source)
-    parts = []
-    for path, name in found.items():
+    parts = {}
+    for path, name in _find(source).items():
         here = path.absolute().parent
         finder = AudioFinder(*([require_folder(root)] if root else [here, *list(here.parents)[:-1]]))
         wanted = replace(columns, path=path) if columns else TableColumns(path)
-        parts.append(table_entries(read_table(path, wanted.form), wanted, finder, name, own_ids=True))
-    splits = build.build_splits(dest, merge(parts), options)
+        parts[path] = table_entries(read_table(path, wanted.form), wanted, finder, name, own_ids=True)
+    splits = build.build_splits(dest, merge(_with_distinct_ids(parts)), options)
     return build.write_manifests(dest, split.fill_empty(splits, dev_share, test_share, options.seed))
 
 
@@ -70,3 +69,18 @@ def _split(name: str) -> str:
     """The split that one of the words of a name stands for: dev of an4_val_manifest; "" if none does."""
     words = re.split(r"[^a-z]+", name.lower())
     return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "")
+
+
+def _with_distinct_ids(parts: dict[Path, Entries]) -> list[Entries]:
+    """The entries; where manifests give one id to different recordings, all ids begin with the manifest's name."""
+    audio_by_id: dict[str, Path] = {}
+    pairs = [
+        (e.id, e.audio) for part in parts.values() for es in part.values() for e in es if not e.drop_reason
+    ]
+    if all(audio_by_id.setdefault(id_, audio) == audio for id_, audio in pairs) or len(parts) == 1:
+        return list(parts.values())
+    names = {path: path.parent.name if path.stem == "metadata" else path.stem for path in parts}
+    return [
+        {split: [e._replace(id=f"{names[path]}/{e.id}") for e in es] for split, es in part.items()}
+        for path, part in parts.items()
+    ]

@@ -46,7 +46,7 @@ class PipeInput(NamedTuple):
 
 
 def read_pipe(command: str) -> PipeInput:
-    """What a command reads, with or without the bar at its end. Raises ValueError with the reason for what is not known."""
+    """What a command reads, whose last bar may be missing. Raises ValueError with the reason if that is not known."""
     stages = _split(command.strip().removesuffix("|"))
     files: list[str] = []
     channels: list[int] = []

@@ -44,7 +44,7 @@ def read_table(path: Path, form: TableFormat = TableFormat()) -> Table:
     """A table with the rows that can be read, and the faults of the others. Raises DataError for no table at all."""
     if path.suffix.lower() in (".xlsx", ".xls", ".ods", ".parquet", ".arrow"):
         raise DataError(f"{path}: {path.suffix} files are not read; {_REMEDY}")
-    lines = text_files.split_lines(path, form.encoding)
+    lines = text_files.split_lines(path, form.encoding, has_option=True)
     start = next((line.strip() for line in lines if line.strip()), "")
     if path.suffix.lower() in JSON_SUFFIXES or start.startswith(("{", "[")):
         return _read_json(path, lines, start)
@@ -63,6 +63,10 @@ def _read_json(path: Path, lines: list[str], start: str) -> Table:
     if isinstance(whole, list):
         items = [(n, f"{path.name}: item {n}", item) for n, item in enumerate(whole, 1)]
     elif isinstance(whole, dict):
+        if "utts" in whole:
+            raise DataError(
+                f"{path}: lists features of ESPnet; use python -m data_prep kaldi with the folder of wav.scp"
+            )
         listed = whole.get("data", whole)  # some wrap the list
         pairs = (
             enumerate(listed, 1)

@@ -45,6 +45,8 @@ _END = ("end", "end_time")
 _DURATION = ("duration", "seconds", "length")
 _SAMPLE_ROWS = 50
 
+Entries = dict[str, list[CorpusEntry]]  # by split
+
 
 @dataclass(frozen=True)
 class TableColumns:
@@ -77,7 +79,7 @@ class _Places:
 
 def table_entries(
     table: Table, wanted: TableColumns, finder: AudioFinder, split: str = "train", own_ids: bool = False
-) -> dict[str, list[CorpusEntry]]:
+) -> Entries:
     """The entries of a table, by split; rows that cannot be used have their reason.
 
     split    of the rows, where no column names one and no path begins with one
@@ -92,7 +94,7 @@ def table_entries(
         raise DataError(f"{table.first.where}: {table.first.fault}; mend the header, or name the --delimiter")
     rows = list(rows_below(table, has_header))
     places = _places(table, rows, wanted, finder, has_header, own_ids)
-    entries: dict[str, list[CorpusEntry]] = {name: [] for name in SPLITS}
+    entries: Entries = {name: [] for name in SPLITS}
     for row in rows:
         name, entry = _entry(row, places, table, finder, split)
         entries[name].append(entry)
@@ -238,6 +240,6 @@ def speaker_of(path: PurePosixPath | Path) -> str:
     return "" if name.lower() in SPLIT_NAMES or name.lower() in AUDIO_FOLDERS else name
 
 
-def merge(parts: Sequence[dict[str, list[CorpusEntry]]]) -> dict[str, list[CorpusEntry]]:
+def merge(parts: Sequence[Entries]) -> Entries:
     """The entries of several tables, by split."""
     return {name: [entry for part in parts for entry in part[name]] for name in SPLITS}

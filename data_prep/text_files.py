@@ -21,7 +21,9 @@ def read_text(path: Path, encoding: str | None = None) -> str:
     """A whole text file. encoding: None recognises UTF-8 and UTF-16. Raises DataError, also for a single bad byte."""
     text = _decode(_read_bytes(path), path, encoding)
     if not is_valid(text):
-        raise DataError(f"{path}: is not UTF-8 text; convert it, for example with iconv")
+        raise DataError(
+            f"{path}: is not UTF-8 text; convert it, for example with iconv, or name its --encoding"
+        )
     return text
 
 
@@ -32,12 +34,13 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def split_lines(path: Path, encoding: str | None = None) -> list[str]:
+def split_lines(path: Path, encoding: str | None = None, has_option: bool = False) -> list[str]:
     """All lines of a text file, without their ends; single bytes that are not UTF-8 become lone surrogates.
 
+    has_option: whether the command has --encoding, for the message.
     Raises DataError for a file that cannot be read or has another encoding.
     """
-    text = _decode(_read_bytes(path), path, encoding).replace("\r\n", "\n")
+    text = _decode(_read_bytes(path), path, encoding, has_option).replace("\r\n", "\n")
     if "\n" not in text:  # of a Macintosh of long ago, or of a single line
         text = text.replace("\r", "\n")
     return text.split("\n")
@@ -57,7 +60,7 @@ def _read_bytes(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _decode(data: bytes, path: Path, encoding: str | None) -> str:
+def _decode(data: bytes, path: Path, encoding: str | None, has_option: bool = False) -> str:
     found = encoding or _recognise(data)
     try:
         return data.decode(found)
@@ -72,9 +75,9 @@ def _decode(data: bytes, path: Path, encoding: str | None) -> str:
     lines = data.split(b"\n")
     bad = [number for number, line in enumerate(lines, 1) if not _is_utf8(line)]
     if len(bad) > max(1, MAX_INVALID_FRACTION * len(lines)):
+        remedy = "name its encoding, such as --encoding cp1252" if has_option else "convert it with iconv"
         raise DataError(
-            f"{path}: is not UTF-8 text (line {bad[0]} and {len(bad) - 1} more); save it as UTF-8, or convert it, "
-            "for example with iconv -f cp1252 -t utf-8"
+            f"{path}: is not UTF-8 text (line {bad[0]} and {len(bad) - 1} more); save it as UTF-8, or {remedy}"
         )
     return data.decode("utf-8", errors="surrogateescape")
 

@@ -85,7 +85,10 @@ def test_a_line_break_within_a_wide_table() -> None:
         ("sep=;\npath;text\na.wav;x,y\n", [["a.wav", "x,y"]]),
         ('"path","text"\n"a.wav","Hello, ""you"""\n', [["a.wav", 'Hello, "you"']]),
         ("'path','text'\n'a.wav','Hello, you'\n", [["a.wav", "Hello, you"]]),
-        ('path\ttext\na.wav\t"Hello\nb.wav\tHe said "no"\n', [["a.wav", '"Hello'], ["b.wav", 'He said "no"']]),
+        (
+            'path\ttext\na.wav\t"Hello\nb.wav\tHe said "no"\n',
+            [["a.wav", '"Hello'], ["b.wav", 'He said "no"']],
+        ),
         ('path\ttext\na.wav\t"He said ""no"""\nb.wav\tx\n', [["a.wav", 'He said "no"'], ["b.wav", "x"]]),
         ('path\ttext\na.wav\t"Hello."\nb.wav\tx\n', [["a.wav", '"Hello."'], ["b.wav", "x"]]),
         ('"path"\t"text"\n"a.wav"\t"Hello."\n', [["a.wav", "Hello."]]),
