@@ -45,9 +45,9 @@ def read_table(path: Path, form: TableFormat = TableFormat()) -> Table:
     if path.suffix.lower() in (".xlsx", ".xls", ".ods", ".parquet", ".arrow"):
         raise DataError(f"{path}: {path.suffix} files are not read; {_REMEDY}")
     lines = text_files.split_lines(path, form.encoding, has_option=True)
-    start = next((line.strip() for line in lines if line.strip()), "")
-    if path.suffix.lower() in JSON_SUFFIXES or start.startswith(("{", "[")):
-        return _read_json(path, lines, start)
+    start = next((line for line in lines if line.strip()), "")
+    if path.suffix.lower() in JSON_SUFFIXES or isinstance(_parse(start), dict):
+        return _read_json(path, lines)
     try:
         head, records = delimited.parse(lines, form.delimiter)
     except ValueError as error:
@@ -57,35 +57,30 @@ def read_table(path: Path, form: TableFormat = TableFormat()) -> Table:
     return Table(path, [cell.strip() for cell in head.cells], rows, first)
 
 
-def _read_json(path: Path, lines: list[str], start: str) -> Table:
-    """JSON lines; or one value: a list of objects, or an object of objects by id."""
-    whole = None if _is_object(start) else _parse("\n".join(lines))
-    if isinstance(whole, list):
-        items = [(n, f"{path.name}: item {n}", item) for n, item in enumerate(whole, 1)]
-    elif isinstance(whole, dict):
-        if "utts" in whole:
-            raise DataError(
-                f"{path}: lists features of ESPnet; use python -m data_prep kaldi with the folder of wav.scp"
-            )
-        listed = whole.get("data", whole)  # some wrap the list
-        pairs = (
-            enumerate(listed, 1)
-            if isinstance(listed, list)
-            else ((k, {"id": k, **v} if isinstance(v, dict) else v) for k, v in listed.items())
-            if isinstance(listed, dict)
-            else ()
+def _read_json(path: Path, lines: list[str]) -> Table:
+    whole = _parse("\n".join(lines))
+    if isinstance(whole, dict) and "utts" in whole:
+        raise DataError(
+            f"{path}: lists features of ESPnet; use python -m data_prep kaldi with the folder of wav.scp"
         )
-        items = [(n, f"{path.name}: item {key}", item) for n, (key, item) in enumerate(pairs, 1)]
-    else:
-        items = [(n, f"{path.name}:{n}", _parse(line)) for n, line in enumerate(lines, 1) if line.strip()]
+    items = list(_items(path, whole, lines))
     if not items:
         raise DataError(f"{path}: holds no row; {_REMEDY}")
     columns = list(dict.fromkeys(key for _, _, item in items if isinstance(item, dict) for key in item))
     return Table(path, columns, [_json_row(*item, columns) for item in items])
 
 
-def _is_object(line: str) -> bool:
-    return isinstance(_parse(line), dict)
+def _items(path: Path, whole: object, lines: list[str]) -> Iterator[tuple[int, str, object]]:
+    """Number, place and value of each row: of a list, of an object of rows by id, of an object with a list "data"; or
+    of JSON lines."""
+    if isinstance(whole, dict) and isinstance(whole.get("data"), list):
+        whole = whole["data"]
+    if isinstance(whole, dict) and all(isinstance(value, dict) for value in whole.values()):
+        whole = [{"id": key, **value} for key, value in whole.items()]
+    if isinstance(whole, list):
+        yield from ((n, f"{path.name}: item {n}", item) for n, item in enumerate(whole, 1))
+    else:
+        yield from ((n, f"{path.name}:{n}", _parse(line)) for n, line in enumerate(lines, 1) if line.strip())
 
 
 def _parse(text: str) -> Any:

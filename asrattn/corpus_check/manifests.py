@@ -66,8 +66,8 @@ def read(path: Path) -> tuple[list[CheckedUtterance], list[Finding]]:
         seen.setdefault(utterance.id, number)
         cases.append(CheckedUtterance(path.stem, number, utterance))
     if not cases:
-        first = f" ({findings[0].detail})" if findings else ""
-        raise ManifestError(f"{path}: holds no utterance{first}; prepare it again with python -m data_prep")
+        why = f" ({findings[0].detail})" if findings else "; prepare it again with python -m data_prep"
+        raise ManifestError(f"{path}: holds no utterance{why}")
     return cases, findings
 
 
