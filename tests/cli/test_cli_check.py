@@ -132,6 +132,25 @@ def test_nothing_is_written_where_nothing_would_be_left(capsys, data: Path) -> N
     assert not list(data.glob("*.clean.jsonl"))
 
 
+def test_with_a_recipe_words_alone_are_joined_as_in_training(capsys, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.py").write_text(RECIPE.replace("max_seconds=1.7", "concat_prob=0.5"))
+    for i in range(6):
+        change(data, "train", i, text="nine")
+    tokens = [
+        run(capsys, data, "--recipe", tmp_path / "recipe.py", *more)[1].partition("tokens")[2].split()[0]
+        for more in ([], ["--set", "data.concat_prob=0"])
+    ]
+    assert tokens == ["7,", "6,"]  # n, i, e, and the space
+
+
+def test_with_a_recipe_it_tells_of_what_ctc_does_not_learn(capsys, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.py").write_text(RECIPE)
+    change(data, "train", 0, text="go on yo" * 4)
+    out = run(capsys, data, "--recipe", tmp_path / "recipe.py")[1]
+    assert re.search(r"without CTC +1 utterances: too few frames; set model.encoder.factor=2", out)
+    assert "dropped by the recipe" not in out
+
+
 def test_with_a_recipe_it_tells_what_that_drops(capsys, data: Path, tmp_path: Path) -> None:
     (tmp_path / "recipe.py").write_text(RECIPE)
     change(data, "train", 0, text="y" * 60)
