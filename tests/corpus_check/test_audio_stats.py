@@ -53,6 +53,18 @@ def test_an_offset_is_no_sound() -> None:
     assert measure_wave(wave, RATE).speech_seconds == pytest.approx(1.0, abs=0.05)
 
 
+def test_a_word_without_pauses_changes_in_some_band_and_noise_in_none() -> None:
+    """As in "six": hiss, vowel, hiss, all of the same level."""
+    draw = np.random.default_rng(0)
+    hiss = np.diff(np.diff(draw.standard_normal(RATE // 8 + 2))).astype(np.float32) * 0.14
+    word = np.concatenate([hiss, tone(0.125), hiss])
+    assert measure_wave(word, RATE).dynamic_range < 15
+    assert measure_wave(word, RATE).band_range > 20
+    noise = (0.05 * draw.standard_normal(RATE)).astype(np.float32)
+    assert measure_wave(noise, RATE).band_range < 10
+    assert measure_wave(tone(1.0) + np.float32(0.2), RATE).band_range == pytest.approx(0, abs=0.5)
+
+
 def test_digital_silence() -> None:
     found = measure_wave(np.zeros(RATE, np.float32), RATE)
     assert (found.level, found.dynamic_range, found.speech_seconds) == (FLOOR_DB, 0, 0)
@@ -75,7 +87,7 @@ def test_a_lossy_codec_makes_of_clipped_samples_such_beyond_full_scale() -> None
 def test_any_length_gives_a_finite_look(samples: int, seed: int) -> None:
     wave = np.random.default_rng(seed).uniform(-1, 1, samples).astype(np.float32)
     found = measure_wave(wave, RATE)
-    assert np.isfinite([*found[2:8], *found.envelope.astype(float)]).all()
+    assert np.isfinite([*found[2:8], found.band_range, *found.envelope.astype(float)]).all()
     assert 0 <= found.clipped_fraction <= 1
     assert FLOOR_DB <= found.level <= 0
 
