@@ -27,21 +27,14 @@ MAX_ANALYZED_SECONDS = (
 FRAME_SECONDS = 0.02  # seconds whose level is taken at a time
 FLOOR_DB = -100.0  # dB: the level of digital silence
 SPEECH_RANGE_DB = 35.0  # dB below the loud frames, where pauses begin; consonants lie up to 30 below vowels
-BAND_EDGES_HZ = (
-    700,
-    2000,
-    4000,
-)  # between bands: vowels differ in the lower ones, hissing sounds have the upper ones
-BAND_FLOOR_DB = 50.0  # dB below the loudest frame of any band: what is quieter is leakage and rounding
+PITCH_FRAME_SECONDS = 0.04  # seconds in which a pitch shows
+PITCH_HZ = 70, 400  # of voices
+MAX_PITCH_FRAMES = 200  # the loudest ones, of which the pitch is sought
 CLIPPING_LEVEL = 0.99  # of full scale, or of the peak: the top, where clipped samples are
 ENVELOPE_POINTS = 64  # of the outline
 ENVELOPE_RANGE_DB = (
     50.0  # dB below the loudest frame, where an outline ends: what lies deeper differs between codings
 )
-_MIN_BAND_BINS = (
-    10  # frequencies in a band: the power of a single one differs from frame to frame in noise too
-)
-_FRAMES_AT_ONCE = 4096  # whose spectra are in memory
 _CHUNK = 8  # utterances that a process takes at a time
 
 
@@ -57,7 +50,7 @@ class AudioStats(NamedTuple):
     speech_seconds  seconds of the frames with speech, without pauses
     digest     of the samples: the same for the same audio, in whatever lossless format
     envelope   (BANDS,) levels along the utterance, of mean 0 and norm 1; similar audio has similar ones
-    band_range  dB as dynamic_range, in the band of BAND_EDGES_HZ where it is largest; large in trimmed words too
+    voicing    autocorrelation at the pitch of voices, up to 1: speech has vowels, also in words without pauses
     """
 
     rate: int
@@ -70,7 +63,7 @@ class AudioStats(NamedTuple):
     speech_seconds: float
     digest: bytes
     envelope: NDArray[np.float16]
-    band_range: float
+    voicing: float
 
 
 StatsOrError = AudioStats | str  # statistics, or why there are none
@@ -139,7 +132,7 @@ def measure_wave(wave: Wave, rate: int, channels: int = 1) -> AudioStats:
         FRAME_SECONDS * int((levels > max(loud - SPEECH_RANGE_DB, FLOOR_DB)).sum()),
         hashlib.blake2b(samples.tobytes(), digest_size=16).digest(),
         level_envelope(levels),
-        _band_range(wave, rate),
+        _voicing(wave, rate),
     )
 
 
@@ -153,26 +146,24 @@ def frame_levels(wave: Wave, rate: int) -> NDArray[np.float64]:
     return levels
 
 
-def _band_range(wave: Wave, rate: int) -> float:
-    """dB between the loud and the quiet frames of the band that changes most; 0 for less than a frame."""
-    width = int(FRAME_SECONDS * rate)
-    if width < 2 or len(wave) < width:
+def _voicing(wave: Wave, rate: int) -> float:
+    """The third quartile, over the loudest frames, of the highest normalised autocorrelation at the pitches of voices;
+    0 if the wave is too short. Vowels have 0.6 to 1, noise less than 0.4."""
+    width = int(PITCH_FRAME_SECONDS * rate)
+    lags = np.arange(max(1, rate // PITCH_HZ[1]), min(rate // PITCH_HZ[0], 3 * width // 4))
+    if len(wave) < width or not len(lags):
         return 0.0
-    frames = wave[: len(wave) // width * width].reshape(-1, width)
-    frequencies = np.fft.rfftfreq(width, 1 / rate)
-    edges = np.searchsorted(frequencies, BAND_EDGES_HZ)
-    edges = edges[edges <= len(frequencies) - _MIN_BAND_BINS]
-    window = np.hanning(width).astype(np.float32)
-    bands = np.zeros((len(frames), len(edges) + 1))
-    for at in range(0, len(frames), _FRAMES_AT_ONCE):
-        power = np.square(np.abs(np.fft.rfft(frames[at : at + _FRAMES_AT_ONCE] * window)))
-        power[:, 0] = 0  # an offset is not a sound
-        sums = [part.sum(1) for part in np.split(power, edges, axis=1)]
-        bands[at : at + _FRAMES_AT_ONCE] = np.stack(sums, 1)
-    levels = 10 * np.log10(bands + 1e-12)
-    levels = np.maximum(levels, levels.max() - BAND_FLOOR_DB)
-    loud, quiet = np.percentile(levels, [95, 5], axis=0)
-    return float((loud - quiet).max())
+    starts = np.arange(0, len(wave) - width + 1, max(1, width // 2))
+    frames = wave[starts[:, None] + np.arange(width)].astype(np.float64)
+    frames -= frames.mean(axis=1, keepdims=True)
+    loudest = np.argsort(-np.square(frames).sum(axis=1), kind="stable")[:MAX_PITCH_FRAMES]
+    frames = frames[loudest]
+    spectra = np.fft.rfft(frames, 2 * width)
+    correlation = np.fft.irfft(np.square(np.abs(spectra)))[:, lags]
+    energy = np.square(frames).cumsum(axis=1)
+    head, tail = energy[:, width - 1 - lags], energy[:, -1:] - energy[:, lags - 1]
+    highest = (correlation / np.sqrt(np.maximum(head * tail, 1e-12))).max(axis=1)
+    return float(np.percentile(highest, 75))
 
 
 def _clipped_fraction(wave: Wave) -> float:
