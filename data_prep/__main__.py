@@ -2,23 +2,23 @@
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from asrattn.errors import AsrattnError
-from asrattn.sharding import UNSHARDED, JobShard
 from data_prep import (
     aishell,
     an4,
     commonvoice,
     demo,
     folder,
+    foreign_manifest,
     kaldi,
     lhotse_shar,
     librispeech,
+    options,
     shards,
     speechocean762,
     summary,
@@ -54,8 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _make_run(prepare: Prepare) -> Run:
     def run(args: argparse.Namespace) -> Iterable[str]:
         names = ("lower", "upper", "strip_punctuation", "quick", "jobs", "seed", "job_shard")
-        options = PrepOptions(**{name: getattr(args, name) for name in names})
-        return summary.format_summary(prepare(args, options), args.dest)
+        opts = PrepOptions(**{name: getattr(args, name) for name in names})
+        return summary.format_summary(prepare(args, opts), args.dest)
 
     return run
 
@@ -68,23 +68,21 @@ def make_parser() -> argparse.ArgumentParser:
         "Every audio file is opened; unusable ones are dropped, counted, and listed in DEST/dropped.tsv.",
     )
     corpora = parser.add_subparsers(metavar="CORPUS", required=True)
-    _add(
-        corpora,
-        "aishell",
-        "AISHELL-1: Mandarin; texts without spaces",
-        "the folder data_aishell/, with wav/ and transcript/ in it",
-        lambda args, options: aishell.prepare(args.source, args.dest, options),
+    options.add_shares(
+        _add(
+            corpora,
+            "aishell",
+            "AISHELL-1: Mandarin; texts without spaces",
+            "the folder data_aishell/, with wav/ and transcript/ in it",
+            lambda args, opts: aishell.prepare(args.source, args.dest, opts, args.dev_share, args.test_share),
+        ),
+        0.0,
     )
     _add_an4(corpora)
     _add_folder(corpora)
     _add_kaldi(corpora)
-    _add(
-        corpora,
-        "commonvoice",
-        "Mozilla Common Voice: train.tsv, dev.tsv, test.tsv and clips/",
-        "the folder of one language, with clips/ in it",
-        lambda args, options: commonvoice.prepare(args.source, args.dest, options),
-    )
+    _add_manifest(corpora)
+    _add_commonvoice(corpora)
     _add_librispeech(corpora)
     _add_speechocean762(corpora)
     _add(
@@ -92,7 +90,7 @@ def make_parser() -> argparse.ArgumentParser:
         "demo",
         "spoken words, made offline with eSpeak NG (pip install asrattn[demo])",
         None,
-        lambda args, options: demo.prepare(args.dest, options),
+        lambda args, opts: demo.prepare(args.dest, opts),
     )
     _add_shards(corpora)
     _add_shar(corpora)
@@ -126,27 +124,10 @@ def _add(
     parser.add_argument(
         "--quick", action="store_true", help="read only headers: faster, but truncated and NaN audio may pass"
     )
-    _add_work(parser, "job array: scan every N-th audio file only; the run without it then scans no other")
+    options.add_work(
+        parser, "job array: scan every N-th audio file only; the run without it then scans no other"
+    )
     return parser
-
-
-def _add_work(parser: argparse.ArgumentParser, shard_help: str) -> None:
-    parser.add_argument(
-        "--jobs",
-        metavar="N",
-        type=_count,
-        default=os.cpu_count() or 1,
-        help="files opened in parallel (%(default)s)",
-    )
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="random seed (%(default)s)")
-    parser.add_argument(
-        "--shard",
-        metavar="I/N",
-        type=JobShard.parse,
-        default=UNSHARDED,
-        dest="job_shard",
-        help=f"{shard_help} (default: all)",
-    )
 
 
 def _add_shards(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -164,9 +145,13 @@ def _add_shards(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser.add_argument("source", metavar="MANIFEST", type=Path, help="such as data/corpus/train.jsonl")
     parser.add_argument("dest", metavar="DEST", type=Path, help="a folder, such as data/corpus/train")
-    parser.add_argument("--hours", metavar="X", type=_hours, default=0.5, help="in a shard (%(default)s)")
-    parser.add_argument("--rate", metavar="HZ", type=_count, help="sampling rate (default: each file's own)")
-    _add_work(parser, "write every N-th shard only")
+    parser.add_argument(
+        "--hours", metavar="X", type=options.hours, default=0.5, help="in a shard (%(default)s)"
+    )
+    parser.add_argument(
+        "--rate", metavar="HZ", type=options.count, help="sampling rate (default: each file's own)"
+    )
+    options.add_work(parser, "write every N-th shard only")
 
 
 def _add_an4(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -175,9 +160,12 @@ def _add_an4(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "an4",
         "CMU Census (AN4), the wav or the NIST sphere edition",
         "the folder with etc/ and wav/ in it, or an4_sphere.tar.gz (unpacked to DEST/an4)",
-        lambda args, options: an4.prepare(args.source, args.dest, options, args.dev_speakers),
+        lambda args, opts: an4.prepare(
+            args.source, args.dest, opts, args.dev_speakers, args.dev_share, args.test_share
+        ),
     )
-    _add_dev_speakers(parser, 6, 74)
+    options.add_dev_speakers(parser, 6, 74)
+    options.add_shares(parser, 0.0)
 
 
 def _add_librispeech(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -185,9 +173,12 @@ def _add_librispeech(corpora: "argparse._SubParsersAction[argparse.ArgumentParse
         corpora,
         "librispeech",
         "LibriSpeech: a manifest for each part, and train, dev (dev-clean), test (test-clean)",
-        "the folder with train-clean-100/, dev-clean/, … in it",
-        lambda args, options: librispeech.prepare(args.source, args.dest, options, args.train),
+        "the folder with train-clean-100/, dev-clean/, … in it, or a folder of chapters",
+        lambda args, opts: librispeech.prepare(
+            args.source, args.dest, opts, args.train, args.dev_share, args.test_share
+        ),
     )
+    options.add_shares(parser, None)
     parser.add_argument(
         "--train",
         metavar="PART",
@@ -197,15 +188,64 @@ def _add_librispeech(corpora: "argparse._SubParsersAction[argparse.ArgumentParse
     )
 
 
+def _add_manifest(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        corpora,
+        "manifest",
+        "manifests of NeMo, Hugging Face, SpeechBrain, WeNet, …: JSON lines, JSON, csv or tsv",
+        "a manifest; or a folder with train.json, dev.csv, …, or with metadata.csv or metadata.jsonl",
+        lambda args, opts: foreign_manifest.prepare(
+            args.source,
+            args.dest,
+            opts,
+            options.table_columns(args, args.source),
+            args.root,
+            args.dev_share,
+            args.test_share,
+        ),
+    )
+    parser.add_argument(
+        "--root",
+        metavar="FOLDER",
+        type=Path,
+        help="what relative paths are relative to (the folder of the manifest, or else those above it)",
+    )
+    options.add_columns(parser, "the folder of the audio file")
+    options.add_shares(parser, 0.1)
+
+
+def _add_commonvoice(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        corpora,
+        "commonvoice",
+        "Mozilla Common Voice: train.tsv, dev.tsv, test.tsv and clips/",
+        "the folder of one language, with clips/ in it",
+        lambda args, opts: commonvoice.prepare(
+            args.source, args.dest, opts, args.train, args.dev_share, args.test_share
+        ),
+    )
+    parser.add_argument(
+        "--train",
+        metavar="NAME",
+        default="train",
+        help="the list to train on, such as validated: without the clips and speakers of dev and test "
+        "(%(default)s)",
+    )
+    options.add_shares(parser, 0.0)
+
+
 def _add_speechocean762(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = _add(
         corpora,
         "speechocean762",
         "speechocean762: English read by Mandarin speakers",
         "the folder with train/ and test/ in it",
-        lambda args, options: speechocean762.prepare(args.source, args.dest, options, args.dev_speakers),
+        lambda args, opts: speechocean762.prepare(
+            args.source, args.dest, opts, args.dev_speakers, args.dev_share, args.test_share
+        ),
     )
-    _add_dev_speakers(parser, 12, 125)
+    options.add_dev_speakers(parser, 12, 125)
+    options.add_shares(parser, 0.0)
 
 
 def _add_kaldi(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -214,8 +254,8 @@ def _add_kaldi(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "kaldi",
         "Kaldi data folders: wav.scp, text, utt2spk, segments",
         "a Kaldi data folder, or a folder of such folders named train, dev, test",
-        lambda args, options: kaldi.prepare(
-            args.source, args.dest, options, args.root, args.dev_share, args.test_share
+        lambda args, opts: kaldi.prepare(
+            args.source, args.dest, opts, args.root, args.dev_share, args.test_share
         ),
     )
     parser.add_argument(
@@ -224,7 +264,7 @@ def _add_kaldi(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         type=Path,
         help="what relative paths in wav.scp are relative to (the data folder, or else the one above it)",
     )
-    _add_shares(parser)
+    options.add_shares(parser, 0.1)
 
 
 def _add_folder(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -233,71 +273,29 @@ def _add_folder(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "folder",
         "your own recordings: audio files next to .txt files of the same name, or listed in a table",
         "the folder of recordings; those of one speaker in one folder, so that speakers are kept apart",
-        lambda args, options: folder.prepare(
+        lambda args, opts: folder.prepare(
             args.source,
             args.dest,
-            replace(options, untranscribed=args.untranscribed),
-            _table(args),
+            replace(opts, untranscribed=args.untranscribed),
+            options.table_columns(args, args.table) if args.table else None,
             args.dev_share,
             args.test_share,
+            args.encoding,
         ),
     )
     parser.add_argument(
         "--table",
         metavar="FILE",
         type=Path,
-        help="a .csv or .tsv with a header that names the columns of audio and texts",
+        help="a table (.csv, .tsv, .jsonl) that lists audio files and texts; paths are below SOURCE",
     )
-    parser.add_argument(
-        "--audio-column", metavar="NAME", default="audio", help="paths below SOURCE (%(default)s)"
-    )
-    parser.add_argument("--text-column", metavar="NAME", default="text", help="transcripts (%(default)s)")
-    parser.add_argument(
-        "--speaker-column", metavar="NAME", help="speakers (default: the folder of the audio file)"
-    )
-    parser.add_argument("--split-column", metavar="NAME", help="train, dev or test (default: drawn)")
+    options.add_columns(parser, "the folder of the audio file")
     parser.add_argument(
         "--untranscribed",
         action="store_true",
         help="keep audio without transcripts, for asrattn pretrain and pseudo-label",
     )
-    _add_shares(parser)
-
-
-def _table(args: argparse.Namespace) -> folder.TableColumns | None:
-    if args.table is None:
-        return None
-    return folder.TableColumns(
-        args.table, args.audio_column, args.text_column, args.speaker_column, args.split_column
-    )
-
-
-def _add_dev_speakers(parser: argparse.ArgumentParser, default: int, of: int) -> None:
-    parser.add_argument(
-        "--dev-speakers",
-        metavar="N",
-        type=_natural,
-        default=default,
-        help=f"speakers held out of the {of} of train as dev, none being published (%(default)s; 0: no dev)",
-    )
-
-
-def _add_shares(parser: argparse.ArgumentParser) -> None:
-    for name in ("dev", "test"):
-        parser.add_argument(
-            f"--{name}-share",
-            metavar="X",
-            type=_share,
-            default=0.1,
-            help=f"share of train held out as {name} if there is none, by speakers (%(default)s; 0: no {name})",
-        )
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value
+    options.add_shares(parser, 0.1)
 
 
 def _add_shar(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -312,27 +310,6 @@ def _add_shar(corpora: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "source", metavar="SOURCE", type=Path, help="the folder with cuts.000000.jsonl.gz in it"
     )
     parser.add_argument("dest", metavar="DEST", type=Path, help="a folder, such as data/corpus/train")
-
-
-def _hours(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError("must be above 0")
-    return value
-
-
-def _natural(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return value
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 0.5:
-        raise argparse.ArgumentTypeError("must be from 0 to below 0.5")
-    return value
 
 
 if __name__ == "__main__":

@@ -3,14 +3,21 @@
 from pathlib import Path
 
 from asrattn.errors import DataError
-from data_prep import build
+from data_prep import build, split
 from data_prep.build import DEFAULT_OPTIONS, PrepOptions
-from data_prep.entries import SPLITS, CorpusEntry, read_lines, require_folder
+from data_prep.entries import SPLITS, CorpusEntry, require_folder
+from data_prep.text_files import read_lines
 
 _LIST = Path("transcript", "aishell_transcript_v0.8.txt")
 
 
-def prepare(source: Path, dest: Path, options: PrepOptions = DEFAULT_OPTIONS) -> dict[str, Path]:
+def prepare(
+    source: Path,
+    dest: Path,
+    options: PrepOptions = DEFAULT_OPTIONS,
+    dev_share: float = 0.0,
+    test_share: float = 0.0,
+) -> dict[str, Path]:
     """Manifests of the published splits; texts without the spaces, which are a segmenter's and not the speaker's.
 
     source   data_aishell/, or the folder above it
@@ -18,7 +25,8 @@ def prepare(source: Path, dest: Path, options: PrepOptions = DEFAULT_OPTIONS) ->
     dest = build.open_dest(dest)
     root = _root(require_folder(source))
     _check_unpacked(root / "wav")
-    return build.write_manifests(dest, build.build_splits(dest, _entries(root), options))
+    splits = build.build_splits(dest, _entries(root), options)
+    return build.write_manifests(dest, split.fill_empty(splits, dev_share, test_share, options.seed))
 
 
 def _root(source: Path) -> Path:
@@ -40,7 +48,7 @@ def _check_unpacked(wav: Path) -> None:
 
 
 def _entries(root: Path) -> dict[str, list[CorpusEntry]]:
-    texts = _transcripts(root / _LIST)
+    texts, dropped = _transcripts(root / _LIST)
     sounds = {name: sorted((root / "wav" / name).glob("*/*.wav")) for name in SPLITS}
     if not sounds["train"]:
         raise DataError(f"{root / 'wav'}: has no train/<speaker>/*.wav; was the archive unpacked whole?")
@@ -52,6 +60,7 @@ def _entries(root: Path) -> dict[str, list[CorpusEntry]]:
         entries[home.get(speaker, "train")].append(
             CorpusEntry(id_, root / _LIST, text, speaker, drop_reason=fault)
         )
+    entries["train"] += dropped
     return entries
 
 
@@ -60,11 +69,15 @@ def _entry(path: Path, texts: dict[str, str]) -> CorpusEntry:
     return CorpusEntry(path.stem, path, texts.pop(path.stem, ""), path.parent.name, drop_reason=fault)
 
 
-def _transcripts(path: Path) -> dict[str, str]:
+def _transcripts(path: Path) -> tuple[dict[str, str], list[CorpusEntry]]:
+    """Id -> text; then the lines whose id has one already."""
     texts: dict[str, str] = {}
+    dropped = []
     for number, line in read_lines(path):
         id_, *words = line.split()
         if id_ in texts:
-            raise DataError(f"{path}:{number}: {id_} has a line already; each id may have one")
-        texts[id_] = "".join(words)
-    return texts
+            fault = f"{id_} has a line already; each id may have one"
+            dropped.append(CorpusEntry(id_, path, "", drop_reason=fault, where=f"{path.name}:{number}"))
+        else:
+            texts[id_] = "".join(words)
+    return texts, dropped

@@ -9,23 +9,31 @@ from pathlib import Path, PurePosixPath
 from asrattn.errors import DataError
 from data_prep import build, split
 from data_prep.build import DEFAULT_OPTIONS, PrepOptions
-from data_prep.entries import CorpusEntry, read_lines, require_folder
+from data_prep.entries import CorpusEntry, require_folder
+from data_prep.text_files import read_lines
 
 _LINE = re.compile(r"(?P<text>.*)\((?P<id>[^()]+)\)\s*$")
 _SUFFIXES = (".wav", ".sph")
 
 
 def prepare(
-    source: Path, dest: Path, options: PrepOptions = DEFAULT_OPTIONS, dev_speakers: int = 6
+    source: Path,
+    dest: Path,
+    options: PrepOptions = DEFAULT_OPTIONS,
+    dev_speakers: int = 6,
+    dev_share: float = 0.0,
+    test_share: float = 0.0,
 ) -> dict[str, Path]:
-    """Manifests of AN4; dev is `dev_speakers` whole speakers held out of the 74 of train, as none is published.
+    """Manifests of AN4; dev is `dev_speakers` whole speakers held out of the 74 of train, or a share of it, as none is
+    published.
 
     source   the folder with etc/ and wav/, the folder above it, or an4_sphere.tar.gz (unpacked to DEST/an4)
     """
     dest = build.open_dest(dest)
     root = _root(_unpack(source, dest) if source.is_file() else require_folder(source))
     splits = build.build_splits(dest, {name: _entries(root, name) for name in ("train", "test")}, options)
-    return build.write_manifests(dest, split.hold_out_speakers(splits, dev_speakers, options.seed))
+    held = split.hold_out_dev(splits, dev_speakers, dev_share, test_share, options.seed)
+    return build.write_manifests(dest, held)
 
 
 def _root(source: Path) -> Path:
@@ -37,7 +45,7 @@ def _root(source: Path) -> Path:
 
 def _entries(root: Path, name: str) -> list[CorpusEntry]:
     transcription = root / "etc" / f"an4_{name}.transcription"
-    texts = _transcripts(transcription)
+    texts, dropped = _transcripts(transcription)
     entries = []
     for _, line in read_lines(root / "etc" / f"an4_{name}.fileids"):
         path = PurePosixPath(line.strip())
@@ -47,21 +55,28 @@ def _entries(root: Path, name: str) -> list[CorpusEntry]:
             CorpusEntry(path.name, sound, texts.pop(path.name, ""), path.parent.name, drop_reason=fault)
         )
     fault = f"an4_{name}.fileids does not name its audio"
-    return entries + [CorpusEntry(id_, transcription, text, drop_reason=fault) for id_, text in texts.items()]
+    unnamed = [CorpusEntry(id_, transcription, text, drop_reason=fault) for id_, text in texts.items()]
+    return [*entries, *unnamed, *dropped]
 
 
-def _transcripts(path: Path) -> dict[str, str]:
-    """Id -> text; the marks of sentence start and end, in train but not in test, are left out."""
-    texts = {}
+def _transcripts(path: Path) -> tuple[dict[str, str], list[CorpusEntry]]:
+    """Id -> text; the marks of sentence start and end, in train but not in test, are left out. Then the bad lines."""
+    texts: dict[str, str] = {}
+    dropped = []
     for number, line in read_lines(path):
         match = _LINE.match(line)
-        if not match:
-            raise DataError(f"{path}:{number}: does not end with an id in parentheses: {line.strip()!r}")
-        if match["id"] in texts:
-            raise DataError(f"{path}:{number}: {match['id']} has a line already; each id may have one")
+        if not match or match["id"] in texts:
+            fault = (
+                f"{match['id']} has a line already; each id may have one"
+                if match
+                else f"does not end with an id in parentheses: {line.strip()!r}"
+            )
+            where = f"{path.name}:{number}"
+            dropped.append(CorpusEntry(f"line {number}", path, "", drop_reason=fault, where=where))
+            continue
         words = (word for word in match["text"].split() if word not in ("<s>", "</s>"))
         texts[match["id"]] = " ".join(words)
-    return texts
+    return texts, dropped
 
 
 def _sound(stem: Path) -> Path:

@@ -14,7 +14,7 @@ from asrattn.data import manifest
 from asrattn.data.manifest import Utterance
 from asrattn.errors import DataError, ManifestError
 from asrattn.sharding import UNSHARDED, JobShard
-from data_prep import audio_scan
+from data_prep import audio_scan, text_files
 from data_prep.entries import SPLITS, CorpusEntry
 
 log = logging.getLogger(__name__)
@@ -93,10 +93,9 @@ def build_splits(
 ) -> Splits:
     """Open every audio file once, in parallel: utterances in the order of the lists; dropped ones in DEST/dropped.tsv.
 
-    Raises ManifestError for a duplicate id, in one split or in two, and DataError if nothing can be used;
-    JobShardDone after scanning one job shard.
+    Of several usable entries with one id, the first of its split is kept; of several splits that of test, then dev.
+    Raises DataError if nothing can be used, and JobShardDone after scanning one job shard.
     """
-    _check_ids(entries_by_split)
     files = dict.fromkeys(
         e.audio for entries in entries_by_split.values() for e in entries if not e.drop_reason
     )
@@ -109,15 +108,11 @@ def build_splits(
             f"{count} of {len(files)} files opened; after all job shards, run it again without --shard"
         )
     sounds = audio_scan.scan_all(dest, list(files), options.quick, options.jobs)
-    splits: Splits = {name: [] for name in entries_by_split}
-    dropped = []
-    for name, entries in entries_by_split.items():
-        for entry in entries:
-            made = _utterance(entry, sounds, options)
-            if isinstance(made, Utterance):
-                splits[name].append(made)
-            else:
-                dropped.append(DroppedEntry(name, entry.id, entry.audio, made))
+    outcomes = _outcomes(entries_by_split, sounds, options)
+    splits: Splits = {
+        name: [o for o in found if isinstance(o, Utterance)] for name, found in outcomes.items()
+    }
+    dropped = [o for found in outcomes.values() for o in found if isinstance(o, DroppedEntry)]
     with wrap_write_errors(dest):
         _write_dropped(dest, dropped)
     if not any(splits.values()):
@@ -140,7 +135,8 @@ def write_manifests(dest: Path, splits: Splits) -> dict[str, Path]:
                 manifest.write(paths[name], splits[name])
         for name in SPLITS:
             if name not in paths:
-                log.warning("no %s.jsonl: nothing is in that split", name)
+                hint = "" if name == "train" else f"; --{name}-share 0.1 holds out a tenth of train"
+                log.warning("no %s.jsonl: nothing is in that split%s", name, hint)
                 (dest / f"{name}.jsonl").unlink(missing_ok=True)
     return paths
 
@@ -163,17 +159,35 @@ def _strip_punctuation(text: str) -> Iterator[str]:
         yield " " if unicodedata.category(char).startswith("P") and not inside else char
 
 
-def _check_ids(listed: Mapping[str, Sequence[CorpusEntry]]) -> None:
+def _outcomes(
+    entries_by_split: Mapping[str, Sequence[CorpusEntry]],
+    sounds: Mapping[Path, AudioInfo | str],
+    options: PrepOptions,
+) -> dict[str, list[Utterance | DroppedEntry]]:
+    """What becomes of each entry, by split, in their order."""
     seen: dict[str, tuple[str, CorpusEntry]] = {}
-    for name, entries in listed.items():
-        for entry in entries:
-            if entry.id in seen:
-                split, other = seen[entry.id]
-                raise ManifestError(
-                    f"id {entry.id!r} stands twice, for {other.audio} ({split}) and {entry.audio} ({name}); "
-                    "ids must differ, so rename or remove one"
-                )
-            seen[entry.id] = name, entry
+    outcomes: dict[str, list[Utterance | DroppedEntry]] = {name: [] for name in entries_by_split}
+    for name in sorted(entries_by_split, key=_evaluation_first):
+        for entry in entries_by_split[name]:
+            made = _utterance(entry, sounds, options)
+            if isinstance(made, Utterance) and made.id in seen:
+                made = f"id {made.id!r} stands twice; {_place(*seen[made.id])} is kept"
+            if isinstance(made, Utterance):
+                seen[made.id] = name, entry
+                outcomes[name].append(made)
+            else:
+                where = f"{entry.where}: " if entry.where and not made.startswith(entry.where) else ""
+                outcomes[name].append(DroppedEntry(name, entry.id, entry.audio, where + made))
+    return outcomes
+
+
+def _evaluation_first(split: str) -> int:
+    """Test sets stay as published: what is in two splits is dropped from that which is trained on."""
+    return next((i for i, name in enumerate(reversed(SPLITS)) if split.startswith(name)), len(SPLITS))
+
+
+def _place(split: str, entry: CorpusEntry) -> str:
+    return f"{entry.audio} ({entry.where or split})"
 
 
 def _utterance(
@@ -188,16 +202,43 @@ def _utterance(
     text = clean_transcript(entry.text, options)
     if not text and not options.untranscribed:
         return "its transcript is empty"
+    if reason := _invalid_characters(entry):
+        return reason
+    if entry.channel and sound.channels > 1:
+        return (
+            f"is channel {entry.channel} of the {sound.channels} of {entry.audio.name}; channels are not taken apart: "
+            "write each to a file of its own"
+        )
     start, end = entry.start or 0.0, sound.seconds if entry.end is None else entry.end
     if not 0 <= start < end:
         return f"its segment from {start} to {end} seconds is empty"
     if end > sound.seconds + MAX_OVERSHOOT_SECONDS or start >= sound.seconds:
         return f"its segment ends at {end} seconds, its file {entry.audio.name} at {sound.seconds:.2f}"
     seconds = round(min(end, sound.seconds) - start, 4)
-    return Utterance(entry.id, str(entry.audio), text, seconds, entry.speaker, entry.start)
+    try:
+        return Utterance(
+            " ".join(entry.id.split()),
+            str(entry.audio),
+            text,
+            seconds,
+            " ".join(entry.speaker.split()),
+            entry.start,
+        )
+    except ManifestError as error:
+        return str(error)
+
+
+def _invalid_characters(entry: CorpusEntry) -> str:
+    """The reason, if id, speaker or transcript hold what no manifest can hold; else ""."""
+    for name, value in (("id", entry.id), ("speaker", entry.speaker), ("transcript", entry.text)):
+        if "\0" in value:
+            return f"its {name} holds a zero byte"
+        if not text_files.is_valid(value):
+            return f"its {name} is not UTF-8 text; save the list as UTF-8, or name its --encoding"
+    return ""
 
 
 def _write_dropped(dest: Path, dropped: Iterable[DroppedEntry]) -> None:
     rows = ["split\tid\taudio\treason\n"]
     rows += ["\t".join(" ".join(str(field).split()) for field in row) + "\n" for row in dropped]
-    (dest / DROPPED_FILENAME).write_text("".join(rows), encoding="utf-8")
+    (dest / DROPPED_FILENAME).write_text("".join(rows), encoding="utf-8", errors="backslashreplace")

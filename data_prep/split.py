@@ -45,6 +45,18 @@ def hold_out_shares(splits: Splits, shares: dict[str, float], seed: int) -> Spli
     return {**filled, "train": [u for u in train if u.id in ids]}
 
 
+def fill_empty(splits: Splits, dev_share: float, test_share: float, seed: int) -> Splits:
+    """As `hold_out_shares`; nothing is asked of train where both shares are zero."""
+    shares = {"dev": dev_share, "test": test_share}
+    return hold_out_shares(splits, shares, seed) if any(shares.values()) else splits
+
+
+def hold_out_dev(splits: Splits, speakers: int, dev_share: float, test_share: float, seed: int) -> Splits:
+    """With dev: so many speakers of train, or a share of it where one is given."""
+    splits = fill_empty(splits, dev_share, test_share, seed)
+    return splits if dev_share else hold_out_speakers(splits, speakers, seed)
+
+
 def _groups(utterances: Iterable[Utterance], splits: int) -> Groups:
     """Utterances that must stay together: a speaker's. One without a speaker is a group of its own."""
     groups: Groups = {}

@@ -88,11 +88,16 @@ def test_ctc_loss_sums_every_alignment():
     assert loss.item() == pytest.approx(-math.log(total.item()), rel=1e-5)
 
 
-def test_ctc_loss_is_infinite_where_the_tokens_do_not_fit():
-    loss = ctc_loss(
-        torch.zeros(1, 2, 4).log_softmax(-1), torch.tensor([2]), torch.tensor([[3, 3]]), torch.tensor([2])
-    )
-    assert loss.item() == math.inf
+def test_ctc_loss_is_zero_without_gradient_where_the_tokens_do_not_fit():
+    logits = torch.zeros(2, 3, 4, requires_grad=True)
+    labels = torch.tensor([[3, 3], [3, 0]])
+    loss = ctc_loss(logits.log_softmax(-1), torch.tensor([2, 3]), labels, torch.tensor([2, 1]))
+    alone = ctc_loss(logits[1:].log_softmax(-1), torch.tensor([3]), labels[1:], torch.tensor([1]))
+    assert loss.item() == pytest.approx(alone.item())
+    loss.backward()
+    assert logits.grad is not None
+    assert not logits.grad[0].any()
+    assert logits.grad[1].any()
 
 
 @pytest.mark.parametrize(("encoder", "decoder"), MODELS)

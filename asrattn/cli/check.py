@@ -100,17 +100,20 @@ def _check(args: argparse.Namespace, paths: Mapping[str, Path]) -> "CheckResult"
         good, bad = manifests.read(path)
         cases += good
         findings += bad
+    parts = manifests.find_parts(cases)
+    cases = [case for case in cases if case.split not in parts]
     if not args.quick:
         cases = manifests.add_audio_stats(cases, args.jobs, partial(_bar, name="reading audio"))
-    facts: Mapping[str, str] = {}
+    facts: Mapping[str, str] = {part: f"checked as part of {whole}" for part, whole in parts.items()}
     if args.recipe:
         from asrattn.corpus_check import with_recipe
 
         recipe = _load_recipe(args)
         tokenizer = initialization.taken_tokenizer(recipe, args.init)
         findings += corpus_check.check_corpus(cases, has_recipe=True, tokenizer=tokenizer)
-        more, facts = with_recipe.check_with_recipe(cases, recipe, tokenizer)
+        more, found = with_recipe.check_with_recipe(cases, recipe, tokenizer)
         findings += more
+        facts = {**facts, **found}
     else:
         findings += corpus_check.check_corpus(cases)
     if args.model:

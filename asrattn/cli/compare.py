@@ -34,7 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "correction if several are compared; and which words and speakers changed. Significant means: both "
         "tests are significant at the 5 % level."
     )
-    parser.add_argument("reference", type=Path, help="a manifest (.jsonl); its audio is not needed")
+    parser.add_argument("reference", type=Path, help="a manifest, or lines of id and text (.jsonl)")
     parser.add_argument(
         "systems",
         type=_named,
@@ -59,7 +59,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from asrattn.data import manifest
+    from asrattn.metrics import references
     from asrattn.metrics.significance import compare_to_baseline
 
     if len(args.systems) < 2:
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if len({named.name for named in args.systems}) < len(args.systems):
         raise ConfigError("two systems have the same name; give them names, as in A=one.jsonl B=two.jsonl")
-    utterances = manifest.read(args.reference)
+    utterances = references.read(args.reference)
     normalizer = args.normalize or "none"
     systems = [_system(named, utterances, args) for named in args.systems]
     baseline, *others = systems

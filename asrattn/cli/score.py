@@ -19,7 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "WER, CER, sentence error (SER), substitutions, deletions and insertions (S, D, I: shares of the "
         "reference's words) of hypotheses against references, with 95 % intervals; needs no model."
     )
-    parser.add_argument("reference", type=Path, help="a manifest (.jsonl); its audio is not needed")
+    parser.add_argument("reference", type=Path, help="a manifest, or lines of id and text (.jsonl)")
     parser.add_argument("hypothesis", type=Path, help='JSON lines, {"id": …, "text": …} one utterance a line')
     error_rates.add_normalize(parser, "a second line, with both texts normalised")
     error_rates.add_force(parser)
@@ -45,10 +45,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from asrattn.data import manifest
-    from asrattn.metrics import confusions, resampling_unit, worst_utterances
+    from asrattn.metrics import confusions, references, resampling_unit, worst_utterances
 
-    utterances = manifest.read(args.reference)
+    utterances = references.read(args.reference)
     normalizer = args.normalize or "none"
     texts, raw = error_rates.match_hypotheses(
         utterances, args.reference, args.hypothesis, normalizer, args.force

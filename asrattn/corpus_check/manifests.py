@@ -1,5 +1,6 @@
 """Manifests read with all their errors; training would stop at the first bad line."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -66,9 +67,26 @@ def read(path: Path) -> tuple[list[CheckedUtterance], list[Finding]]:
         seen.setdefault(utterance.id, number)
         cases.append(CheckedUtterance(path.stem, number, utterance))
     if not cases:
-        first = f" ({findings[0].detail})" if findings else ""
-        raise ManifestError(f"{path}: holds no utterance{first}; prepare it again with python -m data_prep")
+        why = f" ({findings[0].detail})" if findings else "; prepare it again with python -m data_prep"
+        raise ManifestError(f"{path}: holds no utterance{why}")
     return cases, findings
+
+
+def find_parts(cases: Iterable[CheckedUtterance]) -> dict[str, str]:
+    """Manifests that another one holds whole, such as train-clean-100 beside train; by name, with the name of that one.
+
+    The name of the part begins with that of the whole: another one's lines elsewhere are a fault.
+    """
+    lines: dict[str, set[tuple[object, ...]]] = {}
+    for case in cases:
+        u = case.utterance
+        lines.setdefault(case.split, set()).add((u.id, *_audio_key(u), u.text))
+    return {
+        part: whole
+        for part in lines
+        for whole in lines
+        if re.match(rf"{re.escape(whole)}[-_.]", part) and lines[part] <= lines[whole]
+    }
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

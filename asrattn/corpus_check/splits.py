@@ -1,6 +1,6 @@
 """Duplicates: audio, speakers, ids and texts that occur twice, within a split or between train and another split."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -30,6 +30,11 @@ SIMILAR_AUDIO = FindingKind(
 TRAIN_SPEAKERS = FindingKind(
     "speakers of train", Severity.SUSPICIOUS, "split by speakers, as data_prep does by itself"
 )
+FEW_SPEAKERS = FindingKind(
+    "few speakers",
+    Severity.NOTE,
+    "the error rate is that of these voices; other voices need other recordings",
+)
 DUPLICATE_ID_ACROSS_SPLITS = FindingKind(
     "id in two splits", Severity.SUSPICIOUS, "the same utterance? take it out of one of them"
 )
@@ -41,6 +46,7 @@ MOST_TRAIN_TEXTS = FindingKind(
 )
 
 MIN_ENVELOPE_CORRELATION = 0.998  # correlation of outlines: of two recordings of one short command up to 0.99
+MIN_TEXT_REPEATS = 10  # utterances for each text of train, on average, from which on it is a set of commands
 LENGTH_TOLERANCE_SECONDS, LENGTH_TOLERANCE_FRACTION = (
     0.05,
     0.01,
@@ -54,8 +60,12 @@ def check_splits(cases: Sequence[CheckedUtterance]) -> Iterator[Finding]:
     yield from _identical(audible)
     yield from _similar(audible)
     train, others = partition_train(cases)
-    for split in dict.fromkeys(case.split for case in others):
-        yield from _between(train, [case for case in others if case.split == split], split)
+    names = list(dict.fromkeys(case.split for case in others))
+    few_speakers = len({case.utterance.speaker for case in cases} - {""}) <= len(names)
+    for split in names:
+        own = [case for case in others if case.split == split]
+        yield from _shared_speakers(train, own, split, FEW_SPEAKERS if few_speakers else TRAIN_SPEAKERS)
+        yield from _shared_texts(train, own, split)
     yield from _ids(cases)
 
 
@@ -106,26 +116,27 @@ def _similar(cases: Sequence[CheckedUtterance]) -> Iterator[Finding]:
                 yield _pair(cases[min(i, j)], cases[max(i, j)], what, SIMILAR_AUDIO)
 
 
-def _between(
-    train: Sequence[CheckedUtterance], other: Sequence[CheckedUtterance], split: str
+def _shared_speakers(
+    train: Sequence[CheckedUtterance], other: Sequence[CheckedUtterance], split: str, kind: FindingKind
 ) -> Iterator[Finding]:
-    """Speakers and texts of train in another split."""
+    """Speakers of train in another split; unavoidable if there are fewer speakers than splits."""
     known = {case.utterance.speaker for case in train} - {""}
-    shared: dict[str, int] = defaultdict(int)
-    for case in other:
-        if case.utterance.speaker in known:
-            shared[case.utterance.speaker] += 1
+    shared = Counter(case.utterance.speaker for case in other if case.utterance.speaker in known)
     if shared:
         named = [f"{speaker} ({count})" for speaker, count in shared.items()]
-        yield Finding(
-            TRAIN_SPEAKERS,
-            split,
-            f"{sum(shared.values())} of {len(other)} utterances: {format_names(named, 10)}",
-        )
+        what = f"{shared.total()} of {len(other)} utterances are of speakers of train"
+        yield Finding(kind, split, f"{what}: {format_names(named, 10)}")
+
+
+def _shared_texts(
+    train: Sequence[CheckedUtterance], other: Sequence[CheckedUtterance], split: str
+) -> Iterator[Finding]:
+    """Texts of train in another split; in a set of commands all of them are."""
     texts = {clean(case.utterance.text) for case in train}
     same = [case for case in other if clean(case.utterance.text) in texts]
     if same:
-        kind = MOST_TRAIN_TEXTS if 2 * len(same) > len(other) else TRAIN_TEXTS
+        commands = len(train) >= MIN_TEXT_REPEATS * len(texts)
+        kind = MOST_TRAIN_TEXTS if 2 * len(same) > len(other) and not commands else TRAIN_TEXTS
         longest = max((clean(case.utterance.text) for case in same), key=len)
         yield Finding(kind, split, f"{len(same)} of {len(other)} utterances; the longest: {longest!r:.80}")
 

@@ -57,6 +57,7 @@ MAX_RARE_UTTERANCES = 2  # utterances with a character from which nothing is lea
 MAX_REPEATED_FRACTION = (
     0.1  # of a split: no text is so frequent; in AN4, where all spell the same name, one has 0.05
 )
+MIN_REPEATED_RATIO = 5.0  # times as frequent as the others are on average: ten digits are a tenth each
 _SHOWN = 20  # characters
 
 # Zero-width joiners belong to the spelling of Persian and many Indian languages.
@@ -169,7 +170,9 @@ def _repeated(cases: Sequence[CheckedUtterance]) -> Iterator[Finding]:
     for split, texts in splits.items():
         count = sum(map(len, texts.values()))
         for text, own in texts.items():
-            if count >= MIN_TEXTS and len(own) > MAX_REPEATED_FRACTION * count:
+            others = (count - len(own)) / max(1, len(texts) - 1)
+            frequent = len(own) > max(MAX_REPEATED_FRACTION * count, MIN_REPEATED_RATIO * others)
+            if count >= MIN_TEXTS and frequent:
                 yield Finding(
                     REPEATED_TEXT, split, f"{quote(text)} is the text of {len(own)} of {count} utterances"
                 )

@@ -52,7 +52,8 @@ def check_with_recipe(
     by_id = {case.utterance.id: case for case in train}
     items, dropped = sorted_out(_bounded(case, recipe) for case in train)
     try:
-        tokenizer = tokenizer or text.train(recipe.data.tokens, (item.utterance.text for item in items))
+        texts = corpora.vocabulary_texts((item.utterance.text for item in items), recipe.data)
+        tokenizer = tokenizer or text.train(recipe.data.tokens, texts)
     except TextError as error:
         return [Finding(NO_TOKENIZER, "train", str(error))], {}
     items, unknown = sorted_out(add_tokens(item, tokenizer) for item in items)
@@ -64,7 +65,11 @@ def check_with_recipe(
     corpus = Corpus(InMemoryDataset(items, rate), InMemoryDataset([], rate), [*dropped, *unknown], tokenizer)
     try:
         corpus = corpora.filter_by_length(
-            corpus, model, recipe.augment.min_length_factor, recipe.loss.ctc > 0
+            corpus,
+            model,
+            recipe.augment.min_length_factor,
+            recipe.loss.ctc > 0,
+            corpora.max_labels_per_frame(recipe.loss),
         )
     except DataError as error:
         return [*findings, Finding(DROPPED, "train", str(error))], {}
@@ -105,11 +110,16 @@ def _facts(corpus: Corpus, recipe: Recipe, model: SpeechModel) -> dict[str, str]
     longest = float(corpus.train.seconds.max())
     audio = served.max_utterances(longest) * longest
     memory = forecast.forecast_step(recipe, model).memory(audio, longest)
+    alone = corpora.count_without_ctc(corpus.train)
+    without_ctc = (
+        f"{alone} utterances: too few frames; set model.encoder.factor=2 or a lower model.frontend.hop"
+    )
     most = f"{data.batch_utterances} utterances, " if data.batch_utterances else ""
     return {
         "recipe": recipe.name,
         "tokens": f"{corpus.tokenizer.size}, 3 of them reserved",
         "left to train on": f"{len(corpus.train)} utterances, {hours:.2f} h",
+        **({"without CTC": without_ctc} if alone else {}),
         "steps an epoch": f"{len(served.epoch_plan(0))} of at most {most}{data.batch_seconds:g} s",
         "epochs": f"{recipe.train.epochs}",
         "padding": f"{100 * served.padding_ratio():.1f} %",

@@ -52,6 +52,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "tags": (dict,),
 }
 _REQUIRED = ("id", "audio", "text", "seconds")
+_FOREIGN = ("id", "audio")  # manifests of other toolkits lack these
+_CONVERT = "; if it is a manifest of another toolkit, convert it with python -m data_prep manifest"
 
 
 def read(path: Path) -> list[Utterance]:
@@ -169,7 +171,7 @@ def _object(line: str, where: str, item: str) -> dict[str, Any]:
 def _utterance(plain: dict[str, Any], where: str) -> Utterance:
     for name in _REQUIRED:
         if name not in plain:
-            raise ManifestError(f"{where}: lacks the field {name!r}")
+            raise ManifestError(f"{where}: lacks the field {name!r}{_CONVERT if name in _FOREIGN else ''}")
     for name, value in plain.items():
         if name not in _TYPES:
             raise ManifestError(f"{where}: {name!r} is no field of an utterance ({', '.join(_TYPES)})")

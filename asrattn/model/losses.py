@@ -54,8 +54,17 @@ def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
 
 
 def ctc_loss(log_probs: Tensor, lens: Tensor, labels: Tensor, label_lens: Tensor) -> Tensor:
-    """CTC (Graves et al. 2006): log_probs (B, T, V) -> nats, summed. Infinite if the labels do not fit the frames."""
-    return F.ctc_loss(log_probs.transpose(0, 1), labels, lens, label_lens, blank=BLANK, reduction="sum")
+    """CTC (Graves et al. 2006): log_probs (B, T, V) -> nats, summed. An utterance whose labels do not fit its frames
+    counts 0 and has no gradient: the decoder alone learns from it."""
+    return F.ctc_loss(
+        log_probs.transpose(0, 1),
+        labels,
+        lens,
+        label_lens,
+        blank=BLANK,
+        reduction="sum",
+        zero_infinity=True,
+    )
 
 
 def spell_batch(table: Tensor, tokens: Tensor, token_lens: Tensor) -> tuple[Tensor, Tensor]:

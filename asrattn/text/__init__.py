@@ -11,7 +11,7 @@ from asrattn.errors import CheckpointError
 from asrattn.text.bpe import BpeTokenizer
 from asrattn.text.char import CharTokenizer
 from asrattn.text.spelling import BYTE_VOCABULARY, Spelling
-from asrattn.text.tokenizer import BLANK, EOS, RESERVED, UNKNOWN, Tokenizer, clean
+from asrattn.text.tokenizer import BLANK, EOS, RESERVED, UNKNOWN, Tokenizer, clean, join_texts
 from asrattn.text.whisper import WhisperTokenizer
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "WhisperTokenizer",
     "clean",
     "from_plain",
+    "join_texts",
     "train",
 ]
 

@@ -1,5 +1,6 @@
 """Tokenizer protocol, reserved ids, text cleaning."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -12,6 +13,11 @@ EOS = 1  # ends a text; also the start symbol
 UNKNOWN = 2
 RESERVED = 3  # ids of real tokens begin here
 UNKNOWN_SIGN = "⁇"
+# Scripts without spaces: Thai, Lao, Khmer, Myanmar, kana, bopomofo, Han.
+_SPACELESS = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u312f\u31a0-\u31bf\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
 
 
 class Tokenizer(Protocol):
@@ -45,6 +51,13 @@ class Tokenizer(Protocol):
 def clean(text: str) -> str:
     """NFC, so that é is one character however it was typed; every run of whitespace becomes one space."""
     return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def join_texts(first: str, second: str) -> str:
+    """Two texts one after the other, with a space between them unless both are of a script without spaces."""
+    a, b = clean(first), clean(second)
+    spaceless = _SPACELESS.match(a[-1:]) and _SPACELESS.match(b[:1]) and " " not in a + b
+    return f"{a}{b}" if spaceless else f"{a} {b}"
 
 
 def clean_texts(texts: Iterable[str]) -> list[str]:

@@ -132,6 +132,40 @@ def test_nothing_is_written_where_nothing_would_be_left(capsys, data: Path) -> N
     assert not list(data.glob("*.clean.jsonl"))
 
 
+def test_a_part_of_a_manifest_is_checked_once(capsys, data: Path) -> None:
+    """As data_prep librispeech writes them; a dev set within train stays a fault."""
+    train = manifest.read(data / "train.jsonl")
+    manifest.write(data / "train-clean-100.jsonl", train[:4])
+    manifest.write(data / "dev-clean.jsonl", manifest.read(data / "dev.jsonl"))
+    status, out = run(capsys, data)
+    assert status == 0
+    assert re.search(r"train-clean-100 +checked as part of train\n", out)
+    assert re.search(r"dev-clean +checked as part of dev\n", out)
+    assert "identical audio" not in out
+    assert "id in two splits" not in out
+    manifest.write(data / "dev.jsonl", train[:2])
+    assert "id in two splits" in run(capsys, data)[1]
+
+
+def test_with_a_recipe_words_alone_are_joined_as_in_training(capsys, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.py").write_text(RECIPE.replace("max_seconds=1.7", "concat_prob=0.5"))
+    for i in range(6):
+        change(data, "train", i, text="nine")
+    tokens = [
+        run(capsys, data, "--recipe", tmp_path / "recipe.py", *more)[1].partition("tokens")[2].split()[0]
+        for more in ([], ["--set", "data.concat_prob=0"])
+    ]
+    assert tokens == ["7,", "6,"]  # n, i, e, and the space
+
+
+def test_with_a_recipe_it_tells_of_what_ctc_does_not_learn(capsys, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.py").write_text(RECIPE)
+    change(data, "train", 0, text="go on yo" * 4)
+    out = run(capsys, data, "--recipe", tmp_path / "recipe.py")[1]
+    assert re.search(r"without CTC +1 utterances: too few frames; set model.encoder.factor=2", out)
+    assert "dropped by the recipe" not in out
+
+
 def test_with_a_recipe_it_tells_what_that_drops(capsys, data: Path, tmp_path: Path) -> None:
     (tmp_path / "recipe.py").write_text(RECIPE)
     change(data, "train", 0, text="y" * 60)

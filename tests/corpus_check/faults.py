@@ -161,7 +161,7 @@ def channels(splits: Splits, folder: Path) -> str:
 
 @fault("too few frames")
 def few_frames(splits: Splits, folder: Path) -> str:
-    return change_audio(splits, folder, lambda wave, rate: wave[: int(0.3 * rate)])
+    return change_audio(splits, folder, lambda wave, rate: wave[: int(0.15 * rate)])
 
 
 @fault("text too long")

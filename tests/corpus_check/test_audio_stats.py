@@ -53,6 +53,19 @@ def test_an_offset_is_no_sound() -> None:
     assert measure_wave(wave, RATE).speech_seconds == pytest.approx(1.0, abs=0.05)
 
 
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_a_word_without_pauses_has_a_pitch_and_noise_has_none(rate: int) -> None:
+    draw = np.random.default_rng(0)
+    noise = (0.05 * draw.standard_normal(rate)).astype(np.float32)
+    time = np.arange(rate // 4) / rate
+    vowel = sum(np.sin(2 * np.pi * 120 * n * time) / n for n in range(1, 9)).astype(np.float32) / 10
+    found = measure_wave(vowel + noise[: len(vowel)], rate)
+    assert found.dynamic_range < 15
+    assert found.voicing > 0.7
+    assert measure_wave(noise, rate).voicing < 0.4
+    assert measure_wave(noise[:9], rate).voicing == 0
+
+
 def test_digital_silence() -> None:
     found = measure_wave(np.zeros(RATE, np.float32), RATE)
     assert (found.level, found.dynamic_range, found.speech_seconds) == (FLOOR_DB, 0, 0)
@@ -75,7 +88,7 @@ def test_a_lossy_codec_makes_of_clipped_samples_such_beyond_full_scale() -> None
 def test_any_length_gives_a_finite_look(samples: int, seed: int) -> None:
     wave = np.random.default_rng(seed).uniform(-1, 1, samples).astype(np.float32)
     found = measure_wave(wave, RATE)
-    assert np.isfinite([*found[2:8], *found.envelope.astype(float)]).all()
+    assert np.isfinite([*found[2:8], found.voicing, *found.envelope.astype(float)]).all()
     assert 0 <= found.clipped_fraction <= 1
     assert FLOOR_DB <= found.level <= 0
 

@@ -18,14 +18,20 @@ def kinds(*cases: CheckedUtterance, planned: bool = False) -> list[str]:
 
 
 def test_ctc_needs_a_frame_for_each_token_and_one_between_equal_ones() -> None:
-    assert kinds(case("abcde", 0.201)) == []  # five frames of 40 ms
-    assert kinds(case("abcdef", 0.201)) == ["too few frames"]
-    assert kinds(case("abccd", 0.201)) == ["too few frames"]
+    """A decoder learns from half as many frames too; training drops what has less."""
+    assert kinds(case("abcdefghij", 0.201)) == []  # five frames of 40 ms
+    assert kinds(case("abcdefghijk", 0.201)) == ["too few frames"]
+    assert kinds(case("abcdefghii", 0.201)) == ["too few frames"]
+
+
+def test_trimmed_words_are_long_enough() -> None:
+    digits = {"three": 0.24, "seven": 0.25, "eight": 0.2, "zero": 0.2, "six": 0.15}
+    assert [kinds(case(word, seconds)) for word, seconds in digits.items()] == [[]] * 5
 
 
 def test_only_what_is_trained_on_must_fit() -> None:
-    assert kinds(case("abcdef", 0.201, "test")) == []
-    assert kinds(case("abcdef", 0.201), planned=True) == []  # a recipe knows better
+    assert kinds(case("abcdefghijk", 0.201, "test")) == []
+    assert kinds(case("abcdefghijk", 0.201), planned=True) == []  # a recipe knows better
 
 
 def test_lengths_that_recipes_drop() -> None:

@@ -78,7 +78,7 @@ def test_speakers_texts_and_ids_of_train() -> None:
     test = [case("test", i, 10 + i, *each) for i, each in enumerate(said)]
     test[3] = replace(test[3], utterance=replace(test[3].utterance, id="train0"))
     found = {f.kind.name: f.detail for f in splits.check_splits([*train, *test])}
-    assert found["speakers of train"] == "1 of 4 utterances: ann (1)"
+    assert found["speakers of train"] == "1 of 4 utterances are of speakers of train: ann (1)"
     assert found["texts of train"].startswith("2 of 4 utterances")
     assert found["id in two splits"] == "is in train too"
 
@@ -87,3 +87,35 @@ def test_without_speakers_none_is_shared() -> None:
     assert {
         f.kind.name for f in splits.check_splits([case("train", 1, 0), case("test", 1, 1, "STOP")])
     } == set()
+
+
+def test_fewer_speakers_than_splits_are_noted() -> None:
+    """Nobody could keep them apart."""
+    said = [
+        case(split, i, i, f"TEXT {i}", "ann") for i, split in enumerate(["train", "train", "dev", "test"])
+    ]
+    found = [f for f in splits.check_splits(said) if "speakers" in f.kind.name]
+    assert [(f.kind.name, f.kind.severity, f.where) for f in found] == [
+        ("few speakers", "note", "dev"),
+        ("few speakers", "note", "test"),
+    ]
+    two = replace(said[0], utterance=replace(said[0].utterance, speaker="bob"))
+    three = replace(said[1], utterance=replace(said[1].utterance, speaker="cy"))
+    kinds = {f.kind.name for f in splits.check_splits([two, said[1], *said[2:]]) if "speakers" in f.kind.name}
+    assert kinds == {"few speakers"}
+    assert "few speakers" not in {f.kind.name for f in splits.check_splits([two, three, *said[2:]])}
+
+
+def test_commands_are_the_same_in_all_splits() -> None:
+    def words(split: str, count: int) -> list[CheckedUtterance]:
+        return [
+            CheckedUtterance(
+                split, i, Utterance(f"{split}{i}", "a.wav", ["GO", "ON", "STOP", "BACK"][i % 4], 1.0)
+            )
+            for i in range(count)
+        ]
+
+    kinds = {f.kind.name for f in splits.check_splits([*words("train", 40), *words("test", 8)])}
+    assert kinds == {"texts of train"}
+    kinds = {f.kind.name for f in splits.check_splits([*words("train", 8), *words("test", 8)])}
+    assert kinds == {"most texts of train"}

@@ -121,3 +121,11 @@ def test_any_text_is_examined(written: list[str]) -> None:
     assert sum(f.kind is texts.EMPTY_TEXT for f in found) == empty
     for each in found:
         str(each.detail).encode(errors="backslashreplace")
+
+
+def test_a_few_commands_are_no_repeated_text() -> None:
+    """Each is as frequent as the others; a placeholder is more frequent."""
+    digits = ["zero", "one", "two", "three", "four"] * 20
+    assert "repeated text" not in kinds(*digits)
+    assert "repeated text" not in kinds(*["yes", "no"] * 40)
+    assert "repeated text" in kinds(*["to be done"] * 40, *(f"number {n}" for n in range(60)))

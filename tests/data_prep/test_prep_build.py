@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from asrattn.data import manifest
-from asrattn.errors import DataError, ManifestError
+from asrattn.errors import DataError
 from data_prep import build
 from data_prep.build import DEFAULT_OPTIONS, PrepOptions
 from data_prep.entries import CorpusEntry
@@ -94,13 +94,48 @@ def test_the_number_of_jobs_changes_nothing(sound, tmp_path: Path):
     assert [u.id for u in one] == [e.id for e in entries]
 
 
-@pytest.mark.parametrize("other", ["train", "test"])
-def test_an_id_may_stand_once_in_all_splits(sound, tmp_path: Path, other: str):
-    entry = CorpusEntry("same", sound(tmp_path / "a.wav"), "a")
+@pytest.mark.parametrize(("other", "kept"), [("train", "a.wav"), ("test", "b.wav")])
+def test_of_an_id_that_stands_twice_one_is_dropped(sound, tmp_path: Path, other: str, kept: str):
+    """In one split the second; of two splits that of train, as test sets stay as published."""
+    entry = CorpusEntry("same", sound(tmp_path / "a.wav"), "a", where="list.csv:2")
+    twin = entry._replace(audio=sound(tmp_path / "b.wav"), where="list.csv:3")
     listed = {"train": [entry], "test": []}
-    listed[other] = [*listed[other], entry._replace(audio=tmp_path / "b.wav")]
-    with pytest.raises(ManifestError, match=r"'same' stands twice.*a\.wav.*b\.wav"):
-        build.build_splits(build.open_dest(tmp_path / "out"), listed, DEFAULT_OPTIONS)
+    listed[other] = [*listed[other], twin]
+    splits = build.build_splits(build.open_dest(tmp_path / "out"), listed, DEFAULT_OPTIONS)
+    assert [Path(u.audio).name for us in splits.values() for u in us] == [kept]
+    assert "'same' stands twice" in _reasons(tmp_path / "out")["same"]
+
+
+def test_an_unusable_entry_keeps_no_other_out(sound, tmp_path: Path):
+    good = sound(tmp_path / "a.wav")
+    (tmp_path / "a.flac").touch()
+    kept = _check(tmp_path / "out", CorpusEntry("a", tmp_path / "a.flac", "x"), CorpusEntry("a", good, "x"))
+    assert [Path(u.audio) for u in kept] == [good]
+
+
+def test_reasons_name_the_line_of_the_list(sound, tmp_path: Path):
+    entry = CorpusEntry("a", tmp_path / "a.wav", "x", where="list.csv:7")
+    _check(tmp_path / "out", entry, CorpusEntry("b", sound(tmp_path / "b.wav"), "x"))
+    assert _reasons(tmp_path / "out")["a"].startswith("list.csv:7: ")
+
+
+@pytest.mark.parametrize("field", ["id", "text", "speaker"])
+@pytest.mark.parametrize("character", ["\0", "\udce9"])
+def test_what_no_manifest_can_hold_is_dropped(sound, tmp_path: Path, field: str, character: str):
+    good = CorpusEntry("b", sound(tmp_path / "b.wav"), "x")
+    bad = CorpusEntry("a", good.audio, "x")._replace(**{field: f"x{character}"})
+    assert [u.id for u in _check(tmp_path / "out", bad, good)] == ["b"]
+
+
+def test_one_channel_of_several_is_dropped(tmp_path: Path):
+    soundfile.write(tmp_path / "two.wav", np.zeros((1600, 2)), 16000)
+    soundfile.write(tmp_path / "one.wav", np.zeros(1600), 16000)
+    entries = [
+        CorpusEntry(name, tmp_path / f"{name}.wav", "x", channel=channel)
+        for name, channel in (("two", 2), ("one", 1))
+    ]
+    assert [u.id for u in _check(tmp_path / "out", *entries)] == ["one"]
+    assert "is channel 2 of the 2 of two.wav" in _reasons(tmp_path / "out")["two"]
 
 
 @pytest.mark.parametrize(

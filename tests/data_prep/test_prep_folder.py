@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from asrattn.data import manifest
-from asrattn.errors import DataError, ManifestError
+from asrattn.errors import DataError
 from data_prep import folder
 from data_prep.build import PrepOptions
 from data_prep.folder import TableColumns
@@ -72,11 +72,12 @@ def test_too_few_are_told(sound, tmp_path: Path):
         folder.prepare(tmp_path / "none", tmp_path / "out")
 
 
-def test_a_sound_in_two_formats_is_told(sound, tmp_path: Path):
+def test_of_a_sound_in_two_formats_one_is_dropped(sound, tmp_path: Path):
     root = _beside(tmp_path / "rec", sound, ["a", "b", "c", "d"])
     sound(root / "a.flac")
-    with pytest.raises(ManifestError, match=r"'a' stands twice.*a\.flac.*a\.wav"):
-        folder.prepare(root, tmp_path / "out")
+    splits = _read(folder.prepare(root, tmp_path / "out"))
+    assert sorted(u.id for us in splits.values() for u in us) == ["a", "b", "c", "d"]
+    assert "id 'a' stands twice" in (tmp_path / "out" / "dropped.tsv").read_text()
 
 
 def _table(root: Path, sound, separator: str, suffix: str) -> Path:
@@ -118,11 +119,15 @@ def test_a_table_without_splits_is_split_by_its_speakers(sound, tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("file,said\na.wav,x\n", "has no column 'audio'; it has file, said"),
+        ("sound,said\na.wav,x\n", "has no column 'audio'; it has sound, said"),
+        (
+            "file,said,split\na.wav,x,train\n",
+            "has no column 'text'; it has file, said, split; .* --text-column",
+        ),
         ("audio,text,split\na.wav,x,later\n", "list.csv:2: split 'later' is none of train"),
-        ("audio,text,split\na.wav,x\n", "list.csv:2: has another number of columns"),
+        ("audio,text,split\na.wav,x\nb.wav,y\n", "list.csv:1: has 3 columns, most rows have 2"),
         ("audio,text,split\n", "holds no row"),
-        ('audio,text,split\n"a.wav,x,train\n', "is no table"),
+        ('audio,text,split\n"a.wav,x,train\n', "list.csv:2: a quotation mark is opened and not closed"),
     ],
 )
 def test_a_damaged_table_is_told(tmp_path: Path, content: str, message: str):

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from asrattn.data import manifest
 from asrattn.errors import DataError
@@ -77,9 +79,80 @@ def test_a_root_for_relative_paths(sound, tmp_path: Path):
 def test_commands_are_told_and_never_run(tmp_path: Path):
     _write(tmp_path / "wav.scp", {"a": f"touch {tmp_path}/ran |"})
     _write(tmp_path / "text", {"a": "x"})
-    with pytest.raises(DataError, match=r"wav\.scp: a is a command .* never run"):
+    with pytest.raises(DataError, match=r"wav\.scp:1: is a command .* never run; touch is not known"):
         kaldi.prepare(tmp_path, tmp_path / "out")
     assert not (tmp_path / "ran").exists()
+
+
+def test_the_one_file_of_a_harmless_command_is_read(sound, tmp_path: Path):
+    for name in ("a.wav", "b.flac", "d.wav"):
+        sound(tmp_path / name)
+    commands = {
+        "a": "cat a.wav |",
+        "b": "flac -c -d -s b.flac |",
+        "c": f"touch {tmp_path}/ran |",
+        "d": "d.wav",
+        "e": "sox d.wav -t wav - rate 8k speed 1.1 |",
+        "f": "feats.ark:1234",
+    }
+    _write(tmp_path / "wav.scp", commands)
+    _write(tmp_path / "text", dict.fromkeys(commands, "x"))
+    splits = _read(kaldi.prepare(tmp_path, tmp_path / "out", dev_share=0, test_share=0))
+    assert [(u.id, Path(u.audio).name) for u in splits["train"]] == [
+        ("a", "a.wav"),
+        ("b", "b.flac"),
+        ("d", "d.wav"),
+    ]
+    dropped = (tmp_path / "out" / "dropped.tsv").read_text()
+    for words in (
+        "wav.scp:3: is a command ('touch",
+        "wav.scp:5: is a command",
+        "wav.scp:6: is in an archive",
+    ):
+        assert words in dropped
+    assert not (tmp_path / "ran").exists()
+
+
+def test_channels_are_used_of_mono_and_told_of_others(sound, tmp_path: Path):
+    sound(tmp_path / "mono.wav", seconds=2.0)
+    soundfile.write(tmp_path / "call.wav", np.zeros((32000, 2)), 16000)
+    _write(
+        tmp_path / "wav.scp", {"mono": "mono.wav", "call": "call.wav", "call-B": "sph2pipe -c 2 call.wav |"}
+    )
+    _write(tmp_path / "text", dict.fromkeys("abcde", "x"))
+    _write(
+        tmp_path / "segments",
+        {"a": "mono 0 1 0", "b": "call 0 1 1", "c": "call-B 0 1", "d": "mono 1 2 A", "e": "mono 1 2 x"},
+    )
+    splits = _read(kaldi.prepare(tmp_path, tmp_path / "out", dev_share=0, test_share=0))
+    assert [u.id for u in splits["train"]] == ["a", "d"]
+    dropped = (tmp_path / "out" / "dropped.tsv").read_text()
+    assert "segments:2: is channel 2 of the 2 of call.wav" in dropped
+    assert "segments:3: is channel 2 of the 2 of call.wav" in dropped
+    assert "segments:5: 'mono 1 2 x' is not" in dropped
+
+
+@pytest.mark.parametrize(("side", "told"), [("A", "is channel 1 of the 2"), ("2", "is channel 2 of the 2")])
+def test_reco2file_and_channel_names_the_channel(sound, tmp_path: Path, side: str, told: str):
+    sound(tmp_path / "mono.wav")
+    soundfile.write(tmp_path / "call.wav", np.zeros((1600, 2)), 16000)
+    _write(tmp_path / "wav.scp", {"mono": "mono.wav", "call": "call.wav"})
+    _write(tmp_path / "text", {"mono": "x", "call": "x"})
+    _write(tmp_path / "reco2file_and_channel", {"mono": f"mono {side}", "call": f"call {side}"})
+    splits = _read(kaldi.prepare(tmp_path, tmp_path / "out", dev_share=0, test_share=0))
+    assert [u.id for u in splits["train"]] == ["mono"]
+    assert told in (tmp_path / "out" / "dropped.tsv").read_text()
+
+
+def test_folders_as_espnet_names_them(sound, tmp_path: Path):
+    for name, speakers in {"train_nodev": range(3), "train_dev": range(3, 5), "test": range(5, 7)}.items():
+        _folder(tmp_path / "egs" / "data" / name, tmp_path / "egs", sound, speakers)
+    splits = _read(kaldi.prepare(tmp_path / "egs" / "data", tmp_path / "out"))
+    assert {name: len({u.speaker for u in us}) for name, us in splits.items()} == {
+        "train": 3,
+        "dev": 2,
+        "test": 2,
+    }
 
 
 def test_lists_that_disagree_are_dropped_by_line(sound, tmp_path: Path):
@@ -96,19 +169,25 @@ def test_lists_that_disagree_are_dropped_by_line(sound, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
+    ("name", "line", "message"),
     [
-        ("text", "a x\na y\n", r"text:2: a has a line already"),
-        ("segments", "a rec\n", r"segments: a 'rec' is not 'recording start end'"),
-        ("segments", "a rec zero one\n", r"segments: a 'rec zero one' is not"),
+        ("text", "b y", r"text:3: b has a line already (text:2); each id may have one"),
+        ("segments", "c rec", r"segments:3: 'rec' is not 'recording start end'"),
+        ("segments", "c rec zero one", r"segments:3: 'rec zero one' is not"),
+        ("utt2spk", "b other", r"utt2spk:3: b has a line already"),
     ],
 )
-def test_damaged_lists_are_told(tmp_path: Path, name: str, content: str, message: str):
-    _write(tmp_path / "wav.scp", {"a": "a.wav"})
-    _write(tmp_path / "text", {"a": "x"})
-    (tmp_path / name).write_text(content)
-    with pytest.raises(DataError, match=message):
-        kaldi.prepare(tmp_path, tmp_path / "out")
+def test_a_damaged_line_costs_itself_alone(sound, tmp_path: Path, name: str, line: str, message: str):
+    sound(tmp_path / "rec.wav", seconds=2.0)
+    _write(tmp_path / "wav.scp", {"rec": "rec.wav"})
+    _write(tmp_path / "text", {"a": "x", "b": "x"})
+    _write(tmp_path / "utt2spk", {"a": "s", "b": "s"})
+    _write(tmp_path / "segments", {"a": "rec 0 1", "b": "rec 1 2"})
+    with (tmp_path / name).open("a") as out:
+        out.write(line + "\n")
+    splits = _read(kaldi.prepare(tmp_path, tmp_path / "out", dev_share=0, test_share=0))
+    assert [u.id for u in splits["train"]] == ["a", "b"]
+    assert message in (tmp_path / "out" / "dropped.tsv").read_text()
 
 
 def test_missing_lists_are_told(tmp_path: Path):

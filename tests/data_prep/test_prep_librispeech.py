@@ -75,3 +75,43 @@ def test_what_is_no_librispeech_is_told(tmp_path: Path):
     (tmp_path / "dev-clean").mkdir()
     with pytest.raises(DataError, match=r"dev-clean: has no <speaker>/<chapter>/\*\.trans\.txt"):
         librispeech.prepare(tmp_path, tmp_path / "out")
+
+
+def _chapters(root: Path, sound, speakers: range) -> Path:
+    for speaker in speakers:
+        ids = [f"{speaker}-7-{n:04d}" for n in range(3)]
+        for id_ in ids:
+            sound(root / f"{speaker}" / "7" / f"{id_}.wav")
+        lines = "".join(f"{id_} NORTHANGER ABBEY\n" for id_ in ids)
+        (root / f"{speaker}" / "7" / f"{speaker}-7.trans.txt").write_text(lines)
+    return root
+
+
+def test_chapters_without_parts_are_split_by_speakers(sound, tmp_path: Path):
+    root = _chapters(tmp_path / "chapters", sound, range(10))
+    splits = {name: manifest.read(path) for name, path in librispeech.prepare(root, tmp_path / "a").items()}
+    assert {name: len({u.speaker for u in us}) for name, us in splits.items()} == {
+        "train": 8,
+        "dev": 1,
+        "test": 1,
+    }
+    assert len({u.speaker for us in splits.values() for u in us}) == 10
+    flags = ["--dev-share", "0.3", "--test-share", "0"]
+    assert main(["librispeech", str(root), str(tmp_path / "b"), *flags]) == 0
+    assert len(manifest.read(tmp_path / "b" / "dev.jsonl")) == 9
+    assert not (tmp_path / "b" / "test.jsonl").exists()
+    assert main(["librispeech", str(root / "3" / "7"), str(tmp_path / "c")]) == 0
+    assert {u.speaker for u in manifest.read(tmp_path / "c" / "train.jsonl")} == {"3"}
+    assert main(["librispeech", str(root), str(tmp_path / "d"), "--train", "train-clean-100"]) == 1
+
+
+def test_a_share_of_a_part_is_not_trained_on_twice(sound, tmp_path: Path, caplog):
+    _chapters(tmp_path / "LibriSpeech" / "train-clean-5", sound, range(10))
+    whole = librispeech.prepare(tmp_path, tmp_path / "a")
+    assert list(whole) == ["train", "train-clean-5"]
+    assert "no dev.jsonl: nothing is in that split; --dev-share 0.1 holds out" in caplog.text
+    paths = librispeech.prepare(tmp_path, tmp_path / "b", dev_share=0.2)
+    ids = {name: {u.id for u in manifest.read(path)} for name, path in paths.items()}
+    assert len(ids["dev"]) == 6
+    assert ids["train"] == ids["train-clean-5"]
+    assert not ids["dev"] & ids["train"]

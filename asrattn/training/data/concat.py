@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from asrattn.data.manifest import Utterance
-from asrattn.text import Tokenizer
+from asrattn.errors import TextError
+from asrattn.text import Tokenizer, join_texts
 from asrattn.training.data.dataset import Example, InMemoryDataset, check_token_count
 from asrattn.training.data.sampler import derive_seed
 
@@ -41,10 +42,15 @@ def concat_utterances(
     return InMemoryDataset(found, dataset.rate, dataset.max_tokens)
 
 
-def _concat_pair(first: Example, second: Example, tokenizer: Tokenizer) -> Example:
+def _concat_pair(first: Example, second: Example, tokenizer: Tokenizer) -> Example | None:
+    """None if the tokenizer, of a model to fine-tune, does not know the space between the texts."""
     assert first.wave is not None
     assert second.wave is not None
     a, b = first.utterance, second.utterance
-    both = Utterance(f"{a.id}+{b.id}", a.audio, f"{a.text} {b.text}", a.seconds + b.seconds, a.speaker)
-    wave = np.concatenate([first.wave, second.wave])
-    return Example(both, tuple(tokenizer.encode(both.text)), wave=wave)
+    text = join_texts(a.text, b.text)
+    both = Utterance(f"{a.id}+{b.id}", a.audio, text, a.seconds + b.seconds, a.speaker)
+    try:
+        tokens = tokenizer.encode(text)
+    except TextError:
+        return None
+    return Example(both, tuple(tokens), wave=np.concatenate([first.wave, second.wave]))

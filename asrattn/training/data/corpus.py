@@ -21,12 +21,14 @@ from asrattn.data.lazy_manifest import LazyManifest
 from asrattn.data.manifest import Utterance
 from asrattn.data.shards import Shards
 from asrattn.errors import AudioError, DataError, ManifestError
+from asrattn.model import LossConfig
 from asrattn.model.speech_model import SpeechModel
-from asrattn.text import Tokenizer
+from asrattn.text import Tokenizer, clean, join_texts
 from asrattn.training import distributed
 from asrattn.training.data import folder as data_folder
 from asrattn.training.data.dataset import (
     FRAME_TABLE_STEP_SECONDS,
+    MAX_LABELS_PER_FRAME,
     DroppedUtterance,
     Example,
     ExampleBuilder,
@@ -88,13 +90,14 @@ def load(
             f"dev.jsonl: {broken[0].id}: {broken[0].detail}; mend it or take it out ({len(broken)} such)"
         )
 
-    def learn(texts: Iterable[str]) -> Tokenizer:
+    def learn(found: Iterable[str]) -> Tokenizer:
         if tokenizer:
             return tokenizer
+        texts = vocabulary_texts(found, config)
         return (
-            extend_tokenizer(base_tokenizer, config.tokens, list(texts))
+            extend_tokenizer(base_tokenizer, config.tokens, texts)
             if base_tokenizer
-            else text.train(config.tokens, list(texts))
+            else text.train(config.tokens, texts)
         )
 
     whole = isinstance(store, LazyManifest) and store.seconds.sum(dtype=float) <= room
@@ -104,6 +107,16 @@ def load(
     if transcribed:
         dev_examples = [replace(i, tokens=tuple(learnt.encode_lossy(i.utterance.text))) for i in dev_examples]
     return Corpus(train, InMemoryDataset(dev_examples, rate), dropped, learnt)
+
+
+def vocabulary_texts(texts: Iterable[str], config: DataConfig) -> list[str]:
+    """The texts to train a tokenizer on. Where utterances are concatenated it must know the space between them, though
+    each of the texts may be a single word."""
+    found = list(texts)
+    if config.concat_prob and not any(" " in clean(text) for text in found):
+        pair = next((joined for text in found if " " in (joined := join_texts(text, text))), None)
+        found += [pair] if pair else []
+    return found
 
 
 TrainTokenizer = Callable[[Iterable[str]], Tokenizer]
@@ -160,9 +173,12 @@ def _texts(store: LazyManifest | Shards, numbers: NDArray[np.int64]) -> Iterator
             yield store[i].text
 
 
-def filter_by_length(corpus: Corpus, model: SpeechModel, min_stretch: float, ctc: bool = True) -> Corpus:
+def filter_by_length(
+    corpus: Corpus, model: SpeechModel, min_stretch: float, ctc: bool = True, labels_per_frame: int = 1
+) -> Corpus:
     """The corpus without training utterances that have too few encoder frames for CTC, or more tokens than the decoder
-    takes. min_stretch: the factor by which augmentation may shorten; ctc: whether CTC is trained.
+    takes. min_stretch: the factor by which augmentation may shorten; ctc: whether CTC is trained; labels_per_frame: see
+    `check_ctc_length`.
 
     A streaming corpus drops them when it reads them. Raises DataError if nothing is left, or a dev utterance does not
     fit the model.
@@ -173,14 +189,20 @@ def filter_by_length(corpus: Corpus, model: SpeechModel, min_stretch: float, ctc
     if isinstance(train, StreamingDataset):
         lengths = np.arange(0, train.builder.config.max_seconds + 1, FRAME_TABLE_STEP_SECONDS)
         frames = np.array(encoder_frames(model, lengths, min_stretch))
-        rules = replace(train.builder, spelling=spelling, frames=frames, max_tokens=most)
+        rules = replace(
+            train.builder,
+            spelling=spelling,
+            frames=frames,
+            max_tokens=most,
+            labels_per_frame=labels_per_frame,
+        )
         return replace(corpus, train=replace(train, builder=rules))
     assert isinstance(train, InMemoryDataset)
     items, dropped = partition_dropped(check_token_count(item, most) for item in train)
     seconds = np.array([item.utterance.seconds for item in items])
     pairs = zip(items, encoder_frames(model, seconds, min_stretch), strict=True)
     items, shorter = partition_dropped(
-        check_ctc_length(item, available, spelling) for item, available in pairs
+        check_ctc_length(item, available, spelling, labels_per_frame) for item, available in pairs
     )
     dropped += shorter
     if not items:
@@ -210,12 +232,28 @@ def encoder_frames(model: SpeechModel, seconds: NDArray[Any], factor: float) -> 
     return frames
 
 
+def max_labels_per_frame(loss: LossConfig) -> int:
+    """How many CTC labels an encoder frame may have: one where nothing but CTC is trained."""
+    return MAX_LABELS_PER_FRAME if loss.ctc < 1 else 1
+
+
+def count_without_ctc(dataset: SpeechDataset) -> int:
+    """The utterances that have too few encoder frames for CTC, so that the decoder alone learns from them."""
+    return sum(e.spare_frames < 0 for e in dataset) if isinstance(dataset, InMemoryDataset) else 0
+
+
 def report_dropped(corpus: Corpus, path: Path) -> None:
     """Log what was dropped, by reason, and list each in a tab-separated file."""
     hours = corpus.train.seconds.sum(dtype=float) / 3600
     log.info("train: %d utterances, %.2f h; dev: %d utterances", len(corpus.train), hours, len(corpus.dev))
     lines = ["id\treason\tdetail", *("\t".join(d) for d in corpus.dropped)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if count := count_without_ctc(corpus.train):
+        log.warning(
+            "%d utterances have too few encoder frames for CTC, the decoder alone learns from them: %s",
+            count,
+            "for more frames set model.encoder.factor=2 or a lower model.frontend.hop",
+        )
     for reason, count in Counter(d.reason for d in corpus.dropped).most_common():
         first = next(d for d in corpus.dropped if d.reason == reason)
         log.warning("dropped %d: %s (the first: %s: %s)", count, reason, first.id, first.detail)

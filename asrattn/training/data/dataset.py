@@ -20,6 +20,9 @@ from asrattn.text import Spelling, Tokenizer
 from asrattn.training.recipe import DataConfig
 
 FRAME_TABLE_STEP_SECONDS = 0.01  # resolution of the table from audio length to encoder frames
+MAX_LABELS_PER_FRAME = (
+    2  # CTC labels for an encoder frame of what a decoder can learn from: 50 letters a second
+)
 _MAX_SAMPLED_SHARDS = 8  # from which `sample_indices` draws
 
 
@@ -35,7 +38,7 @@ class DroppedUtterance(NamedTuple):
 class Example:
     """An utterance with its tokens, the speed stretch of this epoch, and its samples (S,) if they are in memory.
 
-    spare_frames: encoder frames beyond those that CTC needs.
+    spare_frames: encoder frames beyond those that CTC needs; below 0 CTC cannot learn from it, the decoder can.
     """
 
     utterance: Utterance
@@ -120,6 +123,7 @@ class ExampleBuilder:
     spelling the CTC labels of the tokens; None without CTC
     frames   encoder frames by length in units of FRAME_TABLE_STEP_SECONDS, (0,) without the CTC check
     max_tokens    the most that the decoder has positions for; None is no limit
+    labels_per_frame   the most CTC labels for an encoder frame, see `check_ctc_length`
     transcribed   False ignores the text: no example has tokens
     """
 
@@ -132,6 +136,7 @@ class ExampleBuilder:
     )
     transcribed: bool = True
     max_tokens: int | None = None
+    labels_per_frame: int = 1
 
     def __call__(self, utterance: Utterance, wave: Wave) -> LoadResult:
         seconds = len(wave) / self.rate
@@ -145,7 +150,7 @@ class ExampleBuilder:
             found = check_token_count(found, self.max_tokens)
         if isinstance(found, Example) and len(self.frames):
             available = int(self.frames[int(seconds / FRAME_TABLE_STEP_SECONDS)])
-            found = check_ctc_length(found, available, self.spelling)
+            found = check_ctc_length(found, available, self.spelling, self.labels_per_frame)
         return found
 
 
@@ -260,15 +265,24 @@ def check_token_count(item: Example, max_tokens: int | None) -> LoadResult:
     return DroppedUtterance(item.utterance.id, "too many tokens", detail)
 
 
-def check_ctc_length(item: Example, frames: int, spelling: Spelling | None) -> LoadResult:
+def check_ctc_length(
+    item: Example, frames: int, spelling: Spelling | None, labels_per_frame: int = 1
+) -> LoadResult:
     """The example, dropped with too few encoder frames for CTC: one per label, one more between two equal ones; without
-    a spelling (there is no CTC) with no frame at all."""
+    a spelling (there is no CTC) with no frame at all.
+
+    labels_per_frame: above 1 for a model with a decoder, which learns from what CTC cannot align; a text of yet more
+    labels is not what is spoken.
+    """
     needed = forced_alignment.min_ctc_frames(spelling.spell(item.tokens)[0]) if spelling else 0
-    if max(needed, 1) <= frames:
+    if frames and needed <= labels_per_frame * frames:
         return replace(item, spare_frames=frames - needed)
     if not frames and not needed:
         return DroppedUtterance(item.utterance.id, "too short", "not a single encoder frame")
-    detail = f"{frames} encoder frames for {needed} CTC labels; a wrong transcript or very fast speech"
+    detail = (
+        f"{frames} encoder frames for {needed} CTC labels; a wrong transcript or very fast speech. If many are "
+        "dropped, frames are too long for this corpus: set model.encoder.factor=2 or a lower model.frontend.hop"
+    )
     return DroppedUtterance(item.utterance.id, "too short for CTC", detail)
 
 

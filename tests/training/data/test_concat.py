@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from asrattn import text
 from asrattn.data.manifest import Utterance
-from asrattn.errors import ConfigError
+from asrattn.errors import ConfigError, TextError
 from asrattn.model.speech_model import SpeechModel
-from asrattn.text import CharConfig
+from asrattn.text import BpeConfig, CharConfig
 from asrattn.training.data import corpus as corpora
 from asrattn.training.data.concat import concat_utterances
 from asrattn.training.data.datamodule import SpeechDataModule
@@ -84,3 +84,46 @@ def test_a_corpus_that_is_not_in_memory_says_so(tmp_path: Path) -> None:
         SpeechDataModule(corpus, config, tones.RATE, stretch=0.1, seed=0).epoch_plan(0)
     off = replace(config, concat_prob=0.0)
     assert len(SpeechDataModule(corpus, off, tones.RATE, stretch=0.1, seed=0).epoch_plan(0))
+
+
+@pytest.mark.parametrize(
+    ("texts", "joined"),
+    [
+        (["nine", "two"], {"nine two", "two nine"}),
+        (["sîx", "dêux"], {"sîx dêux", "dêux sîx"}),
+        (["九", "二"], {"九二", "二九"}),
+        (["กา", "ขา"], {"กาขา", "ขากา"}),
+        (["九 一", "二"], {"九 一 二", "二 九 一"}),
+        (["九", "APP"], {"九 APP", "APP 九"}),
+    ],
+)
+@pytest.mark.parametrize("tokens", [CharConfig(), BpeConfig(size=12)])
+def test_recordings_of_one_word_each_are_joined(texts: list[str], joined: set[str], tokens) -> None:
+    """Their vocabulary has a space only if the script is written with spaces."""
+    vocabulary = corpora.vocabulary_texts(texts, DataConfig(tokens=tokens, concat_prob=0.5))
+    try:
+        tokenizer = text.train(tokens, vocabulary)
+    except TextError:
+        pytest.skip("the size does not suit these texts")
+    examples = [
+        Example(Utterance(t, "a.wav", t, 1.0), tuple(tokenizer.encode(t)), spare_frames=9, wave=np.zeros(9))
+        for t in texts
+    ]
+    found = concat_utterances(InMemoryDataset(examples, 9), tokenizer, 1.0, 9.0, 0, 0).examples
+    assert [item.utterance.text in joined for item in found] == [True]
+    assert tokenizer.decode(found[0].tokens) == found[0].utterance.text
+
+
+def test_the_vocabulary_is_that_of_the_texts_without_joining() -> None:
+    assert corpora.vocabulary_texts(["nine"], DataConfig()) == ["nine"]
+    assert corpora.vocabulary_texts(["nine two"], DataConfig(concat_prob=0.5)) == ["nine two"]
+
+
+def test_a_vocabulary_without_a_space_joins_nothing() -> None:
+    tokenizer = text.train(CharConfig(), ["nine", "two"])
+    examples = [
+        Example(Utterance(t, "a.wav", t, 1.0), tuple(tokenizer.encode(t)), spare_frames=9, wave=np.zeros(9))
+        for t in ("nine", "two")
+    ]
+    found = concat_utterances(InMemoryDataset(examples, 9), tokenizer, 1.0, 9.0, 0, 0).examples
+    assert sorted(item.utterance.text for item in found) == ["nine", "two"]

@@ -13,6 +13,7 @@ from asrattn import audio
 from asrattn.data import manifest
 from asrattn.data.manifest import Utterance
 from asrattn.errors import DataError
+from asrattn.model import LossConfig
 from asrattn.model.speech_model import SpeechModel
 from asrattn.training.data import corpus as corpora
 from asrattn.training.data.corpus import Corpus
@@ -71,6 +72,27 @@ def test_what_cannot_be_trained_on_is_dropped_and_listed(
     assert len(lines) == 1 + len(reasons)
     assert all(line.count("\t") == 2 for line in lines)
     assert "dropped 3: audio (the first: missing:" in caplog.text
+
+
+def test_of_what_is_too_short_for_ctc_the_decoder_learns(tmp_path: Path, caplog) -> None:
+    """Trimmed words, which 25 frames a second are too few for; a text that nobody can say is dropped."""
+    words = [tones.utterance(tmp_path, f"w{i}", "abcd") for i in range(3)]
+    words[1] = replace(words[1], text="aabbccddab")
+    words[2] = replace(words[2], text="abcd" * 9)
+    manifest.write(tmp_path / "train.jsonl", words)
+    manifest.write(tmp_path / "dev.jsonl", words[:1])
+    loaded = corpora.load(tmp_path, CONFIG, tones.RATE)
+    strict = corpora.filter_by_length(loaded, model(loaded), min_stretch=0.9)
+    assert [i.utterance.id for i in strict.train] == ["w0"]
+    assert "set model.encoder.factor=2" in strict.dropped[0].detail
+    most = corpora.max_labels_per_frame(LossConfig(ctc=0.3))
+    assert corpora.max_labels_per_frame(LossConfig(ctc=1.0)) == 1
+    corpus = corpora.filter_by_length(loaded, model(loaded), 0.9, labels_per_frame=most)
+    assert [i.utterance.id for i in corpus.train] == ["w0", "w1"]
+    assert [d.id for d in corpus.dropped] == ["w2"]
+    corpora.report_dropped(corpus, tmp_path / "dropped.tsv")
+    assert "1 utterances have too few encoder frames for CTC" in caplog.text
+    assert "set model.encoder.factor=2" in caplog.text
 
 
 def test_a_text_too_long_for_ctc_is_kept_if_ctc_is_not_trained(tmp_path: Path) -> None:
