@@ -26,7 +26,8 @@ class MAPSSWEResult:
     """Errors of b minus errors of a on the segments in which either made one.
 
     w    mean / (deviation / sqrt(segments)); infinite if the difference is the same in all segments
-    p    two-sided; w is normal for 50 segments and more (as published); for fewer, Student's t
+    p    two-sided; w is normal for 50 segments and more (as published); for fewer, Student's t; if the difference is
+         the same in all segments, that of the sign test
     """
 
     segments: int
@@ -44,7 +45,8 @@ def mapsswe_test(differences: Sequence[int]) -> MAPSSWEResult:
     mean = sum(differences) / n
     deviation = math.sqrt(sum((d - mean) ** 2 for d in differences) / (n - 1))
     w = mean / (deviation / math.sqrt(n)) if deviation else math.copysign(math.inf, mean) if mean else 0.0
-    return MAPSSWEResult(n, mean, deviation, w, _two_sided(w, n))
+    p = 2.0 ** (1 - n) if math.isinf(w) else _two_sided(w, n)
+    return MAPSSWEResult(n, mean, deviation, w, p)
 
 
 def reference_slots(reference: str, hypothesis: str) -> list[ReferenceSlot]:
