@@ -1,14 +1,15 @@
 """Coverage of the intervals, false positives of the paired tests, and speed of scoring.
 
-python -m benchmarks.scoring coverage|equal|speed --help. The truth is known because it is drawn: speakers whose rates
-differ (log-normal, `spread` the standard deviation of the logarithm) around the true rate, utterances harder and
-easier (`clump` the variance of a gamma factor), words wrong by chance.
+python -m benchmarks.scoring coverage|equal|seeds|speed --help. The truth is known because it is drawn: speakers
+whose rates differ (log-normal, `spread` the standard deviation of the logarithm) around the true rate, utterances
+harder and easier (`clump` the variance of a gamma factor), words wrong by chance.
 """
 
 import argparse
 import itertools
 import time
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -71,6 +72,9 @@ EQUAL_SYSTEMS = [  # with the standard deviation by which a speaker suits one sy
     (CorpusModel(1, 130, 0.08, 0.0, 0.5), 0.0),
     (CorpusModel(1, 500, 0.05, 0.0, 1.0), 0.0),
 ]
+SEED_CORPORA = [(CorpusModel(20, 40, 0.1, 0.4, 0.5), 0.1), (CorpusModel(1, 500, 0.1, 0.0, 0.5), 0.0)]
+SEED_SPREADS = (0.0, 0.06, 0.1)  # standard deviation of the logarithm of the rates of a system's runs
+RUNS = (1, 3, 5)  # of each system
 SHARED_LUCK_FRACTION = 0.6  # of the words are recognised by luck that both systems share
 
 
@@ -79,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description="intervals, tests and their cost", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("what", choices=["coverage", "equal", "speed"])
+    parser.add_argument("what", choices=["coverage", "equal", "seeds", "speed"])
     parser.add_argument("--systems", type=int, default=1000, help="drawn of each kind")
     parser.add_argument("--utterances", type=int, default=100_000, help="scored for speed")
     parser.add_argument("--seed", type=int, default=20)
@@ -92,6 +96,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         print("speakers  each  true rate  spread  clump  quirk   called different   paired  MAPSSWE")
         for corpus, quirk in EQUAL_SYSTEMS:
             print(equal(corpus, quirk, args.systems, args.seed), flush=True)
+    elif args.what == "seeds":
+        print("speakers  each  true rate  between seeds  runs   called different   without the seed test")
+        for (corpus, quirk), spread, runs in itertools.product(SEED_CORPORA, SEED_SPREADS, RUNS):
+            print(seeds(corpus, quirk, runs, spread, args.systems, args.seed), flush=True)
     else:
         print(speed(args.utterances, args.seed))
 
@@ -132,27 +140,58 @@ def equal(corpus: CorpusModel, quirk: float, systems: int, seed: int) -> str:
 
 
 def _equal_systems(
-    corpus: CorpusModel, quirk: float, rng: np.random.Generator
+    corpus: CorpusModel, quirk: float, rng: np.random.Generator, runs: int = 1, seed_spread: float = 0.0
 ) -> tuple[System, list[System]]:
-    """Two systems of equal truth: texts in which a wrong word never occurs in the reference."""
-    hard = corpus.probabilities(rng)
-    tastes = [np.exp(rng.normal(-(quirk**2) / 2, quirk, (corpus.speakers, 1))) for _ in "ab"]
-    runs: list[list[ScoredUtterance]] = [[], []]
-    for place in np.ndindex(hard.shape):
-        words = 1 + int(rng.poisson(5))
-        common, own = rng.random(words), rng.random(words)
-        luck = common, np.where(rng.random(words) < SHARED_LUCK_FRACTION, common, own)
-        said = [f"w{i}" for i in range(words)]
-        for run, taste, draw in zip(runs, tastes, luck, strict=True):
-            wrong = draw < hard[place] * taste[place[0], 0]
-            heard = ["x" if bad else word for word, bad in zip(said, wrong, strict=True)]
-            speaker = f"s{place[0]}" if corpus.speakers > 1 else ""
-            texts = " ".join(said), " ".join(heard)
-            run.append(
-                ScoredUtterance(f"{place}", *texts, count_word_errors(*texts), ErrorCounts(), speaker)
-            )  # characters cost most
-    a, b = (System(name, (tuple(run),)) for name, run in zip("ab", runs, strict=True))
-    return a, [b]
+    """Two systems of equal truth by their runs: texts in which a wrong word never occurs in the reference.
+
+    seed_spread: standard deviation of the logarithm of the rates of a system's runs.
+    """
+    lens = 1 + rng.poisson(5, corpus.speakers * corpus.each)
+    speaker = np.repeat(np.arange(corpus.speakers), corpus.each)
+    hard = corpus.probabilities(rng).ravel()
+    common = rng.random(lens.sum())
+    shared = rng.random(lens.sum()) < SHARED_LUCK_FRACTION
+    systems = []
+    for name in "ab":
+        taste = np.exp(rng.normal(-(quirk**2) / 2, quirk, corpus.speakers))[speaker]
+        factors = np.exp(rng.normal(-(seed_spread**2) / 2, seed_spread, runs))
+        rates = [np.repeat(hard * taste * factor, lens) for factor in factors]
+        wrong = [np.where(shared, common, rng.random(lens.sum())) < rate for rate in rates]
+        parts = [np.split(each, lens.cumsum()[:-1]) for each in wrong]
+        names = [f"s{s}" if corpus.speakers > 1 else "" for s in speaker]
+        systems.append(System(name, tuple(tuple(map(_row, range(len(part)), part, names)) for part in parts)))
+    return systems[0], systems[1:]
+
+
+def _row(number: int, wrong: NDArray[np.bool_], speaker: str) -> ScoredUtterance:
+    texts = _texts(tuple(wrong.tolist()))
+    return ScoredUtterance(
+        str(number), *texts, _counts(*texts), ErrorCounts(), speaker
+    )  # characters cost most
+
+
+@cache
+def _texts(wrong: tuple[bool, ...]) -> tuple[str, str]:
+    said = [f"w{i}" for i in range(len(wrong))]
+    return " ".join(said), " ".join("x" if bad else word for word, bad in zip(said, wrong, strict=True))
+
+
+_counts = cache(count_word_errors)
+
+
+def seeds(corpus: CorpusModel, quirk: float, runs: int, seed_spread: float, systems: int, seed: int) -> str:
+    """How often two systems of the same true rate are called different, with the test over seeds and without it."""
+    rng = np.random.default_rng(seed)
+    called = np.zeros(2, int)
+    for number in tqdm(range(systems), disable=None, leave=False):
+        drawn = _equal_systems(corpus, quirk, rng, runs, seed_spread)
+        (verdict,) = compare_to_baseline(*drawn, seed=number)
+        called += verdict.significant, max(verdict.p_randomisation, verdict.p_mapsswe) < SIGNIFICANCE_LEVEL
+    rates = [100 * int(n) / systems for n in called]
+    return (
+        f"{corpus.speakers:8} {corpus.each:5} {100 * corpus.rate:8.0f} % {100 * seed_spread:12.0f} % {runs:5}"
+        f" {rates[0]:16.1f} % {rates[1]:22.1f} %"
+    )
 
 
 def speed(utterances: int, seed: int) -> str:

@@ -33,7 +33,7 @@ def calibration_bins(confidences: Sequence[float], correct: Sequence[bool]) -> l
     levels, level, times = np.unique(np.asarray(confidences, float), return_inverse=True, return_counts=True)
     accuracy = np.bincount(level, np.asarray(correct, float), len(levels)) / times
     parts = np.array_split(np.repeat(np.stack([levels, accuracy], axis=1), times, axis=0), NUM_BINS)
-    return [CalibrationBin(*(float(x) for x in part.mean(0)), len(part)) for part in parts if len(part)]
+    return [CalibrationBin(float(p[:, 0].mean()), float(p[:, 1].mean()), len(p)) for p in parts if len(p)]
 
 
 def normalized_cross_entropy(confidences: Sequence[float], correct: Sequence[bool]) -> float:

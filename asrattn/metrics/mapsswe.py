@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from asrattn.metrics.wer import align, split_words
@@ -49,7 +50,8 @@ def mapsswe_test(differences: Sequence[int]) -> MAPSSWEResult:
     return MAPSSWEResult(n, mean, deviation, w, p)
 
 
-def reference_slots(reference: str, hypothesis: str) -> list[ReferenceSlot]:
+@lru_cache(maxsize=1 << 16)  # systems are compared to one baseline, whose texts are the same each time
+def reference_slots(reference: str, hypothesis: str) -> SlotSequence:
     """An alignment: a slot for each reference word and one for the end."""
     found, inserted = [], 0
     for pair in align(split_words(reference), split_words(hypothesis)):
@@ -58,7 +60,7 @@ def reference_slots(reference: str, hypothesis: str) -> list[ReferenceSlot]:
         else:
             found.append(ReferenceSlot(inserted, pair.kind != "equal"))
             inserted = 0
-    return [*found, ReferenceSlot(inserted, False)]
+    return (*found, ReferenceSlot(inserted, False))
 
 
 def error_segments(a: Sequence[SlotSequence], b: Sequence[SlotSequence]) -> Iterator[tuple[int, int]]:
