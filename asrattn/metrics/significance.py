@@ -15,6 +15,8 @@ from asrattn.metrics.wer import ErrorCounts, sum_counts
 
 _SHUFFLES = 10_000
 SIGNIFICANCE_LEVEL = 0.05
+ONE_RUN_NOTE = "one run of each system: whether other seeds would give the same is not known"
+NO_WIDTH_NOTE = "every unit differs by the same rate, so the interval has no width"
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,13 @@ class SignificanceResult:
     def interval(self) -> Interval:
         """95 % interval of the difference, over utterances, and over seeds if there are several runs."""
         return self.seeds.interval if self.seeds else self.paired.interval
+
+    @property
+    def notes(self) -> list[str]:
+        """What the numbers do not show."""
+        low, high = self.interval
+        alike = low == high and self.paired.difference != 0
+        return [ONE_RUN_NOTE] * (self.seeds is None) + [NO_WIDTH_NOTE] * alike
 
     @property
     def significant(self) -> bool:
