@@ -86,7 +86,7 @@ def test_two_systems_are_aligned_as_cheaply_as_can_be(a: str, b: str) -> None:
     ],
 )
 def test_words_are_kept_as_by_nist(heard: tuple[str, ...], expected: str) -> None:
-    """As NIST's rover does (sctk 2.4.12, -m avgconf with -a 1 and -c 0)."""
+    """As NIST's rover does (sctk 2.4.10, -m avgconf with -a 1 and -c 0)."""
     assert together(*heard) == expected
 
 
