@@ -97,4 +97,5 @@ def count_char_errors(reference: str, hypothesis: str) -> ErrorCounts:
 
 
 def sum_counts(counts: Iterable[ErrorCounts]) -> ErrorCounts:
-    return sum(counts, ErrorCounts())
+    rows = [(c.substitutions, c.deletions, c.insertions, c.hits) for c in counts]
+    return ErrorCounts(*map(sum, zip(*rows, strict=True)))
