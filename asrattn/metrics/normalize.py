@@ -31,7 +31,7 @@ class Normalizer:
 
     @property
     def fingerprint(self) -> str:
-        """Such as "english.1-3fa9c04e"; the same on every machine."""
+        """Such as "english.2-3fa9c04e"; the same on every machine."""
         rules = json.dumps([self.name, self.version, self.rules], ensure_ascii=True, sort_keys=True)
         return f"{self.name}.{self.version}-{hashlib.sha256(rules.encode()).hexdigest()[:8]}"
 

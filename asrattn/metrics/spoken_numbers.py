@@ -28,6 +28,9 @@ RULES = [_BELOW_TWENTY, _TENS, _SCALES, _ORDINALS, FRACTIONS]
 
 _BEYOND = 10**30
 _DIGITS = re.compile(r"[0-9]+")
+_ROUND_ORDINALS = {f"{word}th" for word in ("hundred", *_SCALES)}
+_NUMBER_WORDS = {*_BELOW_TWENTY, *_TENS, *_SCALES, "hundred", "and", "a"}
+_LONGEST = 24  # words of a number
 _LAST_CENTURY = 20  # in years spoken in two parts: twenty nineteen
 
 
@@ -42,10 +45,24 @@ def words_to_digits(words: Sequence[str]) -> list[str]:
     """Lower-case words, with the words of each number replaced by its digits."""
     found, at = [], 0
     while at < len(words):
-        number = _decimal(words[at:]) or _number(words[at:]) or _small_decimal(words[at:])
+        rest = words[at:]
+        number = _round_ordinal(rest) or _decimal(rest) or _number(rest) or _small_decimal(rest)
         found.append(number.text if number else words[at])
         at += number.length if number else 1
     return found
+
+
+def _round_ordinal(words: Sequence[str]) -> _Number | None:
+    """A number that ends in "hundredth", "thousandth", …: "five hundredth"."""
+    for end, word in enumerate(words[:_LONGEST], 1):
+        if word in _ROUND_ORDINALS:
+            cardinal = [*words[: end - 1], word.removesuffix("th")]
+            number = _number(cardinal if end > 1 else ["one", *cardinal])
+            whole = number is not None and number.length == max(end, 2) and _DIGITS.fullmatch(number.text)
+            return _Number(f"{number.text}th", end) if number and whole else None
+        if word not in _NUMBER_WORDS and not _DIGITS.fullmatch(word):
+            return None
+    return None
 
 
 def _decimal(words: Sequence[str]) -> _Number | None:

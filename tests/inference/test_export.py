@@ -197,7 +197,7 @@ def read_ctm(text: str) -> list[tuple[int, int, str]]:
 def check_cues(cues: list[ReadCue], seconds: float) -> None:
     last = 0
     for start, end, lines in cues:
-        assert last <= start < end <= 1000 * seconds
+        assert last <= start < end <= 1000 * seconds + 1e-3
         assert end - start <= 1000 * MAX_CUE_SECONDS
         assert 1 <= len(lines) <= MAX_LINES
         assert all(line.strip() == line and display_width(line) <= MAX_LINE_WIDTH for line in lines)
@@ -214,7 +214,7 @@ def check_all(words: list[Word], seconds: float) -> list[ReadCue]:
     timed = read_ctm(format_transcript(said, "ctm"))
     assert [word for *_, word in timed] == kept
     assert [each for each in read_textgrid(format_transcript(said, "textgrid")) if each[2]] == timed
-    assert all(0 <= a < b <= 1000 * seconds for a, b, _ in timed)
+    assert all(0 <= a < b <= 1000 * seconds + 1e-3 for a, b, _ in timed)
     shown = "".join("".join(line.split()) for cue in cues for line in cue.lines)
     assert shown == "".join("".join(word.text.split()) for word in words).replace("-->", "->")
     return cues
