@@ -1,8 +1,8 @@
 """Coverage of the intervals, false positives of the paired tests, and speed of scoring.
 
-python -m benchmarks.scoring coverage|equal|speed --help. The truth is known because it is drawn: speakers whose rates
-differ (log-normal, `spread` the standard deviation of the logarithm) around the true rate, utterances harder and
-easier (`clump` the variance of a gamma factor), words wrong by chance.
+python -m benchmarks.scoring coverage|equal|seeds|speed --help. The truth is known because it is drawn: speakers
+whose rates differ (log-normal, `spread` the standard deviation of the logarithm) around the true rate, utterances
+harder and easier (`clump` the variance of a gamma factor), words wrong by chance.
 """
 
 import argparse
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from asrattn.metrics import ErrorCounts, ScoredUtterance, count_word_errors, score_utterance, summarize
-from asrattn.metrics.bootstrap import rate_interval
-from asrattn.metrics.significance import SIGNIFICANCE_LEVEL, System, compare_to_baseline
+from asrattn.metrics.bootstrap import rate_interval, sum_by_unit
+from asrattn.metrics.seed_test import seed_test
+from asrattn.metrics.significance import SIGNIFICANCE_LEVEL, System, compare_to_baseline, randomisation_test
 
 Table = NDArray[np.int64]
 
@@ -71,6 +72,9 @@ EQUAL_SYSTEMS = [  # with the standard deviation by which a speaker suits one sy
     (CorpusModel(1, 130, 0.08, 0.0, 0.5), 0.0),
     (CorpusModel(1, 500, 0.05, 0.0, 1.0), 0.0),
 ]
+SEED_CORPORA = [(CorpusModel(20, 40, 0.1, 0.4, 0.5), 0.1), (CorpusModel(1, 500, 0.1, 0.0, 0.5), 0.0)]
+SEED_SPREADS = (0.0, 0.06, 0.1)  # standard deviation of the logarithm of the rates of a system's runs
+RUNS = ((1, 1), (3, 3), (5, 5), (1, 3))  # of the two systems
 SHARED_LUCK_FRACTION = 0.6  # of the words are recognised by luck that both systems share
 
 
@@ -79,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description="intervals, tests and their cost", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("what", choices=["coverage", "equal", "speed"])
+    parser.add_argument("what", choices=["coverage", "equal", "seeds", "speed"])
     parser.add_argument("--systems", type=int, default=1000, help="drawn of each kind")
     parser.add_argument("--utterances", type=int, default=100_000, help="scored for speed")
     parser.add_argument("--seed", type=int, default=20)
@@ -92,6 +96,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         print("speakers  each  true rate  spread  clump  quirk   called different   paired  MAPSSWE")
         for corpus, quirk in EQUAL_SYSTEMS:
             print(equal(corpus, quirk, args.systems, args.seed), flush=True)
+    elif args.what == "seeds":
+        print(
+            "speakers  each  true rate  between seeds   runs   called different   without seeds   seeds' interval"
+        )
+        for (corpus, quirk), spread, runs in itertools.product(SEED_CORPORA, SEED_SPREADS, RUNS):
+            print(seeds(corpus, quirk, runs, spread, args.systems, args.seed), flush=True)
     else:
         print(speed(args.utterances, args.seed))
 
@@ -153,6 +163,54 @@ def _equal_systems(
             )  # characters cost most
     a, b = (System(name, (tuple(run),)) for name, run in zip("ab", runs, strict=True))
     return a, [b]
+
+
+def seeds(
+    corpus: CorpusModel, quirk: float, runs: tuple[int, int], seed_spread: float, systems: int, seed: int
+) -> str:
+    """How often two systems of the same true rate are called different by the randomisation test and the test over
+    seeds (MAPSSWE is left out: it can only call fewer), and by the former alone; how often the interval holds 0."""
+    rng = np.random.default_rng(seed)
+    called = np.zeros(3, int)
+    names = [
+        f"s{i}" if corpus.speakers > 1 else "" for i in range(corpus.speakers) for _ in range(corpus.each)
+    ]
+    for number in tqdm(range(systems), disable=None, leave=False):
+        words, *drawn = _draw_runs(corpus, quirk, runs, seed_spread, rng)
+        table = sum_by_unit(np.concatenate([words[None], *drawn]).T, names).T
+        a, b = table[1 : 1 + runs[0]], table[1 + runs[0] :]
+        p = randomisation_test(runs[0] * b.sum(0) - runs[1] * a.sum(0), number)
+        test = seed_test(a, b, table[0])
+        low, high = test.interval if test else (0.0, 0.0)
+        called += (
+            max(p, test.p if test else 0.0) < SIGNIFICANCE_LEVEL,
+            p < SIGNIFICANCE_LEVEL,
+            low <= 0 <= high,
+        )
+    both, alone, covered = (100 * int(n) / systems for n in called)
+    interval = "" if max(runs) == 1 else f"{covered:13.1f} %"
+    return (
+        f"{corpus.speakers:8} {corpus.each:5} {100 * corpus.rate:8.0f} % {100 * seed_spread:12.0f} %"
+        f"   {runs[0]}, {runs[1]} {both:16.1f} % {alone:13.1f} % {interval}"
+    )
+
+
+def _draw_runs(
+    corpus: CorpusModel, quirk: float, runs: tuple[int, int], seed_spread: float, rng: np.random.Generator
+) -> tuple[Table, Table, Table]:
+    """Words (utterances,), and errors (runs, utterances) of two systems of equal truth."""
+    words = 1 + rng.poisson(5, corpus.speakers * corpus.each)
+    hard, speaker = corpus.probabilities(rng).ravel(), np.repeat(np.arange(corpus.speakers), corpus.each)
+    common, shared = rng.random(words.sum()), rng.random(words.sum()) < SHARED_LUCK_FRACTION
+    first_words = words.cumsum() - words
+    errors = []
+    for n in runs:
+        taste = np.exp(rng.normal(-(quirk**2) / 2, quirk, corpus.speakers))[speaker]
+        factors = np.exp(rng.normal(-(seed_spread**2) / 2, seed_spread, n))
+        luck = np.where(shared, common, rng.random((n, words.sum())))
+        wrong = luck < np.repeat(factors[:, None] * hard * taste, words, axis=1)
+        errors.append(np.add.reduceat(wrong, first_words, axis=1, dtype=np.int64))
+    return words, errors[0], errors[1]
 
 
 def speed(utterances: int, seed: int) -> str:

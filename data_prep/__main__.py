@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _make_run(prepare: Prepare) -> Run:
     def run(args: argparse.Namespace) -> Iterable[str]:
-        names = ("lower", "upper", "strip_punctuation", "quick", "jobs", "seed", "job_shard")
+        names = ("lower", "upper", "strip_punctuation", "language", "quick", "jobs", "seed", "job_shard")
         opts = PrepOptions(**{name: getattr(args, name) for name in names})
         return summary.format_summary(prepare(args, opts), args.dest)
 
@@ -119,7 +119,15 @@ def _add(
     parser.add_argument(
         "--strip-punctuation",
         action="store_true",
-        help="punctuation out of the transcripts, except an apostrophe or a hyphen within a word",
+        help="punctuation out of the transcripts, except within a word: apostrophes (all as '), hyphens, the middle "
+        "dot of Catalan, geresh and gershayim of Hebrew",
+    )
+    parser.add_argument(
+        "--language",
+        metavar="CODE",
+        default="",
+        help="language of the transcripts, such as tr, for --lower and --upper: case differs in Turkish, Azerbaijani "
+        "and Greek",
     )
     parser.add_argument(
         "--quick", action="store_true", help="read only headers: faster, but truncated and NaN audio may pass"

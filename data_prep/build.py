@@ -2,7 +2,6 @@
 
 import logging
 import os
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from asrattn.data import manifest
 from asrattn.data.manifest import Utterance
 from asrattn.errors import DataError, ManifestError
 from asrattn.sharding import UNSHARDED, JobShard
+from asrattn.text import characters
+from asrattn.text.tokenizer import quote
 from data_prep import audio_scan, text_files
 from data_prep.entries import SPLITS, CorpusEntry
 
@@ -32,6 +33,7 @@ class PrepOptions:
     """Options of every corpus.
 
     lower, upper, strip_punctuation   changes to the transcripts, in this order; none: as published
+    language   a code such as "tr", whose rules of lower and upper case apply; "": the default ones
     untranscribed   keep audio without transcripts, for pre-training and pseudo-labels
     quick   read only the headers of audio files: quicker, but truncated and NaN audio may pass
     jobs    files opened at the same time
@@ -42,6 +44,7 @@ class PrepOptions:
     lower: bool = False
     upper: bool = False
     strip_punctuation: bool = False
+    language: str = ""
     untranscribed: bool = False
     quick: bool = False
     jobs: int = os.cpu_count() or 1
@@ -96,6 +99,7 @@ def build_splits(
     Of several usable entries with one id, the first of its split is kept; of several splits that of test, then dev.
     Raises DataError if nothing can be used, and JobShardDone after scanning one job shard.
     """
+    _warn_of_dotted_i(entries_by_split, options)
     files = dict.fromkeys(
         e.audio for entries in entries_by_split.values() for e in entries if not e.drop_reason
     )
@@ -144,19 +148,25 @@ def write_manifests(dest: Path, splits: Splits) -> dict[str, Path]:
 def clean_transcript(text: str, options: PrepOptions) -> str:
     """The transcript as published, white space made single, then as the options ask."""
     if options.lower:
-        text = text.lower()
+        text = characters.lower(text, options.language)
     if options.upper:
-        text = text.upper()
+        text = characters.upper(text, options.language)
     if options.strip_punctuation:
-        text = "".join(_strip_punctuation(text))
+        text = characters.strip_punctuation(text, "P", hyphens=True)
     return " ".join(text.split())
 
 
-def _strip_punctuation(text: str) -> Iterator[str]:
-    """Punctuation becomes a space, except an apostrophe or a hyphen between two letters (don't, thirty-one)."""
-    for before, char, after in zip(" " + text, text, text[1:] + " ", strict=False):
-        inside = char in "'’-" and before.isalnum() and after.isalnum()
-        yield " " if unicodedata.category(char).startswith("P") and not inside else char
+def _warn_of_dotted_i(entries_by_split: Mapping[str, Sequence[CorpusEntry]], options: PrepOptions) -> None:
+    """Case of I differs in Turkish and Azerbaijani; only the user knows the language."""
+    if not (options.lower or options.upper) or options.language:
+        return
+    for entries in entries_by_split.values():
+        if entry := next((e for e in entries if set("İı") & set(e.text)), None):
+            log.warning(
+                "%s: I and i change case as in English; is it Turkish or Azerbaijani? then add --language tr",
+                quote(entry.text),
+            )
+            return
 
 
 def _outcomes(

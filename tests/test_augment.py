@@ -212,6 +212,27 @@ def test_speeding_up_does_not_fold_frequencies_back():
     assert fast.square().mean() < 0.05 * high.square().mean()
 
 
+@pytest.mark.parametrize(("hz", "factor"), [(7600, 1.1), (7400, 1.1), (7700, 1.05), (6600, 1.25)])
+def test_a_tone_that_would_pass_half_the_rate_is_silent(hz, factor):
+    t = torch.arange(RATE) / RATE
+    fast, lens = perturb_speed(
+        torch.sin(2 * math.pi * hz * t)[None], torch.tensor([RATE]), torch.tensor([factor])
+    )
+    inside = fast[0, 200 : int(lens) - 200]  # the tone's sudden begin and end are no tone
+    assert 20 * math.log10(inside.square().mean().sqrt() * math.sqrt(2)) < -40
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.0, 1.1])
+def test_speed_keeps_what_stays_below_nine_tenths_of_half_the_rate(factor):
+    t = torch.arange(RATE) / RATE
+    hz = 0.88 * 8000 / max(factor, 1)
+    fast, lens = perturb_speed(
+        torch.sin(2 * math.pi * hz * t)[None], torch.tensor([RATE]), torch.tensor([factor])
+    )
+    inside = fast[0, 200 : int(lens) - 200]
+    assert abs(20 * math.log10(inside.square().mean().sqrt() * math.sqrt(2))) < 1
+
+
 def test_speed_draws_its_factor_for_each_utterance():
     wave, lens = waves(*[2000] * 50)
     _, new = only(speed=0.1).augment_wave(wave, lens, seeded())

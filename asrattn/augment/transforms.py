@@ -18,7 +18,8 @@ from asrattn.errors import DataError
 
 EQUALIZER_POINTS = 5
 VTLP_KNEE = 0.75  # where on the feature axis the warp bends back, so that both ends stay in place
-RESAMPLER_HALF_TAPS = 8  # of the resampling filter
+# Of the resampling filter; the rolloff is a share of the narrower band, at whose end the filter is 40 dB down.
+RESAMPLER_HALF_TAPS, RESAMPLER_ROLLOFF = 32, 0.95
 COLORED_NOISE_COUNT, COLORED_NOISE_SECONDS = 16, 8  # coloured noises: their number, and the period of each
 
 
@@ -168,7 +169,7 @@ def add_silence(wave: Tensor, lens: Tensor, before: Tensor, behind: Tensor) -> t
 def perturb_speed(wave: Tensor, lens: Tensor, factor: Tensor) -> tuple[Tensor, Tensor]:
     """Play wave (B, S) faster by factor (B,), pitch and all: lens (B,) become lens / factor, rounded.
 
-    Band-limited: a sinc under a raised cosine, over 16 samples.
+    Band-limited: a sinc under a raised cosine, over 64 samples. What would lie above half the rate is 40 dB down.
     """
     new = (lens / factor).round().long()
     at = torch.arange(int(new.max()), device=wave.device)
@@ -177,7 +178,7 @@ def perturb_speed(wave: Tensor, lens: Tensor, factor: Tensor) -> tuple[Tensor, T
     whole = place.floor()
     part = (place - whole).float()
     # Speeding up shifts frequencies up: what would pass half the rate is filtered out.
-    cutoff = (1 / factor).clamp(max=1)[:, None]
+    cutoff = RESAMPLER_ROLLOFF * (1 / factor).clamp(max=1)[:, None]
     padded = F.pad(wave * lengths.mask(lens, wave.shape[1]), (RESAMPLER_HALF_TAPS, RESAMPLER_HALF_TAPS))
     result = torch.zeros(part.shape, device=wave.device)
     for tap in range(1 - RESAMPLER_HALF_TAPS, RESAMPLER_HALF_TAPS + 1):

@@ -26,7 +26,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         "for every combination",
     )
     parser.add_argument(
-        "--seeds", type=options.positive_int, default=1, metavar="N", help="runs of each (default: 1)"
+        "--seeds",
+        type=options.positive_int,
+        default=1,
+        metavar="N",
+        help="runs of each; the tests and intervals are over seeds too if there are several (default: 1)",
     )
     parser.add_argument(
         "--eval-on",

@@ -31,8 +31,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "Each system against the first one on the same utterances: the difference of their word error "
         "rates with its 95 % interval (paired bootstrap over speakers where at least eight are known, else "
         "utterances), a randomisation test and the matched-pairs sentence-segment test (MAPSSWE), with Holm's "
-        "correction if several are compared; and which words and speakers changed. Significant means: both "
-        "tests are significant at the 5 % level."
+        "correction if several are compared; and which words and speakers changed. With several runs (seeds) of a "
+        "system, the interval and a third test are over seeds too. Significant means: all tests are significant at "
+        "the 5 % level."
     )
     parser.add_argument("reference", type=Path, help="a manifest, or lines of id and text (.jsonl)")
     parser.add_argument(
@@ -83,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
     for result in results:
         print(significance_line(baseline.name, result))
     print(f"95 % intervals and the first test from resampling {results[0].paired.unit}", file=sys.stderr)
+    for note in dict.fromkeys(note for result in results for note in result.notes):
+        print(note, file=sys.stderr)
     for other in others:
         _print_changes(baseline, other, args.changes)
     return 0
@@ -153,9 +156,10 @@ def significance_line(baseline: str, result: "SignificanceResult") -> str:
     return "   ".join(
         [
             f"{result.name} against {baseline}",
-            format_rate("WER", paired.difference, paired.interval),
+            format_rate("WER", paired.difference, result.interval),
             f"p {result.p_randomisation:.4f}",
             f"MAPSSWE W {test.w:.2f}, {test.segments} segments, p {result.p_mapsswe:.4f}",
+            *([] if result.p_seeds is None else [f"over seeds p {result.p_seeds:.4f}"]),
             result.conclusion,
         ]
     )
@@ -200,9 +204,12 @@ def _plain(
             {
                 "name": v.name,
                 **asdict(v.paired),
+                "interval": v.interval,
+                "seeds": v.seeds and asdict(v.seeds),
                 "mapsswe": asdict(v.mapsswe) | {"w": options.finite_or_none(v.mapsswe.w)},
-                "holm": {"p": v.p_randomisation, "mapsswe": v.p_mapsswe},
+                "holm": {"p": v.p_randomisation, "mapsswe": v.p_mapsswe, "seeds": v.p_seeds},
                 "verdict": v.conclusion,
+                "notes": v.notes,
                 "fixed": error_changes.fixed_utterances(baseline, other),
                 "broken": error_changes.broken_utterances(baseline, other),
                 "words": [asdict(word) for word in error_changes.word_changes(baseline, other)],

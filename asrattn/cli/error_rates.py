@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 _MARKS = {"equal": "", "substitute": "S", "delete": "D", "insert": "I"}
 
 
-NORMALIZER_NAMES = ("lower", "plain", "basic", "english")  # importing the functions would load numpy
+NORMALIZER_NAMES = (
+    "lower",
+    "plain",
+    "basic",
+    "turkish",
+    "english",
+)  # importing the functions would load numpy
 
 
 class MatchedHypotheses(NamedTuple):
@@ -30,7 +36,8 @@ def add_normalize(parser: argparse.ArgumentParser, help_text: str) -> None:
         "--normalize",
         choices=NORMALIZER_NAMES,
         help=f"{help_text}: lower (case), plain (and punctuation), basic (any script; "
-        "Chinese and the like by character), english (basic, and numbers, contractions, spelling variants)",
+        "Chinese and the like by character), turkish (basic, with the case of I in Turkish and Azerbaijani), english "
+        "(basic, and numbers, contractions, spelling variants)",
     )
 
 

@@ -15,6 +15,7 @@ from asrattn.corpus_check.finding import (
     make_finding,
     partition_train,
 )
+from asrattn.corpus_check.spellings import check_spellings
 from asrattn.text import UNKNOWN, Tokenizer, clean
 from asrattn.text.tokenizer import describe_characters, quote
 
@@ -62,6 +63,7 @@ _SHOWN = 20  # characters
 
 # Zero-width joiners belong to the spelling of Persian and many Indian languages.
 _JOINERS = "\u200c\u200d"
+_LOST_JOINERS = re.compile("(?:^|(?<=[\\sA-Za-z\u00c0-\u04ff]))[\u200c\u200d]")
 _MARKUP = re.compile(r"<[^<>]*>|&#?\w+;|\[[^][]*\]|\{[^{}]*\}|https?://|www\.|\\[nrt]|\\u[0-9a-fA-F]{4}")
 _EAST = {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC"}
 
@@ -85,6 +87,7 @@ def check_texts(cases: Sequence[CheckedUtterance], tokenizer: Tokenizer | None =
     written = [case for case in cases if case.utterance.text.strip()]
     yield from _unlike(written)
     yield from _repeated(written)
+    yield from check_spellings(written)
     yield from _characters(written, tokenizer)
 
 
@@ -96,7 +99,7 @@ def _check_text(case: CheckedUtterance) -> Iterator[Finding]:
     groups = {c: unicodedata.category(c) for c in set(text) if not c.isspace()}
     if odd := {c for c, group in groups.items() if group in ("Cc", "Cs")}:
         yield make_finding(CONTROL_CHARACTERS, case, f"{describe_characters(odd)} in {quote(text)}")
-    if odd := {c for c, group in groups.items() if _invisible(c, group)}:
+    if odd := {c for c, group in groups.items() if _invisible(c, group)} | set(_LOST_JOINERS.findall(text)):
         yield make_finding(INVISIBLE_CHARACTERS, case, f"{describe_characters(odd)} in {quote(text)}")
     if _misread(text):
         yield make_finding(MOJIBAKE, case, quote(text))

@@ -39,12 +39,17 @@ def write_report(spec: Ablation) -> list[list[str]]:
     seeds = f"seeds 0 to {spec.seeds - 1}" if spec.seeds > 1 else "seed 0"
     about = (
         f"{spec.recipe.name}, {spec.recipe.train.epochs} epochs, {seeds}; {spec.eval_manifest.name}, "
-        f"{len(utterances)} utterances. Each against {entries[0].system.name}; better or worse if the paired tests "
-        "say so. Attention only: greedy, without CTC. Focus, diagonality and agreement with CTC lie between 0 and "
-        "1. Plots: the first seed, with the reference of one utterance as decoder input."
+        f"{len(utterances)} utterances. Each against {entries[0].system.name}; better or worse if the tests say so"
+        f"{_seed_note(lines)}. Attention only: greedy, without CTC. Focus, diagonality and agreement with CTC lie "
+        "between 0 and 1. Plots: the first seed, with the reference of one utterance as decoder input."
     )
     variants.write_variants_page(spec.out / PAGE_FILE, f"Variants of {spec.recipe.name}", about, lines)
     return table
+
+
+def _seed_note(lines: Sequence[VariantRow]) -> str:
+    found = (line.significance for line in lines if line.significance)
+    return "".join(f"; {note}" for note in dict.fromkeys(note for result in found for note in result.notes))
 
 
 def _entry(

@@ -3,18 +3,17 @@
 import json
 import math
 from collections.abc import Iterator, Sequence
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from asrattn import files
-from asrattn.inference.transcript import NBestEntry, Transcript, TranscriptSegment, Word
+from asrattn.inference import subtitles
+from asrattn.inference.subtitles import MIN_WORD_SECONDS, Cue, spread_times
+from asrattn.inference.transcript import NBestEntry, Transcript, TranscriptSegment
 
 Format = Literal["txt", "json", "srt", "vtt", "ctm", "textgrid"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 SUFFIXES: dict[Format, str] = {f: f for f in FORMATS} | {"textgrid": "TextGrid"}  # as Praat writes it
 TIMED_FORMATS = frozenset(FORMATS) - {"txt"}  # these need words with times
-
-# Readable subtitles: two lines of 42 characters, at most seven seconds, a new one at each pause of the speaker.
-MAX_LINE_CHARS, MAX_SUBTITLE_LINES, MAX_SUBTITLE_SECONDS, MIN_PAUSE_SECONDS = 42, 2, 7.0, 1.0
 
 
 def format_transcript(transcript: Transcript, form: Format) -> str:
@@ -25,16 +24,13 @@ def format_transcript(transcript: Transcript, form: Format) -> str:
         case "json":
             return json.dumps(to_plain(transcript), ensure_ascii=False) + "\n"
         case "srt":
-            numbered = enumerate(split_subtitles(transcript.words), 1)
-            return "".join(f"{n}\n{_cue_timing(cue, ',')}\n{_wrapped(cue)}\n\n" for n, cue in numbered)
+            cues = subtitles.make_cues(transcript.words, transcript.seconds)
+            return "".join(f"{n}\n{_srt_cue(cue)}" for n, cue in enumerate(cues, 1))
         case "vtt":
-            cues = (
-                f"{_cue_timing(cue, '.')}\n{_escaped(_wrapped(cue))}\n\n"
-                for cue in split_subtitles(transcript.words)
-            )
-            return "WEBVTT\n\n" + "".join(cues)
+            cues = subtitles.make_cues(transcript.words, transcript.seconds)
+            return "WEBVTT\n\n" + "".join(map(_vtt_cue, cues))
         case "ctm":
-            return "".join(_ctm_line(transcript, word) for word in transcript.words)
+            return "".join(_ctm_line(transcript, word) for word in _timed_words(transcript))
         case "textgrid":
             return _textgrid(transcript)
 
@@ -87,61 +83,55 @@ def _name(transcript: Transcript) -> str:
     return transcript.path.stem if transcript.id == str(transcript.path) else transcript.id
 
 
-def split_subtitles(words: Sequence[Word]) -> Iterator[list[Word]]:
-    """Groups of words that fit into one subtitle, in length and time."""
-    cue: list[Word] = []
-    for word in words:
-        if cue and (
-            word.start - cue[-1].end > MIN_PAUSE_SECONDS
-            or word.end - cue[0].start > MAX_SUBTITLE_SECONDS
-            or len(_lines([*cue, word])) > MAX_SUBTITLE_LINES
-        ):
-            yield cue
-            cue = []
-        cue.append(word)
-    if cue:
-        yield cue
+def _srt_cue(cue: Cue) -> str:
+    text = "\n".join(cue.lines).replace("-->", "->")  # the sign of a timing line
+    return f"{_cue_timing(cue, ',')}\n{text}\n\n"
 
 
-def _lines(cue: Sequence[Word]) -> list[str]:
-    """Line wrapping; a word longer than a line gets its own."""
-    lines = [cue[0].text]
-    for word in cue[1:]:
-        if len(lines[-1]) + 1 + len(word.text) <= MAX_LINE_CHARS:
-            lines[-1] += f" {word.text}"
-        else:
-            lines.append(word.text)
-    return lines
+def _vtt_cue(cue: Cue) -> str:
+    text = "\n".join(cue.lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return f"{_cue_timing(cue, '.')}\n{text}\n\n"
 
 
-def _wrapped(cue: Sequence[Word]) -> str:
-    return "\n".join(_lines(cue))
+def _cue_timing(cue: Cue, point: str) -> str:
+    return f"{_timestamp(cue.start, point)} --> {_timestamp(cue.end, point)}"
 
 
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _cue_timing(cue: Sequence[Word], point: str) -> str:
-    return f"{_timestamp(cue[0].start, point)} --> {_timestamp(cue[-1].end, point)}"
-
-
-def _timestamp(seconds: float, point: str) -> str:
-    whole, thousandths = divmod(round(1000 * seconds), 1000)
+def _timestamp(milliseconds: int, point: str) -> str:
+    whole, thousandths = divmod(milliseconds, 1000)
     return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}{point}{thousandths:03}"
 
 
-def _ctm_line(transcript: Transcript, word: Word) -> str:
+class _TimedWord(NamedTuple):
+    """A word without spaces; start and end in milliseconds."""
+
+    text: str
+    start: int
+    end: int
+    confidence: float | None
+
+
+def _timed_words(transcript: Transcript) -> list[_TimedWord]:
+    """The words of CTM and TextGrid, which allow neither empty nor overlapping ones."""
+    words = [(joined, word) for word in transcript.words if (joined := "_".join(word.text.split()))]
+    times = spread_times([(w.start, w.end) for _, w in words], transcript.seconds, MIN_WORD_SECONDS)
+    return [_TimedWord(text, *time, w.confidence) for (text, w), time in zip(words, times, strict=True)]
+
+
+def _ctm_line(transcript: Transcript, word: _TimedWord) -> str:
     """NIST's CTM: recording, channel, start, duration, word, confidence."""
     confidence = "" if word.confidence is None else f" {word.confidence:.4f}"
     name = "_".join(files.printable(_name(transcript)).split())  # the fields are separated by spaces
-    return f"{name} {transcript.channel or 1} {word.start:.3f} {word.end - word.start:.3f} {word.text}{confidence}\n"
+    start, duration = word.start / 1000, (word.end - word.start) / 1000
+    return f"{name} {transcript.channel or 1} {start:.3f} {duration:.3f} {word.text}{confidence}\n"
 
 
 def _textgrid(transcript: Transcript) -> str:
     """Praat's long text format: one tier, with empty intervals between the words."""
-    end = max(transcript.seconds, transcript.words[-1].end if transcript.words else 0.0)
-    intervals = list(_intervals(transcript.words, end))
+    words = _timed_words(transcript)
+    length = max(int(1000 * transcript.seconds + 1e-6), words[-1].end if words else 0, 1)
+    intervals = list(_intervals(words, length))
+    end = length / 1000
     lines = [
         'File type = "ooTextFile"',
         'Object class = "TextGrid"',
@@ -162,22 +152,20 @@ def _textgrid(transcript: Transcript) -> str:
         quoted = text.replace('"', '""')
         lines += [
             f"        intervals [{number}]:",
-            f"            xmin = {start:.3f}",
-            f"            xmax = {stop:.3f}",
+            f"            xmin = {start / 1000:.3f}",
+            f"            xmax = {stop / 1000:.3f}",
             f'            text = "{quoted}"',
         ]
     return "\n".join(lines) + "\n"
 
 
-def _intervals(words: Sequence[Word], end: float) -> Iterator[tuple[float, float, str]]:
-    """Intervals without gaps from 0 to the end; Praat accepts no zero-length ones."""
-    at = 0.0
+def _intervals(words: Sequence[_TimedWord], end: int) -> Iterator[tuple[int, int, str]]:
+    """Intervals without gaps from 0 to the end."""
+    at = 0
     for word in words:
         if word.start > at:
             yield at, word.start, ""
-        begin = max(at, word.start)
-        if word.end > begin:
-            yield begin, word.end, word.text
-            at = word.end
-    if end > at or not words:
+        yield word.start, word.end, word.text
+        at = word.end
+    if end > at:
         yield at, end, ""

@@ -40,7 +40,8 @@ def rate_interval(
 
     Without errors there is nothing to resample: the upper end is then the rate at which so many words are all correct
     in 5 % of cases, and likewise the lower end if all are wrong. The interval of a single unit is [0, 1], or up to its
-    rate if that is higher. Coverage: benchmarks/README.md.
+    rate if that is higher. Units of equal rates show no spread: then the errors are taken as a Poisson count, whose
+    exact interval (Garwood, 1936) is rather too wide. Coverage: benchmarks/README.md.
     """
     table = np.array([errors, words], np.int64).T
     wrong, whole = (int(n) for n in table.sum(0))
@@ -52,7 +53,17 @@ def rate_interval(
         return 0.0, max(1.0, wrong / max(whole, 1))
     if (table[:, 0] == table[:, 1]).all():
         return rare, 1.0
+    if (units[:, 0] * whole == units[:, 1] * wrong).all():
+        return _poisson_interval(wrong, max(whole, 1))
     return ratio_interval(units, seed)
+
+
+def _poisson_interval(wrong: int, whole: int) -> Interval:
+    from scipy.special import chdtri
+
+    tail = (1 - CONFIDENCE_LEVEL) / 2
+    low, high = chdtri(2 * wrong, 1 - tail) / 2 / whole, chdtri(2 * wrong + 2, tail) / 2 / whole
+    return float(low), float(high if wrong > whole else min(high, 1.0))
 
 
 def ratio_interval(units: NDArray[np.int64], seed: int) -> Interval:

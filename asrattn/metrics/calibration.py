@@ -11,13 +11,29 @@ from asrattn.config import JSONValue
 NUM_BINS = 10  # of the expected calibration error
 
 
+class CalibrationBin(NamedTuple):
+    """Mean confidence, accuracy and number of the words of a bin."""
+
+    confidence: float
+    accuracy: float
+    words: int
+
+
 def expected_calibration_error(confidences: Sequence[float], correct: Sequence[bool]) -> float:
-    """ECE (Naeini et al. 2015): mean difference of confidence and accuracy, over NUM_BINS bins of equal count."""
-    order = np.argsort(confidences)
-    p, truth = np.asarray(confidences, float)[order], np.asarray(correct, float)[order]
-    bins = zip(np.array_split(p, NUM_BINS), np.array_split(truth, NUM_BINS), strict=True)
-    differences = [len(a) * abs(a.mean() - b.mean()) for a, b in bins if len(a)]
-    return float(sum(differences) / max(len(p), 1))
+    """ECE (Naeini et al. 2015): mean difference of confidence and accuracy, over the bins of `calibration_bins`."""
+    differences = [n * abs(sure - right) for sure, right, n in calibration_bins(confidences, correct)]
+    return sum(differences) / max(len(confidences), 1)
+
+
+def calibration_bins(confidences: Sequence[float], correct: Sequence[bool]) -> list[CalibrationBin]:
+    """NUM_BINS bins of equal count, in ascending confidence; empty ones are left out.
+
+    Words of equal confidence share their accuracy, so that the order of the words does not matter.
+    """
+    levels, level, times = np.unique(np.asarray(confidences, float), return_inverse=True, return_counts=True)
+    accuracy = np.bincount(level, np.asarray(correct, float), len(levels)) / times
+    parts = np.array_split(np.repeat(np.stack([levels, accuracy], axis=1), times, axis=0), NUM_BINS)
+    return [CalibrationBin(float(p[:, 0].mean()), float(p[:, 1].mean()), len(p)) for p in parts if len(p)]
 
 
 def normalized_cross_entropy(confidences: Sequence[float], correct: Sequence[bool]) -> float:

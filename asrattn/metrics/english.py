@@ -1,8 +1,12 @@
-"""English text normalisation: contractions, spelling variants, fillers; numbers are in `spoken_numbers`."""
+"""English text normalisation: contractions, fillers, spelling variants, numbers.
+
+Written numbers are spelled out (`written_numbers`), then all numbers are put in digits (`spoken_numbers`).
+"""
 
 import re
+from collections.abc import Sequence
 
-from asrattn.metrics import spoken_numbers
+from asrattn.metrics import american_spelling, digit_strings, number_phrases, spoken_numbers, written_numbers
 
 FILLERS = ("uh", "um", "uhm", "umm", "er", "erm", "hmm", "hm", "mm", "mhm")
 
@@ -27,7 +31,63 @@ CONTRACTIONS = {
     "dr": "doctor",
     "vs": "versus",
     "alright": "all right",
+}
+# As they are often typed; not "cant", "wont", "its", "were", "well", which are words.
+WITHOUT_APOSTROPHE = {
+    word.replace("'", ""): word
+    for word in [
+        "don't",
+        "doesn't",
+        "didn't",
+        "isn't",
+        "wasn't",
+        "aren't",
+        "weren't",
+        "couldn't",
+        "wouldn't",
+        "shouldn't",
+        "hasn't",
+        "haven't",
+        "hadn't",
+        "i'm",
+        "i've",
+        "you're",
+        "you've",
+        "they're",
+        "they've",
+        "we've",
+        "that's",
+        "what's",
+        "there's",
+    ]
+}
+WORDS_BEFORE_LETS = (
+    "",
+    "and",
+    "so",
+    "but",
+    "then",
+    "now",
+    "okay",
+    "ok",
+    "well",
+    "oh",
+    "yeah",
+    "yes",
+    "no",
+    "please",
+)
+WORDS_AFTER_HAS = ("been", "got", "gotten", "gone", "had", "become")
+PHRASES = {
     "per cent": "percent",
+    "e mail": "email",
+    "e mails": "emails",
+    "web site": "website",
+    "web sites": "websites",
+    "good bye": "goodbye",
+    "o k": "okay",
+    "rock n roll": "rock and roll",
+    "half a (?=(?:hundred|thousand|million|billion|trillion)\\b)": "0 point 5 ",
 }
 ENDINGS = {"n't": " not", "'re": " are", "'ll": " will", "'ve": " have", "'m": " am", "'d": " would"}
 WORDS_BEFORE_IS = (
@@ -47,108 +107,47 @@ WORDS_BEFORE_IS = (
     "something",
 )
 
-# British to American, whole words and then stems before their endings
-AMERICAN_SPELLINGS = {
-    "grey": "gray",
-    "programme": "program",
-    "programmes": "programs",
-    "cheque": "check",
-    "cheques": "checks",
-    "tyre": "tire",
-    "tyres": "tires",
-    "kerb": "curb",
-    "plough": "plow",
-    "draught": "draft",
-    "aluminium": "aluminum",
-    "catalogue": "catalog",
-    "dialogue": "dialog",
-    "moustache": "mustache",
-    "pyjamas": "pajamas",
-    "jewellery": "jewelry",
-    "ageing": "aging",
-    "judgement": "judgment",
-    "acknowledgement": "acknowledgment",
-    "enrol": "enroll",
-    "fulfil": "fulfill",
-    "skilful": "skillful",
-    "wilful": "willful",
-    "instalment": "installment",
-    "artefact": "artifact",
-    "artefacts": "artifacts",
-    "aeroplane": "airplane",
-    "aeroplanes": "airplanes",
-    "cosy": "cozy",
-    "defence": "defense",
-    "offence": "offense",
-    "pretence": "pretense",
-    "licence": "license",
-    "practise": "practice",
-    "practised": "practiced",
-    "practising": "practicing",
-    "manoeuvre": "maneuver",
-    "encyclopaedia": "encyclopedia",
-    "foetus": "fetus",
-    "whilst": "while",
-    "amongst": "among",
-    "towards": "toward",
-    "afterwards": "afterward",
-    "learnt": "learned",
-    "burnt": "burned",
-    "dreamt": "dreamed",
-    "leapt": "leaped",
-    "mould": "mold",
-    "sceptic": "skeptic",
-    "sceptical": "skeptical",
-}
-OUR_STEMS = (
-    "arm|behavi|cand|clam|col|demean|endeav|fav|ferv|flav|harb|hon|hum|lab|neighb|od|parl|ranc|rum|"
-    "savi|sav|splend|tum|val|vap|vig"
-)
-RE_STEMS = "cent|theat|lit|fib|calib|somb|spect|lust|meag|met|kilomet|centimet|millimet"
-ISE_STEMS = (
-    "agon|apolog|author|capital|categor|character|civil|critic|custom|digit|econom|emphas|equal|"
-    "familiar|final|general|harmon|idol|immun|industrial|initial|international|legal|liberal|local|"
-    "material|maxim|memor|minim|mobil|modern|national|neutral|normal|optim|organ|patron|penal|"
-    "personal|popular|priorit|public|rational|real|recogn|reorgan|revolution|sanit|scrutin|social|"
-    "special|stabil|standard|steril|subsid|summar|symbol|sympath|synchron|terror|util|vandal|visual"
-)
-LL_STEMS = (
-    "cancel|channel|counsel|dial|equal|fuel|jewel|label|level|marvel|model|quarrel|signal|total|travel|tunnel"
-)
-
 RULES = [
     FILLERS,
     CONTRACTIONS,
+    WITHOUT_APOSTROPHE,
+    WORDS_BEFORE_LETS,
     ENDINGS,
     WORDS_BEFORE_IS,
-    AMERICAN_SPELLINGS,
-    OUR_STEMS,
-    RE_STEMS,
-    ISE_STEMS,
-    LL_STEMS,
+    PHRASES,
+    american_spelling.RULES,
+    digit_strings.RULES,
+    number_phrases.RULES,
     spoken_numbers.RULES,
+    written_numbers.RULES,
 ]
-
-_OUR = re.compile(f"({OUR_STEMS})our(s|ed|ing|ite|ites|able|ably|ful|er|ers|hood|hoods|al|ly)?")
-_RE = re.compile(f"({RE_STEMS})re(s)?")
-_ISE = re.compile(f"({ISE_STEMS})is(e|es|ed|er|ers|ing|ation|ations|able)")
-_YSE = re.compile("(anal|paral|catal)ys(e|es|ed|er|ers|ing)")
-_LL = re.compile(f"({LL_STEMS})l(ed|ing|ers?|ors?|ous)")
 
 
 def spell_out_symbols(text: str) -> str:
-    """Spoken symbols as words; to be called before punctuation is removed."""
-    return spoken_numbers.spell_out_symbols(text.replace("&", " and "))
+    """Written numbers and signs as they are spoken; to be called before punctuation is removed."""
+    return written_numbers.spell_out(text)
 
 
 def normalize_words(text: str) -> str:
     """Normalise the words of a lower-case text without punctuation except apostrophes: one spelling for each word."""
-    words = [part for word in text.split() for part in _contraction(word).split()]
+    words = _expand_contractions(number_phrases.spell_out_units(text).split())
     joined = " ".join(word for word in words if word not in FILLERS)
-    for long, short in CONTRACTIONS.items():
-        if " " in long:
-            joined = re.sub(rf"\b{long}\b", short, joined)
-    return " ".join(spoken_numbers.words_to_digits([_spelling(word) for word in joined.split()]))
+    for phrase, form in PHRASES.items():
+        joined = re.sub(rf"\b{phrase}\b", form, joined)
+    spelled = [american_spelling.to_american(word) for word in joined.split()]
+    numbered = spoken_numbers.words_to_digits(digit_strings.join_digits(spelled))
+    return number_phrases.join_phrases(" ".join(numbered))
+
+
+def _expand_contractions(words: Sequence[str]) -> list[str]:
+    found = []
+    for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
+        if word == "lets" and before in WORDS_BEFORE_LETS:
+            word = "let's"
+        if word.endswith("'s") and after in WORDS_AFTER_HAS:
+            word = f"{word[:-2]} has"
+        found += _contraction(WITHOUT_APOSTROPHE.get(word, word)).split()
+    return found
 
 
 def _contraction(word: str) -> str:
@@ -158,21 +157,5 @@ def _contraction(word: str) -> str:
         return f"{word[:-2]} is"
     for ending, long in ENDINGS.items():
         if word.endswith(ending) and len(word) > len(ending):
-            return word.removesuffix(ending) + long
-    return word
-
-
-def _spelling(word: str) -> str:
-    if word in AMERICAN_SPELLINGS:
-        return AMERICAN_SPELLINGS[word]
-    for pattern, american in (
-        (_OUR, r"\1or\2"),
-        (_RE, r"\1er\2"),
-        (_ISE, r"\1iz\2"),
-        (_YSE, r"\1yz\2"),
-        (_LL, r"\1\2"),
-    ):
-        found = pattern.fullmatch(word)
-        if found:
-            return found.expand(american)
+            return _contraction(word.removesuffix(ending)) + long
     return word

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from asrattn.metrics.wer import align, split_words
@@ -26,7 +27,8 @@ class MAPSSWEResult:
     """Errors of b minus errors of a on the segments in which either made one.
 
     w    mean / (deviation / sqrt(segments)); infinite if the difference is the same in all segments
-    p    two-sided; w is normal for 50 segments and more (as published); for fewer, Student's t
+    p    two-sided; w is normal for 50 segments and more (as published); for fewer, Student's t; if the difference is
+         the same in all segments, that of the sign test
     """
 
     segments: int
@@ -44,10 +46,12 @@ def mapsswe_test(differences: Sequence[int]) -> MAPSSWEResult:
     mean = sum(differences) / n
     deviation = math.sqrt(sum((d - mean) ** 2 for d in differences) / (n - 1))
     w = mean / (deviation / math.sqrt(n)) if deviation else math.copysign(math.inf, mean) if mean else 0.0
-    return MAPSSWEResult(n, mean, deviation, w, _two_sided(w, n))
+    p = 2.0 ** (1 - n) if math.isinf(w) else _two_sided(w, n)
+    return MAPSSWEResult(n, mean, deviation, w, p)
 
 
-def reference_slots(reference: str, hypothesis: str) -> list[ReferenceSlot]:
+@lru_cache(maxsize=1 << 16)  # systems are compared to one baseline, whose texts are the same each time
+def reference_slots(reference: str, hypothesis: str) -> SlotSequence:
     """An alignment: a slot for each reference word and one for the end."""
     found, inserted = [], 0
     for pair in align(split_words(reference), split_words(hypothesis)):
@@ -56,7 +60,7 @@ def reference_slots(reference: str, hypothesis: str) -> list[ReferenceSlot]:
         else:
             found.append(ReferenceSlot(inserted, pair.kind != "equal"))
             inserted = 0
-    return [*found, ReferenceSlot(inserted, False)]
+    return (*found, ReferenceSlot(inserted, False))
 
 
 def error_segments(a: Sequence[SlotSequence], b: Sequence[SlotSequence]) -> Iterator[tuple[int, int]]:

@@ -11,22 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from asrattn.metrics import english
-
-_APOSTROPHES = "'’ʼ＇"
-# Scripts without spaces, whose characters count as words: Han, kana, bopomofo, Thai, Lao, Khmer, Myanmar.
-_CHARACTERS = (
-    (0x0E00, 0x0EFF),
-    (0x1000, 0x109F),
-    (0x1780, 0x17FF),
-    (0x3005, 0x3007),
-    (0x3040, 0x312F),
-    (0x31A0, 0x31BF),
-    (0x31F0, 0x31FF),
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0x20000, 0x3FFFF),
-)
+from asrattn.text import characters
 
 
 @dataclass(frozen=True)
@@ -46,7 +31,7 @@ class Normalizer:
 
     @property
     def fingerprint(self) -> str:
-        """Such as "english.1-3fa9c04e"; the same on every machine."""
+        """Such as "english.2-3fa9c04e"; the same on every machine."""
         rules = json.dumps([self.name, self.version, self.rules], ensure_ascii=True, sort_keys=True)
         return f"{self.name}.{self.version}-{hashlib.sha256(rules.encode()).hexdigest()[:8]}"
 
@@ -58,49 +43,65 @@ def none(text: str) -> str:
 
 def lower(text: str) -> str:
     """Case folded, composed letters (NFC)."""
-    return unicodedata.normalize("NFC", text).casefold()
+    return characters.fold_case(text)
 
 
 def plain(text: str) -> str:
-    """`lower`, and of the punctuation only apostrophes inside words stay: "Don't – stop!" → "don't stop"."""
-    folded = lower(text)
-    kept = (_plain_at(folded, i) for i in range(len(folded)))
-    return " ".join("".join(kept).split())
+    """`lower`, and of the punctuation only that within words stays: "Don't – stop!" → "don't stop"."""
+    return " ".join(characters.strip_punctuation(lower(text), "PS", hyphens=False).split())
 
 
-def basic(text: str) -> str:
+def basic(text: str, language: str = "") -> str:
     """For any script: compatible forms are one (NFKC), case folded, letters, marks and digits alone, as in `plain`.
 
     Characters of scripts without spaces between words become words of their own, with their marks.
-    Invisible characters (soft hyphens, joiners, direction marks) are removed.
+    Invisible characters (soft hyphens, joiners, direction marks) are removed, digits of all scripts are 0 to 9.
     """
-    visible = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
-    return " ".join("".join(map(_parted, plain(unicodedata.normalize("NFKC", visible.casefold())))).split())
+    folded = characters.fold_case(_compatible(text), language)
+    return " ".join("".join(map(_parted, plain(_compatible(folded)))).split())
+
+
+def turkish(text: str) -> str:
+    """`basic`, where I is the capital of ı and İ that of i: for Turkish and Azerbaijani."""
+    return basic(text, "tr")
 
 
 def spoken_english(text: str) -> str:
     """`basic` for English: numbers as words, contractions written out, British spelling as American, no fillers."""
-    return english.normalize_words(basic(english.spell_out_symbols(unicodedata.normalize("NFKC", text))))
+    return english.normalize_words(basic(english.spell_out_symbols(text)))
 
 
-def _plain_at(text: str, i: int) -> str:
-    if text[i] in _APOSTROPHES:
-        return "'" if text[i - 1 : i].isalnum() and text[i + 1 : i + 2].isalnum() else " "
-    return " " if unicodedata.category(text[i])[0] in "PS" else text[i]
+def _compatible(text: str) -> str:
+    """NFKC with its traps removed: 2½ is no 21/2 and 10² no 102; ´ is an apostrophe, no space with a mark."""
+    kept: list[str] = []
+    for character in unicodedata.normalize("NFKC", _separate_numbers(text.replace("´", "'"))):
+        kind = unicodedata.category(character)
+        is_stray_mark = kind[0] == "M" and (not kept or kept[-1].isspace())
+        if kind != "Cf" and character != characters.ARABIC_TATWEEL and not is_stray_mark:
+            kept.append(str(unicodedata.decimal(character, character)))
+    return "".join(kept)
+
+
+def _separate_numbers(text: str) -> str:
+    """A space between a digit and another sign of a number, such as ½ or ²."""
+    kinds = [unicodedata.category(character) for character in text]
+    pairs = zip(text, kinds, ["", *kinds], strict=False)
+    return "".join(f" {c}" if {kind, before} == {"Nd", "No"} else c for c, kind, before in pairs)
 
 
 def _parted(character: str) -> str:
-    point = ord(character)
-    if point < _CHARACTERS[0][0] or not any(first <= point <= last for first, last in _CHARACTERS):
+    if not characters.is_spaceless(character) or unicodedata.category(character)[0] == "M":
         return character
-    return character if unicodedata.category(character)[0] == "M" else f" {character}"
+    return f" {character}"
 
 
+_WORD_CHARACTERS = [characters.APOSTROPHES, characters.MIDDLE_DOTS, characters.ARMENIAN_TONES]
 _ALL = (
     Normalizer("none", 1, none),
-    Normalizer("lower", 1, lower),
-    Normalizer("plain", 1, plain, _APOSTROPHES),
-    Normalizer("basic", 1, basic, [_APOSTROPHES, _CHARACTERS]),
-    Normalizer("english", 1, spoken_english, [_APOSTROPHES, _CHARACTERS, english.RULES]),
+    Normalizer("lower", 2, lower),
+    Normalizer("plain", 2, plain, _WORD_CHARACTERS),
+    Normalizer("basic", 2, basic, [_WORD_CHARACTERS, characters.SPACELESS]),
+    Normalizer("turkish", 1, turkish, [_WORD_CHARACTERS, characters.SPACELESS]),
+    Normalizer("english", 2, spoken_english, [_WORD_CHARACTERS, characters.SPACELESS, english.RULES]),
 )
 NORMALIZERS: Mapping[str, Normalizer] = MappingProxyType({n.name: n for n in _ALL})

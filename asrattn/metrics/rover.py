@@ -7,6 +7,7 @@ from typing import NamedTuple
 from asrattn.metrics.wer import split_words
 
 NULL_WORD = ""  # in a slot where a system has no word and another has one
+SUBSTITUTION_COST, GAP_COST = 4, 3  # of the alignment, as in NIST's sctk; a gap is an insertion or a deletion
 
 
 class Vote(NamedTuple):
@@ -30,7 +31,7 @@ def combine(systems: Sequence[Sequence[Vote]], weight: float = 1.0, null_confide
     """The text that wins, slot by slot.
 
     systems          the words of each, the best system first: the others are aligned to it one after the other, and
-                     in a tie its word wins
+                     in a tie the word of the first system that has one wins
     weight           Fiscus's alpha: 1 counts votes only, 0 mean confidence only
     null_confidence  the confidence of the null word
     """
@@ -62,8 +63,9 @@ def _winner(slot: CorrespondenceSet, n: int, weight: float) -> str:
         confidences = [vote.confidence for vote in slot.votes if vote.word == word]
         return weight * len(confidences) / n + (1 - weight) * sum(confidences) / len(confidences)
 
-    # In a tie the first word, which is that of the first system.
-    return max(dict.fromkeys(vote.word for vote in slot.votes), key=score)
+    # In a tie the first word, which is that of the first system that has one.
+    words = sorted(dict.fromkeys(vote.word for vote in slot.votes), key=NULL_WORD.__eq__)
+    return max(words, key=score)
 
 
 def _joined(
@@ -78,17 +80,16 @@ def _joined(
 def _aligned(
     slots: Sequence[CorrespondenceSet], system: Sequence[Vote]
 ) -> list[tuple[CorrespondenceSet | None, Vote | None]]:
-    """The cheapest alignment: a word matches a slot that contains it; slots with a null word are skipped for free."""
-    skip = [0 if slot.contains(NULL_WORD) else 1 for slot in slots]
+    """The cheapest alignment: a word matches a slot that contains it."""
     costs = [[0] * (len(system) + 1) for _ in range(len(slots) + 1)]
     for i in range(len(slots) + 1):
         for j in range(len(system) + 1):
             if i or j:
-                costs[i][j] = min(cost for cost, _, _ in _steps(costs, i, j, slots, system, skip))
+                costs[i][j] = min(cost for cost, _, _ in _steps(costs, i, j, slots, system))
     path: list[tuple[CorrespondenceSet | None, Vote | None]] = []
     i, j = len(slots), len(system)
     while i or j:
-        _, above, left = min(_steps(costs, i, j, slots, system, skip), key=lambda step: step[0])
+        _, above, left = min(_steps(costs, i, j, slots, system), key=lambda step: step[0])
         path.append((slots[i - 1] if above < i else None, system[j - 1] if left < j else None))
         i, j = above, left
     return path[::-1]
@@ -100,15 +101,14 @@ def _steps(
     j: int,
     slots: Sequence[CorrespondenceSet],
     system: Sequence[Vote],
-    skip: Sequence[int],
 ) -> list[tuple[int, int, int]]:
     """Costs of the steps to (i, j), and their origins; in a tie a substitution comes first."""
     found = []
     if i and j:
-        differs = 0 if slots[i - 1].contains(system[j - 1].word) else 1
+        differs = 0 if slots[i - 1].contains(system[j - 1].word) else SUBSTITUTION_COST
         found.append((costs[i - 1][j - 1] + differs, i - 1, j - 1))
     if i:
-        found.append((costs[i - 1][j] + skip[i - 1], i - 1, j))
+        found.append((costs[i - 1][j] + GAP_COST, i - 1, j))
     if j:
-        found.append((costs[i][j - 1] + 1, i, j - 1))
+        found.append((costs[i][j - 1] + GAP_COST, i, j - 1))
     return found

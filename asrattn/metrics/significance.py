@@ -1,4 +1,4 @@
-"""Significance of WER differences: paired bootstrap interval, randomisation test, MAPSSWE, Holm correction."""
+"""Significance of WER differences: paired bootstrap interval, randomisation test, MAPSSWE, seeds, Holm correction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,13 @@ from asrattn.errors import DataError
 from asrattn.metrics.bootstrap import Interval, ResamplingUnit, ratio_interval, resampling_unit, sum_by_unit
 from asrattn.metrics.mapsswe import MAPSSWEResult, SlotSequence, error_segments, mapsswe_test, reference_slots
 from asrattn.metrics.result import ScoredUtterance
+from asrattn.metrics.seed_test import SeedTestResult, seed_test
 from asrattn.metrics.wer import ErrorCounts, sum_counts
 
 _SHUFFLES = 10_000
 SIGNIFICANCE_LEVEL = 0.05
+ONE_RUN_NOTE = "one run of each system: whether other seeds would give the same is not known"
+NO_WIDTH_NOTE = "every unit differs by the same rate, so the interval has no width"
 
 
 @dataclass(frozen=True)
@@ -42,21 +45,37 @@ class System:
 
 @dataclass(frozen=True)
 class SignificanceResult:
-    """A system against the baseline, by both tests; p-values are corrected for all systems compared (Holm, 1979).
+    """A system against the baseline, by all tests; p-values are corrected for all systems compared (Holm, 1979).
 
-    Significant only if both tests are: the randomisation test accounts for the correlation of words of a speaker, the
-    segment test for the number of segments in which systems differ.
+    Significant only if all tests are: the randomisation test accounts for the correlation of words of a speaker, the
+    segment test for the number of segments in which systems differ, the test over seeds for the luck of the runs.
+
+    seeds, p_seeds   None if each system has one run: what other seeds would give is then not known
     """
 
     name: str
     paired: Comparison
     mapsswe: MAPSSWEResult
+    seeds: SeedTestResult | None
     p_randomisation: float
     p_mapsswe: float
+    p_seeds: float | None
+
+    @property
+    def interval(self) -> Interval:
+        """95 % interval of the difference, over utterances, and over seeds if there are several runs."""
+        return self.seeds.interval if self.seeds else self.paired.interval
+
+    @property
+    def notes(self) -> list[str]:
+        """What the numbers do not show."""
+        low, high = self.interval
+        alike = low == high and self.paired.difference != 0
+        return [ONE_RUN_NOTE] * (self.seeds is None) + [NO_WIDTH_NOTE] * alike
 
     @property
     def significant(self) -> bool:
-        return max(self.p_randomisation, self.p_mapsswe) < SIGNIFICANCE_LEVEL
+        return max(self.p_randomisation, self.p_mapsswe, self.p_seeds or 0.0) < SIGNIFICANCE_LEVEL
 
     @property
     def conclusion(self) -> str:
@@ -70,15 +89,21 @@ def compare_to_baseline(
 ) -> list[SignificanceResult]:
     """Each of the others against the baseline. Raises DataError as `compare` does."""
     speakers = [row.speaker for row in baseline.runs[0]]
-    paired, tests = [], []
+    paired, segments, seeds = [], [], []
     for other in others:
         a, b = (_pooled(x, len(y.runs)) for x, y in ((baseline, other), (other, baseline)))
         paired.append(compare(a, b, speakers, seed))
-        tests.append(mapsswe_test(_segment_differences(baseline, other)))
-    ps = zip(holm_correction([c.p for c in paired]), holm_correction([t.p for t in tests]), strict=True)
-    return [
-        SignificanceResult(o.name, c, t, *p) for o, c, t, p in zip(others, paired, tests, ps, strict=True)
-    ]
+        segments.append(mapsswe_test(_segment_differences(baseline, other)))
+        seeds.append(_seed_test(baseline, other, speakers))
+    p_seeds = iter(holm_correction([test.p for test in seeds if test]))
+    ps = zip(
+        holm_correction([test.p for test in paired]),
+        holm_correction([test.p for test in segments]),
+        [next(p_seeds) if test else None for test in seeds],
+        strict=True,
+    )
+    tests = zip(others, paired, segments, seeds, ps, strict=True)
+    return [SignificanceResult(other.name, c, m, s, *p) for other, c, m, s, p in tests]
 
 
 def compare(
@@ -114,6 +139,14 @@ def holm_correction(ps: Sequence[float]) -> list[float]:
 def _pooled(system: System, times: int) -> list[ErrorCounts]:
     """Counts of all runs together by utterance, `times` each: so both systems have the same number of words."""
     return [sum_counts([row.words for row in rows] * times) for rows in zip(*system.runs, strict=True)]
+
+
+def _seed_test(a: System, b: System, speakers: Sequence[str]) -> SeedTestResult | None:
+    """The test on the units of `compare`."""
+    words = [row.words.words for row in a.runs[0]]
+    errors = [[row.words.errors for row in run] for system in (a, b) for run in system.runs]
+    table = sum_by_unit(np.array([words, *errors], np.int64).T, speakers).T
+    return seed_test(table[1 : 1 + len(a.runs)], table[1 + len(a.runs) :], table[0])
 
 
 def _segment_differences(a: System, b: System) -> list[int]:

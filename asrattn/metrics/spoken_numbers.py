@@ -19,14 +19,19 @@ _ORDINALS = (
     | {f"{word}th": n for word, n in _BELOW_TWENTY.items() if n > 12}
     | {f"{word.removesuffix('y')}ieth": n for word, n in _TENS.items()}
 )
-_MONEY = {"$": "dollar", "€": "euro", "£": "pound", "¥": "yen", "₹": "rupee"}
+FRACTIONS = {
+    f"and {amount}{name}": digits
+    for name, digits in (("half", "5"), ("quarter", "25"))
+    for amount in ("a ", "one ", "1 ")
+} | {f"and {amount} quarters": "75" for amount in ("three", "3")}
+RULES = [_BELOW_TWENTY, _TENS, _SCALES, _ORDINALS, FRACTIONS]
 
-RULES = [_BELOW_TWENTY, _TENS, _SCALES, _ORDINALS, _MONEY]
-
-_COMMA = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_PRICE = re.compile(r"([$€£¥₹])\s?(\d+(?:\.\d+)?)((?: (?:thousand|million|billion|trillion))?)")
 _BEYOND = 10**30
 _DIGITS = re.compile(r"[0-9]+")
+_ROUND_ORDINALS = {f"{word}th" for word in ("hundred", *_SCALES)}
+_NUMBER_WORDS = {*_BELOW_TWENTY, *_TENS, *_SCALES, "hundred", "and", "a"}
+_LONGEST = 24  # words of a number
+_LAST_CENTURY = 20  # in years spoken in two parts: twenty nineteen
 
 
 class _Number(NamedTuple):
@@ -36,26 +41,82 @@ class _Number(NamedTuple):
     length: int
 
 
-def spell_out_symbols(text: str) -> str:
-    """Remove commas from numbers; currencies, per cent and the decimal point as words, in spoken order."""
-    text = _PRICE.sub(_price, _COMMA.sub("", text))
-    return re.sub(r"(?<=\d)\.(?=\d)", " point ", text.replace("%", " percent "))
-
-
 def words_to_digits(words: Sequence[str]) -> list[str]:
     """Lower-case words, with the words of each number replaced by its digits."""
     found, at = [], 0
     while at < len(words):
-        number = _number(words[at:])
+        rest = words[at:]
+        number = _round_ordinal(rest) or _decimal(rest) or _number(rest) or _small_decimal(rest)
         found.append(number.text if number else words[at])
         at += number.length if number else 1
     return found
 
 
-def _price(found: re.Match[str]) -> str:
-    noun = _MONEY[found[1]]
-    plural = "" if noun == "yen" or (found[2] == "1" and not found[3]) else "s"
-    return f" {found[2]}{found[3]} {noun}{plural} "
+def _round_ordinal(words: Sequence[str]) -> _Number | None:
+    """A number that ends in "hundredth", "thousandth", …: "five hundredth"."""
+    for end, word in enumerate(words[:_LONGEST], 1):
+        if word in _ROUND_ORDINALS:
+            cardinal = [*words[: end - 1], word.removesuffix("th")]
+            number = _number(cardinal if end > 1 else ["one", *cardinal])
+            whole = number is not None and number.length == max(end, 2) and _DIGITS.fullmatch(number.text)
+            return _Number(f"{number.text}th", end) if number and whole else None
+        if word not in _NUMBER_WORDS and not _DIGITS.fullmatch(word):
+            return None
+    return None
+
+
+def _decimal(words: Sequence[str]) -> _Number | None:
+    """A number with a fraction, in tenths and so on, times the scales that follow it: "two and a half million".
+
+    A zero before the point is left out, as it is in "point five".
+    """
+    whole = _number(words)
+    if whole is None and words and _DIGITS.fullmatch(words[0]):
+        whole = _Number(words[0], 1)
+    if whole is None or not _DIGITS.fullmatch(whole.text):
+        return None
+    digits, end = _fraction(words, whole.length)
+    if not digits:
+        return None
+    _, last, scale = _scaled(words, end, 1)
+    shift = len(str(scale)) - 1
+    moved = digits.ljust(shift, "0")
+    text = str(int(whole.text + moved[:shift])) if shift else whole.text
+    rest = moved[shift:]
+    if not rest:
+        return _Number(text, last)
+    return _Number(f"point {rest}" if text == "0" else f"{text} point {rest}", last)
+
+
+def _small_decimal(words: Sequence[str]) -> _Number | None:
+    """A number that begins with the point and zeros: "point zero one"; "at this point one" is none."""
+    digits, end = _fraction(words, 0)
+    return _Number(f"point {digits}", end) if digits.startswith("0") else None
+
+
+def _fraction(words: Sequence[str], at: int) -> tuple[str, int]:
+    """The digits behind the point, and where they end: "point one four", "and a half"; "" for none."""
+    for phrase, digits in FRACTIONS.items():
+        spoken = phrase.split()
+        if list(words[at : at + len(spoken)]) == spoken:
+            return digits, at + len(spoken)
+    if not _follows(words, at, ("point",)):
+        return "", at
+    digits, end = "", at + 1
+    while end < len(words) and (single := _single_digit(words[end])) is not None:
+        digits, end = digits + single, end + 1
+    if digits:
+        return digits, end
+    if end < len(words) and _DIGITS.fullmatch(words[end]):
+        return words[end], end + 1
+    number, last = _below_hundred(words, end)
+    return (str(number), last) if last > end else ("", at)
+
+
+def _single_digit(word: str) -> str | None:
+    if word in _ONES:
+        return str(_ONES[word])
+    return word if len(word) == 1 and _DIGITS.fullmatch(word) else "0" if word in ("oh", "o") else None
 
 
 def _number(words: Sequence[str]) -> _Number | None:
@@ -102,9 +163,19 @@ def _pair(words: Sequence[str], at: int) -> tuple[int, int]:
     if first < 10:
         return first, end
     second, last = _below_hundred(words, end)
-    if second >= 10 and not _follows(words, last, ("hundred", *_SCALES)):
+    is_time = first <= 12 and second < 60  # ten thirty; ten sixty six is a year
+    if (
+        second >= 10
+        and first <= _LAST_CENTURY
+        and not is_time
+        and not _follows(words, last, ("hundred", *_SCALES))
+    ):
         return 100 * first + second, last
-    if _follows(words, end, ("oh",)) and _follows(words, end + 1, tuple(_ONES)):
+    if (
+        _follows(words, end, ("oh", "o"))
+        and _follows(words, end + 1, tuple(_ONES))
+        and 12 < first <= _LAST_CENTURY
+    ):
         return 100 * first + _ONES[words[end + 1]], end + 2
     return first, end
 

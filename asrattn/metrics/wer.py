@@ -1,5 +1,6 @@
 """WER and CER: Levenshtein alignment and error counts, which are summed over utterances and ranks before the rate."""
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -55,13 +56,13 @@ class AlignedPair(NamedTuple):
 
 
 def split_words(text: str) -> list[str]:
-    """The units of the WER: the text split at white space."""
-    return text.split()
+    """The units of the WER: the text, composed (NFC), split at white space."""
+    return unicodedata.normalize("NFC", text).split()
 
 
 def split_characters(text: str) -> list[str]:
-    """The units of the CER: code points, with each run of white space as one space."""
-    return list(" ".join(text.split()))
+    """The units of the CER: code points of the composed text (NFC), with each run of white space as one space."""
+    return list(" ".join(split_words(text)))
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[AlignedPair]:
@@ -96,4 +97,5 @@ def count_char_errors(reference: str, hypothesis: str) -> ErrorCounts:
 
 
 def sum_counts(counts: Iterable[ErrorCounts]) -> ErrorCounts:
-    return sum(counts, ErrorCounts())
+    rows = [(c.substitutions, c.deletions, c.insertions, c.hits) for c in counts]
+    return ErrorCounts(*map(sum, zip(*rows, strict=True)))

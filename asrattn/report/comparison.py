@@ -73,22 +73,25 @@ def _rates(systems: Sequence[System]) -> str:
 
 
 def _differences(baseline: System, results: Sequence[SignificanceResult]) -> Section:
-    names = ["p, randomisation", "p, MAPSSWE", "segments", "conclusion"]
+    names = ["p, randomisation", "p, MAPSSWE", "segments", "p, seeds", "conclusion"]
     columns = [Column("system"), Column("WER difference", "num"), *(Column(name, "num") for name in names)]
     rows = [
         [
             escape(v.name),
-            render_percent(v.paired.difference, v.paired.interval, signed=True),
+            render_percent(v.paired.difference, v.interval, signed=True),
             _p(v.p_randomisation),
             _p(v.p_mapsswe),
             str(v.mapsswe.segments),
+            "–" if v.p_seeds is None else _p(v.p_seeds),
             f"<b>{v.conclusion}</b>",
         ]
         for v in results
     ]
+    notes = dict.fromkeys(note for v in results for note in v.notes)
     about = (
-        f'<p class="soft">Against {escape(baseline.name)}, in percentage points: below zero is better. Both tests are '
-        "paired, and corrected for the number of systems (Holm); significant means that both are, at 5 %.</p>"
+        f'<p class="soft">Against {escape(baseline.name)}, in percentage points: below zero is better. The tests are '
+        "paired, and corrected for the number of systems (Holm); significant means that all are, at 5 %."
+        f"{''.join(f' Note: {note}.' for note in notes)}</p>"
     )
     return Section("Difference", about + render_table(columns, rows, wide=True))
 

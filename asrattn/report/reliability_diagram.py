@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from html import escape
 
-import numpy as np
-
 from asrattn.metrics import calibration
 from asrattn.report.document import Column, Section, render_table
 
@@ -15,7 +13,9 @@ WordConfidence = tuple[float, bool]  # confidence of a hypothesis word, and whet
 
 def reliability_section(word_confidences: Sequence[WordConfidence]) -> Section:
     """Accuracy over mean confidence, in bins with equal numbers of words; empty with fewer than two bins."""
-    bins = _bins(word_confidences)
+    bins = calibration.calibration_bins(
+        [sure for sure, _ in word_confidences], [right for _, right in word_confidences]
+    )
     if len(bins) < 2:
         return Section("Confidence", "")
     quality = calibration.evaluate_confidence(word_confidences)
@@ -31,15 +31,7 @@ def reliability_section(word_confidences: Sequence[WordConfidence]) -> Section:
     return Section("Confidence", f'<p class="soft">{escape(about)}</p><div class="columns">{figure}</div>')
 
 
-def _bins(word_confidences: Sequence[WordConfidence]) -> list[tuple[float, float, int]]:
-    """Mean confidence, accuracy and number of words of each bin, in ascending confidence."""
-    parts = np.array_split(
-        np.array(sorted(word_confidences), dtype=float).reshape(-1, 2), calibration.NUM_BINS
-    )
-    return [(float(p[:, 0].mean()), float(p[:, 1].mean()), len(p)) for p in parts if len(p)]
-
-
-def _svg(bins: Sequence[tuple[float, float, int]]) -> str:
+def _svg(bins: Sequence[calibration.CalibrationBin]) -> str:
     def place(sure: float, right: float) -> tuple[float, float]:
         return _EDGE + sure * _SIDE, 8 + (1 - right) * _SIDE
 

@@ -48,7 +48,7 @@ class VariantRow:
     def _against(self) -> list[str]:
         if self.significance is None:
             return ["", ""]
-        low, high = (100 * end for end in self.significance.paired.interval)
+        low, high = (100 * end for end in self.significance.interval)
         difference = f"{100 * self.significance.paired.difference:+.1f} [{low:+.1f}, {high:+.1f}]"
         return [difference, self.significance.conclusion]
 

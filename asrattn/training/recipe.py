@@ -149,7 +149,7 @@ class TrainConfig:
     save_minutes: float = 10.0
     validate_every: int = 1
     validate_beam: int = 4
-    normalize: Literal["none", "lower", "plain", "basic", "english"] = "none"
+    normalize: Literal["none", "lower", "plain", "basic", "turkish", "english"] = "none"
     validate_start: bool = False
     patience: int = 0
     patience_start: int = 2000

@@ -73,7 +73,26 @@ def test_runs_are_pooled(capsys, data: Path) -> None:
     assert re.fullmatch(
         r"old   40 utterances   280 words   WER 12\.7 % \[\S+, \S+\]   2 runs: 25\.0, 0\.4   text \S+", out[0]
     )
-    assert out[2].startswith("new against old   WER -12.3 % [")
+    assert re.fullmatch(
+        r"new against old   WER -12\.3 % \[.*\]   p .*   MAPSSWE .*   over seeds p 0\.\d{4}   no difference shown",
+        out[2],
+    )
+
+
+def test_one_run_of_each_system_is_said_to_know_nothing_of_seeds(capsys, data: Path) -> None:
+    note = "one run of each system: whether other seeds would give the same is not known"
+    one = run(capsys, data / "test.jsonl", data / "a.jsonl", data / "b.jsonl")
+    assert note in one[2]
+    old = f"old={data / 'a.jsonl'},{data / 'c.jsonl'}"
+    several = run(capsys, data / "test.jsonl", old, data / "b.jsonl")
+    assert note not in several[2]
+    (line,) = run(capsys, data / "test.jsonl", data / "a.jsonl", data / "b.jsonl", "--json")[1]
+    (found,) = json.loads(line)["comparisons"]
+    assert (found["seeds"], found["holm"]["seeds"], found["notes"]) == (None, None, [note])
+    (line,) = run(capsys, data / "test.jsonl", old, data / "b.jsonl", "--json")[1]
+    (found,) = json.loads(line)["comparisons"]
+    assert found["seeds"]["p"] == found["holm"]["seeds"]
+    assert found["interval"] == found["seeds"]["interval"]
 
 
 def test_as_json(capsys, data: Path) -> None:

@@ -165,7 +165,7 @@ def test_texts_of_another_normaliser_are_refused(
         "u2", "don't stop", normalizer=NORMALIZERS["plain"].fingerprint
     )
     with pytest.raises(
-        DataError, match=r"done.jsonl: its texts went through plain\.1-\w+, .*none\.1-\w+; .* or --force"
+        DataError, match=r"done.jsonl: its texts went through plain\.2-\w+, .*none\.1-\w+; .* or --force"
     ):
         command(reference, done)
     with pytest.raises(DataError, match="cannot be compared"):

@@ -151,6 +151,36 @@ def test_transcripts_stay_as_published_unless_asked(options: PrepOptions, expect
     assert build.clean_transcript(" Don't  stop —\tthirty-one “Ärger”, NOW!\n", options) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        ("IŞIK İSTANBUL", PrepOptions(lower=True), "işik istanbul"),
+        ("IŞIK İSTANBUL", PrepOptions(lower=True, language="tr"), "ışık istanbul"),
+        ("ışık istanbul", PrepOptions(upper=True, language="az"), "IŞIK İSTANBUL"),
+        ("don’t don't donʼt", PrepOptions(strip_punctuation=True), "don't don't don't"),
+        ('צה״ל, צה"ל צ׳יפס.', PrepOptions(strip_punctuation=True), "צה״ל צה״ל צ׳יפס"),
+        ("col·lecció – EU:n", PrepOptions(strip_punctuation=True), "col·lecció EU:n"),
+    ],
+)
+def test_transcripts_change_by_the_rules_of_their_language(text: str, options: PrepOptions, expected: str):
+    assert build.clean_transcript(text, options) == expected
+
+
+@pytest.mark.parametrize(("text", "warned"), [("IŞIK İSTANBUL", True), ("ışık", True), ("Istanbul", False)])
+def test_case_of_turkish_texts_without_a_language_is_told(
+    sound, tmp_path: Path, caplog, text: str, warned: bool
+):
+    entry = CorpusEntry("a", sound(tmp_path / "a.wav"), text)
+    for options, told in (
+        (PrepOptions(lower=True), warned),
+        (PrepOptions(lower=True, language="tr"), False),
+        (DEFAULT_OPTIONS, False),
+    ):
+        caplog.clear()
+        _check(tmp_path / "out", entry, options=options)
+        assert ("add --language tr" in caplog.text) == told
+
+
 def test_a_text_of_punctuation_alone_is_dropped_when_it_is_stripped(sound, tmp_path: Path):
     entries = [
         CorpusEntry("dots", sound(tmp_path / "a.wav"), "... !"),

@@ -132,3 +132,17 @@ def test_ten_thousand_utterances_are_quick() -> None:
     start = time.process_time()
     error_rate_interval(counts, None)
     assert time.process_time() - start < 0.5  # 0.035 s measured on one core; room for a busy machine
+
+
+@pytest.mark.parametrize(("errors", "words"), [([1] * 10, [5] * 10), ([1, 2, 3], [5, 10, 15])])
+def test_the_interval_has_width_where_all_units_have_one_rate(errors: list[int], words: list[int]) -> None:
+    """That of a Poisson count: for 10 errors in 50 words chi2(20, 0.025) / 100 to chi2(22, 0.975) / 100."""
+    low, high = rate_interval(errors, words, None)
+    assert low < sum(errors) / sum(words) < high <= 1
+    if sum(words) == 50:
+        assert (low, high) == pytest.approx((0.0959, 0.3678), abs=1e-4)
+
+
+def test_more_errors_than_words_in_every_utterance_have_an_interval() -> None:
+    low, high = rate_interval([2] * 10, [1] * 10, None)
+    assert 1 < low < 2 < high

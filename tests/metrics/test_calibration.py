@@ -1,6 +1,7 @@
 """Calibration metrics follow their formulas."""
 
 import math
+import random
 
 import pytest
 from hypothesis import given
@@ -31,3 +32,21 @@ def test_who_tells_the_share_of_right_words_knows_nothing() -> None:
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=60))
 def test_expected_error_is_a_share(pairs: list[tuple[float, bool]]) -> None:
     assert 0 <= calibration.expected_calibration_error([p for p, _ in pairs], [t for _, t in pairs]) <= 1
+
+
+def test_the_order_of_words_of_equal_confidence_does_not_matter() -> None:
+    right = [True] * 80 + [False] * 20
+    for order in (right, right[::-1], [i % 5 != 0 for i in range(100)]):
+        assert calibration.expected_calibration_error([0.8] * 100, order) == pytest.approx(0)
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.2, 0.5, 0.9]), st.booleans()), max_size=60), st.randoms())
+def test_expected_error_of_shuffled_words_is_the_same(
+    pairs: list[tuple[float, bool]], random: random.Random
+) -> None:
+    def error() -> float:
+        return calibration.expected_calibration_error([p for p, _ in pairs], [t for _, t in pairs])
+
+    before = error()
+    random.shuffle(pairs)
+    assert error() == pytest.approx(before)

@@ -78,3 +78,10 @@ def test_many_segments_are_normal_and_few_are_students() -> None:
 def test_what_cannot_be_tested_shows_no_difference() -> None:
     assert mapsswe_test([]).p == mapsswe_test([3]).p == mapsswe_test([0, 0]).p == 1.0
     assert mapsswe_test([1, 1, 1]).w == math.inf
+
+
+@pytest.mark.parametrize("differences", [[1, 1], [-2, -2, -2], [1] * 8])
+def test_equal_differences_are_tested_by_their_signs(differences: list[int]) -> None:
+    found = mapsswe_test(differences)
+    assert abs(found.w) == math.inf
+    assert found.p == pytest.approx(scipy.stats.binomtest(len(differences), len(differences)).pvalue)

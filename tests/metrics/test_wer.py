@@ -1,4 +1,5 @@
 import random
+import unicodedata
 
 import jiwer
 import pytest
@@ -46,7 +47,16 @@ def test_an_alignment_spells_both_sides(a: list[str], b: list[str]) -> None:
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_any_text_at_all_can_be_counted(a: str, b: str) -> None:
     assert count_word_errors(a, b).words == len(a.split())
-    assert count_char_errors(a, b).words == len(" ".join(a.split()))
+    composed = unicodedata.normalize("NFC", a)
+    assert count_char_errors(a, b).words == len(" ".join(composed.split()))
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [("caf\u00e9", "cafe\u0301"), ("\uac01", "\u1100\u1161\u11a8"), ("\u212b", "\u00c5")]
+)
+def test_composed_and_decomposed_letters_are_equal(a: str, b: str) -> None:
+    assert count_word_errors(a, b).errors == count_char_errors(a, b).errors == 0
+    assert count_char_errors(b, a).words == len(a)
 
 
 def test_the_corpus_rate_is_taken_after_the_sum() -> None:

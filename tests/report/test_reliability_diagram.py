@@ -12,7 +12,7 @@ TOLD = [((i % 10 + 0.5) / 10, i % 3 == 0) for i in range(100)]
 
 
 def test_bins_hold_as_many_words_each() -> None:
-    bins = reliability_diagram._bins(TOLD)
+    bins = calibration.calibration_bins(*zip(*TOLD, strict=True))
     assert [count for _, _, count in bins] == [10] * calibration.NUM_BINS
     assert [sure for sure, _, _ in bins] == pytest.approx([0.05 + 0.1 * i for i in range(10)])
     assert round(sum(right * count for _, right, count in bins)) == sum(truth for _, truth in TOLD)
@@ -26,7 +26,9 @@ def test_the_section_says_and_draws_it() -> None:
     heights = [float(y) for y in re.findall(r'<circle cx="[^"]+" cy="([^"]+)"', html)]
     pairs = sorted(
         (right, -height)
-        for (_, right, _), height in zip(reliability_diagram._bins(TOLD), heights, strict=True)
+        for (_, right, _), height in zip(
+            calibration.calibration_bins(*zip(*TOLD, strict=True)), heights, strict=True
+        )
     )
     assert [up for _, up in pairs] == sorted(-height for height in heights), "higher up is more often right"
 
