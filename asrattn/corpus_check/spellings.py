@@ -171,7 +171,7 @@ def _same_key(
     for group in groups.values():
         if len({finer(word) for word in group}) > 1:
             sets = [set(word) for word in group]
-            odd = "".join(sorted(set.union(*sets) - set.intersection(*sets)))
+            odd = "".join(sorted(sets[0].union(*sets) - sets[0].intersection(*sets)))
             differing[odd].append(sorted(group, key=lambda word: -words[word].texts))
     for odd, found in differing.items():
         told = [" and ".join(f"{word!r} ({words[word].texts} times)" for word in group) for group in found]
