@@ -1,8 +1,11 @@
-"""Atomic writes: a reader never sees half a file. Output folders."""
+"""Atomic writes: a reader never sees half a file. Reading without waiting for a pipe. Output folders."""
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 
 from asrattn.errors import ConfigError
@@ -21,6 +24,25 @@ def atomic_write(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             draft.unlink()
         raise
+
+
+def open_file(path: Path) -> BufferedReader:
+    """Open a file to read its bytes. Raises OSError, also for a folder, and for a pipe or a device: opening one may
+    wait for ever, and reading it never end."""
+    found = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    kind = os.fstat(found).st_mode
+    if stat.S_ISREG(kind):
+        return os.fdopen(found, "rb")
+    os.close(found)
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
+
+
+def read_text(path: Path) -> str:
+    """UTF-8. Raises OSError as `open_file`, UnicodeDecodeError."""
+    with open_file(path) as file:
+        return file.read().decode("utf-8")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,12 +2,12 @@
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from asrattn.cpu_count import usable_cpus
 from asrattn.errors import AsrattnError
 from asrattn.sharding import UNSHARDED, JobShard
 from data_prep import (
@@ -135,7 +135,7 @@ def _add_work(parser: argparse.ArgumentParser, shard_help: str) -> None:
         "--jobs",
         metavar="N",
         type=_count,
-        default=os.cpu_count() or 1,
+        default=usable_cpus(),
         help="files opened in parallel (%(default)s)",
     )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="random seed (%(default)s)")

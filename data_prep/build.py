@@ -1,7 +1,6 @@
 """Entries -> checked utterances -> manifests: every file is opened; unusable ones are dropped with their reason."""
 
 import logging
-import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asrattn.audio import AudioInfo
+from asrattn.cpu_count import usable_cpus
 from asrattn.data import manifest
 from asrattn.data.manifest import Utterance
 from asrattn.errors import DataError, ManifestError
@@ -44,7 +44,7 @@ class PrepOptions:
     strip_punctuation: bool = False
     untranscribed: bool = False
     quick: bool = False
-    jobs: int = os.cpu_count() or 1
+    jobs: int = usable_cpus()
     seed: int = 0
     job_shard: JobShard = UNSHARDED
 

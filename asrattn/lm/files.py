@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from asrattn import files
 from asrattn.errors import AsrattnError, TextError
 
 
@@ -14,7 +15,7 @@ from asrattn.errors import AsrattnError, TextError
 def open_maybe_gzip(path: Path, kind: type[AsrattnError], remedy: str) -> Iterator[IO[bytes] | gzip.GzipFile]:
     """The bytes of a file, unzipped where it begins as zipped files do. Raises `kind` where it cannot be read."""
     try:
-        with path.open("rb") as raw, contextlib.ExitStack() as stack:
+        with files.open_file(path) as raw, contextlib.ExitStack() as stack:
             zipped = raw.peek(2).startswith(b"\x1f\x8b")
             yield stack.enter_context(gzip.GzipFile(fileobj=raw)) if zipped else raw
     except FileNotFoundError:
