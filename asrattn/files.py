@@ -1,6 +1,7 @@
-"""Atomic writes: a reader never sees half a file. Reading without waiting for a pipe. Output folders."""
+"""Atomic writes: a reader never sees half a file. Reading without waiting for a pipe. Locks. Output folders."""
 
 import errno
+import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from io import BufferedReader
 from pathlib import Path
 
 from asrattn.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -49,6 +52,22 @@ def write_text(path: Path, text: str) -> None:
     """UTF-8. Raises OSError."""
     with atomic_write(path) as draft:
         draft.write_text(text, encoding="utf-8")
+
+
+def try_lock(path: Path) -> int | None:
+    """Lock a file, which is made if it does not exist, until the returned descriptor is closed or this process ends,
+    however it ends; None if another process holds the lock. Raises OSError if the file cannot be made."""
+    import fcntl  # Unix alone has it
+
+    found = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(found)
+        return None
+    except OSError as error:  # a file system without locks
+        log.debug("%s: cannot be locked (%s)", path, error.strerror)
+    return found
 
 
 def make_folder(folder: Path) -> None:

@@ -100,7 +100,16 @@ def damaged_configuration(path: Path) -> Iterator[None]:
         if str(error).startswith(str(path)):  # it does already
             raise
         raise _damaged(path, error) from None
-    except (AsrattnError, RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as error:
+    except (
+        AsrattnError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        MemoryError,
+        AttributeError,
+    ) as error:
         raise _damaged(path, error) from None  # of torch and its like, for sizes that cannot be
 
 

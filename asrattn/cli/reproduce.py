@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from asrattn import files, model_file, strict_json
 from asrattn.errors import CheckpointError, DataError
@@ -159,7 +159,7 @@ def _training(card: Card, out: Path) -> Iterator[str]:
         yield "# how it was trained is not known: the model is from an older version"
 
 
-def _is_safe(words: object, *commands: str) -> bool:
+def _is_safe(words: object, *commands: str) -> TypeGuard[list[str]]:
     """Whether these are the words of one of these commands, with options that it knows: a file may come from anywhere,
     and its card must not become another program's command line."""
     from asrattn.cli.main import parse_arguments

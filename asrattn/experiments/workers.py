@@ -80,13 +80,7 @@ class StopWhenOrphaned(Callback):
 def try_lock_folder(folder: Path) -> int | None:
     """Make and lock a folder, until this process closes the returned descriptor or ends; None if another holds it."""
     files.make_folder(folder)
-    number = os.open(folder / "held.lock", os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(number)
-        return None
-    return number
+    return files.try_lock(folder / "held.lock")
 
 
 @contextlib.contextmanager
