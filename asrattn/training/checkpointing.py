@@ -21,7 +21,7 @@ from asrattn.training.run_folder import LAST_CHECKPOINT, PREVIOUS_CHECKPOINT, no
 
 log = logging.getLogger(__name__)
 
-_PARTS = {"asrattn", "callbacks", "epoch", "global_step", "loops", "optimizer_states", "state_dict"}
+_PARTS = {"callbacks", "epoch", "global_step", "loops", "optimizer_states", "state_dict"}
 _DAMAGE = (
     AssertionError,
     AttributeError,
@@ -109,7 +109,7 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: is not a checkpoint of a run")
     missing = sorted(name for name in _PARTS if content.get(name, []) in ([], None))
-    if missing:
+    if missing and "asrattn" in content:  # another program's is recognised by who reads it
         raise CheckpointError(f"{path}: is not a checkpoint of a run; it lacks {', '.join(missing)}")
     return content
 

@@ -90,7 +90,13 @@ def test_a_flipped_bit_of_a_weight_makes_the_earlier_checkpoint_count(
     assert "which is older" in caplog.text
 
 
-@pytest.mark.parametrize("part", ["asrattn", "loops", "optimizer_states", "state_dict", "callbacks"])
+def test_a_checkpoint_of_another_program(run: Path, corpus: Path) -> None:
+    rewrite(run, lambda content: content.pop("asrattn"))
+    with pytest.raises(CheckpointError, match=r"last\.ckpt: was not written by asrattn train"):
+        fit(tones.recipe(epochs=3), corpus, run, resume=True)
+
+
+@pytest.mark.parametrize("part", ["loops", "optimizer_states", "state_dict", "callbacks"])
 def test_a_checkpoint_without_a_part(run: Path, corpus: Path, part: str) -> None:
     rewrite(run, lambda content: content.pop(part))
     with pytest.raises(CheckpointError, match=rf"last\.ckpt: is not a checkpoint of a run; it lacks {part}"):
