@@ -172,7 +172,7 @@ def read_tar(archive: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]
         size = os.fstat(file.fileno()).st_size
         whole = True
         try:
-            with tarfile.open(fileobj=_BoundedFile(file, size), mode="r:", ignore_zeros=True) as tar:
+            with tarfile.open(fileobj=_BoundedFile(file, size), mode="r:", ignore_zeros=True) as tar:  # type: ignore[call-overload]
                 for member in tar:
                     if 0 <= member.size <= size - member.offset_data:
                         yield tar, member

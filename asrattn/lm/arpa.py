@@ -25,6 +25,7 @@ _UNITS = "# asrattn units="
 _ABSENT = -100 * _LN10  # of <unk> in a model that has none, as in KenLM
 _MISSING = "name an ARPA file; asrattn lm train makes one"
 _AGAIN = "copy the file again, or make it again"
+MAX_SHOWN = 80  # characters of a word in a message
 _MAX_DIGITS = 12  # of a number of n-grams
 _BINARIES = {b"mmap lm http://kheafield.com/code": "KenLM", b"SRILM_BINARY_NGRAM": "SRILM", b"blmt": "IRSTLM"}
 _FOREIGN = "is no ARPA file, it has no line \\data\\; make one with asrattn lm train"
@@ -200,7 +201,7 @@ class _Reader:
             word = b"<unk>" if word == b"<UNK>" else word
             number = self.words.setdefault(word, len(self.words))
             if number in found:
-                raise self._error(f"{word.decode(errors='replace')} has been there before")
+                raise self._error(f"{_show(word)} has been there before")
             found[number] = p * _LN10, b * _LN10
         for sign in range(len(SPECIAL_WORDS)):
             found.setdefault(sign, (_ABSENT if sign == UNKNOWN else ARPA_LOG_ZERO, 0.0))
@@ -216,8 +217,7 @@ class _Reader:
             try:
                 ids.extend(map(self.words.__getitem__, words))
             except KeyError as error:
-                word = error.args[0].decode(errors="replace")
-                raise self._error(f"{word} is no 1-gram of this file") from None
+                raise self._error(f"{_show(error.args[0])} is no 1-gram of this file") from None
         rows = np.array(ids, np.int64).reshape(size, length)
         V = len(self.words)
         parents = rows[:, 0] + 1
@@ -236,3 +236,9 @@ class _Reader:
 
     def _error(self, message: str) -> LMError:
         return LMError(f"{self.path}:{self.number}: {message}")
+
+
+def _show(word: bytes) -> str:
+    """A word for a message of one line."""
+    text = word.decode(errors="replace")[:MAX_SHOWN]
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
