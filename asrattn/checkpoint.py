@@ -14,7 +14,8 @@ from torch import Tensor
 from asrattn import model_file, text, weights
 from asrattn.config import JSONValue, from_plain, to_plain
 from asrattn.decoding import DecodingConfig
-from asrattn.errors import AsrattnError, CheckpointError
+from asrattn.encoders import PretrainedEncoderConfig
+from asrattn.errors import CheckpointError
 from asrattn.model import ModelConfig
 from asrattn.model.speech_model import SpeechModel
 from asrattn.model_file import RETRAIN
@@ -55,12 +56,11 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     """The model of a file, on the device, in evaluation mode. Runs nothing from the file.
 
     Raises CheckpointError naming the file and what is wrong with it: missing, truncated, of another kind or format
-    version, a damaged configuration, weights that do not fit it.
+    version, a damaged configuration, weights that are no numbers or do not fit it.
     """
     path = Path(path)
     saved = _assemble(path, model_file.read_speech_model(path))
-    weights.load_into_module(path, saved.model, weights.load(path))
-    saved.model.eval().to(device)
+    saved.model.to(device)
     return saved
 
 
@@ -98,22 +98,22 @@ def _upgrade(model: Any) -> Any:
 
 
 def _assemble(path: Path, plain: dict[str, Any]) -> Checkpoint:
-    """Model with untrained weights, tokenizer, card and search of the JSON."""
-    try:
+    """Model, tokenizer, card and search of the JSON and the weights."""
+    loaded = weights.load(path, plain)
+    with model_file.damaged_configuration(path):
+        weights.check_sizes(plain["model"], loaded, "model")
         config = from_plain(ModelConfig, _upgrade(plain["model"]), "model")
+        if isinstance(config.encoder, PretrainedEncoderConfig):
+            weights.check_sizes(config.encoder.plain_settings, loaded, "model.encoder.settings")
         tokenizer = text.from_plain(plain["tokenizer"])
         search = from_plain(DecodingConfig, plain["search"], "search")
-        with torch.random.fork_rng(devices=[]):  # loading draws nothing from the caller's random numbers
-            model = SpeechModel(config)
-    except (
-        AsrattnError,
-        RuntimeError,
-    ) as error:  # RuntimeError: torch cannot allocate the sizes in the file
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path}: its configuration is damaged ({reason}); {RETRAIN}") from None
     if tokenizer.size != config.vocabulary:
         raise CheckpointError(
             f"{path}: its tokenizer has {tokenizer.size} tokens, its model {config.vocabulary}; {RETRAIN}"
         )
+    with model_file.damaged_configuration(path):
+        model = weights.build(path, lambda: SpeechModel(config), loaded)
+    if not (model.frontend.std > 0).all():
+        raise CheckpointError(f"{path}: its frontend.std must be above 0; {RETRAIN}")
     model.spell_with(tokenizer)
     return Checkpoint(model, tokenizer, plain["card"], search)

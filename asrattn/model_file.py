@@ -7,13 +7,17 @@ One entry rather than several because safetensors shuffles them: this way the sa
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from asrattn.errors import CheckpointError, LMError
+from asrattn import files, strict_json
+from asrattn.errors import AsrattnError, CheckpointError, LMError
 
 VERSION = 1
 ENTRY = "asrattn"
+PARTS = {"version", "model", "lm", "tokenizer", "card", "search", "checksum"}  # of that JSON object
 RETRAIN = "copy the file again, or train it again"
 _LENGTH_BYTES = 8  # of the number that a safetensors file begins with, little-endian
 
@@ -31,11 +35,15 @@ def read(path: Path) -> dict[str, Any]:
             "belongs to (asrattn import)"
         )
     try:
-        plain = json.loads(entry)
-    except (ValueError, RecursionError) as error:
+        plain = strict_json.parse(entry, finite=False)
+    except (ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: its configuration is no JSON ({error}); {RETRAIN}") from None
     if not isinstance(plain, dict):
         raise CheckpointError(f"{path}: its configuration is no JSON object; {RETRAIN}")
+    if unknown := plain.keys() - PARTS:
+        raise CheckpointError(
+            f"{path}: its configuration has an unknown part {min(unknown)!r:.40}; {RETRAIN}"
+        )
     if plain.get("version") != VERSION:
         raise CheckpointError(
             f"{path}: has format version {plain.get('version')!r}, this asrattn reads {VERSION}; "
@@ -76,17 +84,44 @@ def read_language_model(path: Path) -> dict[str, Any]:
 def is_model_file(path: Path) -> bool:
     """Whether a file begins as those here do: the length of a header, and its first brace."""
     try:
-        with path.open("rb") as file:
+        with files.open_file(path) as file:
             start = file.read(_LENGTH_BYTES + 1)
     except OSError:
         return False  # reading it will report why
     return start[_LENGTH_BYTES:] == b"{" and start[_LENGTH_BYTES - 3 : _LENGTH_BYTES] == bytes(3)
 
 
+@contextmanager
+def damaged_configuration(path: Path) -> Iterator[None]:
+    """Turn what a configuration from a file can raise into a CheckpointError that names the file."""
+    try:
+        yield
+    except CheckpointError as error:
+        if str(error).startswith(str(path)):  # it does already
+            raise
+        raise _damaged(path, error) from None
+    except (
+        AsrattnError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        MemoryError,
+        AttributeError,
+    ) as error:
+        raise _damaged(path, error) from None  # of torch and its like, for sizes that cannot be
+
+
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return CheckpointError(f"{path}: its configuration is damaged ({reason:.200}); {RETRAIN}")
+
+
 def _header(path: Path) -> dict[str, Any]:
     """The header of a safetensors file that is whole: it ends where the last weight does."""
     try:
-        with path.open("rb") as file:
+        with files.open_file(path) as file:
             start = file.read(_LENGTH_BYTES + 1)
             size = os.fstat(file.fileno()).st_size
             length = _header_bytes(path, start, size)

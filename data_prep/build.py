@@ -1,7 +1,6 @@
 """Entries -> checked utterances -> manifests: every file is opened; unusable ones are dropped with their reason."""
 
 import logging
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asrattn.audio import AudioInfo
+from asrattn.cpu_count import usable_cpus
 from asrattn.data import manifest
 from asrattn.data.manifest import Utterance
 from asrattn.errors import DataError, ManifestError
@@ -47,7 +47,7 @@ class PrepOptions:
     language: str = ""
     untranscribed: bool = False
     quick: bool = False
-    jobs: int = os.cpu_count() or 1
+    jobs: int = usable_cpus()
     seed: int = 0
     job_shard: JobShard = UNSHARDED
 

@@ -4,6 +4,7 @@ import gzip
 import json
 import sys
 import tarfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from typing import Any
 from tqdm import tqdm
 
 from asrattn.data.manifest import Utterance
+from asrattn.data.shards import read_tar
 from asrattn.errors import DataError, ManifestError
 from data_prep.build import wrap_write_errors
 from data_prep.entries import require_folder
 from data_prep.shards import WrittenShard, init_shard_folder, write_manifest
+
+MAX_CUT_BYTES = 1 << 24  # of a line
 
 
 def index_shar(source: Path, dest: Path) -> Iterator[WrittenShard]:
@@ -49,28 +53,31 @@ def index_shar(source: Path, dest: Path) -> Iterator[WrittenShard]:
 def _names(archive: Path) -> dict[str, str]:
     """The audio in an archive, by the ids of their cuts; only headers are read."""
     try:
-        with tarfile.open(archive, "r:") as tar:
-            return {
-                m.name.rpartition(".")[0]: m.name for m in tar if m.isreg() and not m.name.endswith(".json")
-            }
-    except (tarfile.TarError, OSError) as error:
+        members = (m for _, m in read_tar(archive) if m.isreg() and not m.name.endswith(".json"))
+        return {member.name.rpartition(".")[0]: member.name for member in members}
+    except (tarfile.TarError, OSError, ValueError) as error:
         raise DataError(f"{archive}: cannot be read ({error}); is the Shar complete?") from None
 
 
-def _cuts(path: Path) -> Iterator[dict[str, Any]]:
+def _cuts(path: Path) -> Iterator[Any]:
     try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8")
-            if path.suffix == ".gz"
-            else path.open(encoding="utf-8") as lines
-        ):
-            yield from map(json.loads, lines)
-    except (OSError, EOFError, ValueError) as error:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
+            while line := lines.readline(MAX_CUT_BYTES):
+                yield json.loads(line)
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         raise DataError(f"{path}: is damaged ({error}); copy it again") from None
 
 
-def _utterance(cut: dict[str, Any], archive: Path, names: dict[str, str]) -> Utterance | tuple[str, str]:
+def _utterance(cut: Any, archive: Path, names: dict[str, str]) -> Utterance | tuple[str, str]:
     """The utterance; or id and reason."""
+    try:
+        return _utterance_of(cut, archive, names)
+    except (ManifestError, AttributeError, LookupError, TypeError, ValueError) as error:
+        id_ = str(cut.get("id", "")) if isinstance(cut, dict) else ""
+        return id_, f"is no cut of Lhotse ({error})"
+
+
+def _utterance_of(cut: dict[str, Any], archive: Path, names: dict[str, str]) -> Utterance | tuple[str, str]:
     id_ = str(cut.get("id", ""))
     if cut.get("type", "MonoCut") != "MonoCut":
         return id_, f"is a {cut['type']}; only cuts of one channel are read"
@@ -80,9 +87,5 @@ def _utterance(cut: dict[str, Any], archive: Path, names: dict[str, str]) -> Utt
     text = " ".join(s["text"] for s in supervisions if s.get("text"))
     if not text.strip():
         return id_, "has no text"
-    try:
-        return Utterance(
-            id_, str(archive / names[id_]), text, float(cut["duration"]), supervisions[0].get("speaker") or ""
-        )
-    except (ManifestError, KeyError, TypeError, ValueError) as error:
-        return id_, f"is no cut of Lhotse ({error})"
+    speaker = str(supervisions[0].get("speaker") or "")
+    return Utterance(id_, str(archive / names[id_]), text, float(cut["duration"]), speaker)

@@ -2,9 +2,9 @@
 
 import argparse
 import codecs
-import os
 from pathlib import Path
 
+from asrattn.cpu_count import usable_cpus
 from asrattn.sharding import UNSHARDED, JobShard
 from data_prep.delimited import DELIMITER_NAMES
 from data_prep.table import TableFormat
@@ -16,7 +16,7 @@ def add_work(parser: argparse.ArgumentParser, shard_help: str) -> None:
         "--jobs",
         metavar="N",
         type=count,
-        default=os.cpu_count() or 1,
+        default=usable_cpus(),
         help="files opened in parallel (%(default)s)",
     )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="random seed (%(default)s)")

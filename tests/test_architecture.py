@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [  # server has its place already
-    {"deprecated", "errors", "lengths", "sharding"},
+    {"cpu_count", "deprecated", "errors", "lengths", "sharding", "strict_json"},
     {"config", "files", "model_file"},
     {"audio", "data", "features", "layers", "provenance", "text", "weights"},
     {"attention", "augment", "decoding", "encoders", "forced_alignment", "lm", "metrics"},
@@ -142,7 +142,7 @@ def test_data_prep_knows_few_rooms() -> None:
         for name in MODULES["data_prep"]
         for line, imported in imports(name)
         if imported.split(".")[0] in ("asrattn", "recipes", "torch", "torchaudio")
-        if room(imported) not in ("audio", "data", "errors", "sharding", "text")
+        if room(imported) not in ("audio", "cpu_count", "data", "errors", "sharding", "text")
     ]
     assert wrong == []
 

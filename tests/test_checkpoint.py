@@ -3,8 +3,10 @@
 import errno
 import io
 import json
+import math
 import os
 import pickle
+import resource
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,8 @@ import pytest
 import safetensors.torch
 import tiny
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from asrattn import checkpoint
 from asrattn.checkpoint import Checkpoint
@@ -38,10 +42,11 @@ def message(path: Path) -> str:
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], None]) -> None:
-    """The file again, its JSON and its weights changed."""
+    """The file again, its JSON and its weights changed, without a checksum, as asrattn 0.2.0 wrote it."""
     with safetensors.safe_open(path, framework="pt") as file:
         plain = json.loads(file.metadata()["asrattn"])
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del plain["checksum"]
     change(plain, weights)
     safetensors.torch.save_file(weights, path, {"asrattn": json.dumps(plain)})
 
@@ -205,9 +210,71 @@ class TestBadFiles:
         rewrite(path, lambda plain, _: plain.update({name: value}))
         message(path)
 
-    def test_a_model_too_large_for_any_machine(self, path: Path) -> None:
-        rewrite(path, lambda plain, _: plain["model"]["encoder"].update(dim=10**9))
-        assert "configuration is damaged" in message(path)
+    @pytest.mark.parametrize(
+        ("part", "name", "size"),
+        [
+            ("encoder", "dim", 10**9),
+            ("encoder", "dim", 2**63),
+            ("encoder", "layers", 10**9),
+            ("encoder", "channels", 60_000),
+            ("decoder", "embedding", 60_000),
+            ("decoder", "layers", 10_000),
+            ("frontend", "mels", 10**9),
+            ("frontend", "rate", 10**9),
+        ],
+    )
+    def test_a_model_too_large_for_any_machine(self, path: Path, part: str, name: str, size: int) -> None:
+        rewrite(path, lambda plain, _: plain["model"][part].update({name: size}))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        assert "configuration" in message(path)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KB
+
+    @pytest.mark.parametrize("name", ["beam_size", "nbest", "max_length"])
+    def test_a_search_without_bounds(self, path: Path, name: str) -> None:
+        rewrite(path, lambda plain, _: plain["search"].update({name: 10**9}))
+        assert f"{name} is 1000000000" in message(path)
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+    def test_a_weight_that_is_no_number(self, path: Path, value: float) -> None:
+        rewrite(path, lambda _, weights: weights["ctc.bias"][3:4].fill_(value))
+        assert "ctc.bias holds NaN or infinite values" in message(path)
+
+    @pytest.mark.parametrize("value", [0.0, -1.0])
+    def test_features_cannot_be_divided_by_nothing(self, path: Path, value: float) -> None:
+        rewrite(path, lambda _, weights: weights["frontend.std"][3:4].fill_(value))
+        assert "frontend.std must be above 0" in message(path)
+
+    def test_a_weight_of_another_type(self, path: Path) -> None:
+        rewrite(path, lambda _, weights: weights.update({"ctc.bias": weights["ctc.bias"].int()}))
+        assert "ctc.bias is of type torch.int32 instead of torch.float32" in message(path)
+
+    def test_a_card_800_deep(self, path: Path) -> None:
+        rewrite(path, lambda plain, _: plain["card"].update(deep=json.loads("[" * 800 + "]" * 800)))
+        assert "nested deeper than 100" in message(path)
+
+    @pytest.mark.parametrize("letters", ["ä" * 8, "AAAA", "!", "\x00"])
+    def test_a_bpe_model_of_odd_letters(self, path: Path, letters: str) -> None:
+        rewrite(path, lambda plain, _: plain.update(tokenizer={"kind": "bpe", "model": letters}))
+        assert "the tokenizer is damaged" in message(path)
+
+    def test_a_tokenizer_that_writes_control_characters(self, path: Path) -> None:
+        rewrite(path, lambda plain, _: plain["tokenizer"].update(characters="ab\x1b[c"))
+        assert "writes control characters" in message(path)
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.integers(0), st.integers(0, 7))
+    def test_a_flipped_bit_is_told(self, path: Path, place: int, bit: int) -> None:
+        """Anywhere: in the weights, the configuration, the tokenizer, the card."""
+        content = bytearray(path.read_bytes())
+        content[place % len(content)] ^= 1 << bit
+        damaged = path.with_name("damaged")
+        damaged.write_bytes(content)
+        message(damaged)
+
+    def test_pipes_and_devices(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        assert "is a pipe or a device" in message(tmp_path / "pipe")
+        assert "is a pipe or a device" in message(Path("/dev/zero"))
 
     def test_a_tokenizer_of_another_size(self, path: Path) -> None:
         rewrite(path, lambda plain, _: plain["tokenizer"].update(characters="abc"))

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from asrattn import files
 from asrattn.cli import options
+from asrattn.cpu_count import usable_cpus
 from asrattn.training import initialization
 from asrattn.training.recipe import Recipe
 
@@ -46,7 +46,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs",
         type=options.positive_int,
-        default=os.cpu_count() or 1,
+        default=usable_cpus(),
         metavar="N",
         help="processes that read audio",
     )

@@ -15,11 +15,16 @@ from asrattn.training import initialization
 from asrattn.training.recipe import Recipe
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from asrattn.config import JSONValue
     from asrattn.model.speech_model import SpeechModel
 
 _ASSUMED_VOCABULARY = 30  # characters; the data define the actual vocabulary
-_MEASURED_SECONDS = 20.0  # audio of the step that is timed
+_MEASURED_SECONDS = 20.0  # audio of the step that is timed, at most
+_MEASURED_GFLOP = 300.0  # operations of that step, at most: some seconds on a laptop
+_USUAL_SECONDS = 10.0
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -36,15 +41,17 @@ def add(parser: argparse.ArgumentParser) -> None:
     forecast.add_argument(
         "--utterance",
         type=options.positive_float,
-        default=10.0,
         metavar="S",
-        help="usual seconds (default: 10)",
+        help=f"usual seconds (default: those of --data, or {_USUAL_SECONDS:g})",
     )
     forecast.add_argument(
         "--memory",
         type=options.positive_float,
         metavar="GB",
         help="report the largest micro-batch for this memory",
+    )
+    forecast.add_argument(
+        "--data", type=Path, metavar="DIR", help="report the time of an epoch over its train.jsonl"
     )
     forecast.add_argument(
         "--hours",
@@ -62,13 +69,15 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    lines = _recipe(args) if args.subject.suffix == ".py" else _model(args)
-    print("\n".join(lines))
+    for line in _recipe(args) if args.subject.suffix == ".py" else _model(args):
+        print(line, flush=True)  # each as soon as it is known: what follows takes seconds
     return 0
 
 
 def _recipe(args: argparse.Namespace) -> Iterator[str]:
     recipe = initialization.load_recipe(args.subject, args.set, args.init)
+    spoken = _utterance_seconds(args.data) if args.data else None
+    yield from _indented(to_plain(recipe))
 
     import torch
 
@@ -77,7 +86,6 @@ def _recipe(args: argparse.Namespace) -> Iterator[str]:
     from asrattn.training.precision import has_native_bf16
 
     options.use_threads(args)
-    yield from _indented(to_plain(recipe))
     if recipe.train.precision == "bf16" and not (torch.accelerator.is_available() or has_native_bf16()):
         recipe = replace(recipe, train=replace(recipe.train, precision="fp32"))  # as the training here does
     size = recipe.model.vocabulary or getattr(recipe.data.tokens, "size", _ASSUMED_VOCABULARY)
@@ -88,13 +96,26 @@ def _recipe(args: argparse.Namespace) -> Iterator[str]:
         yield f"vocabulary    {size} tokens assumed; the data define it"
     if not recipe.train.freeze_updates:
         finetune.freeze(model, recipe.train.freeze)
+    if spoken is not None:
+        args.hours = round(float(spoken.sum()) / 3600, 3)
+        args.utterance = args.utterance or max(0.1, round(float(spoken.mean()), 1))
+        yield f"data          {len(spoken)} utterances, {args.hours:g} h"
+    args.utterance = args.utterance or _USUAL_SECONDS
     yield from _forecast(recipe, model, args)
+
+
+def _utterance_seconds(folder: Path) -> "NDArray[np.float64]":
+    """(n,) of the training utterances, as their manifests say."""
+    from asrattn.training.data import folder as data_folder
+
+    data_folder.check(folder)
+    return data_folder.open_train(folder)[1].seconds.astype("f8")
 
 
 def _model(args: argparse.Namespace) -> Iterator[str]:
     path = args.subject
-    if args.set or args.init:
-        raise ConfigError(f"{path}: --set and --init change recipes, not trained models")
+    if args.set or args.init or args.data:
+        raise ConfigError(f"{path}: --set, --init and --data are for recipes, not for trained models")
     model_file.read_speech_model(path)
 
     from asrattn import checkpoint
@@ -164,9 +185,11 @@ def _forecast(recipe: "Recipe", model: "SpeechModel", args: argparse.Namespace) 
     yield f"work          {work:.2f} GFLOP a second of audio, forward and backward"
     rate, source = args.flops, "given"
     if rate is None:
-        count = max(1, round(min(batch, _MEASURED_SECONDS) / each))
-        rate = work * count * each / forecast.seconds_per_step(recipe, model, count, each)
-        source = f"measured here, on {count * each:g} s of audio"
+        audio = min(batch, _MEASURED_SECONDS, _MEASURED_GFLOP / work)
+        length = min(each, max(audio, forecast.PROBE_SECONDS))  # of one utterance a part, if it is much work
+        audio = length * max(1, round(audio / length))
+        taken = forecast.seconds_per_step(recipe, model, round(audio / length), length)
+        rate, source = found.flops(audio, length) / 1e9 / taken, f"measured here, on {audio:g} s of audio"
     yield f"rate          {rate:.1f} GFLOP/s, {source}: {rate / work:.0f} seconds of audio a second"
     if args.hours:
         hours, epochs = args.hours * work / rate, recipe.train.epochs

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -63,10 +63,14 @@ def add_slices(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_keywords(args: argparse.Namespace) -> None:
-    """Raises DataError for a file of keywords that cannot be read or holds none."""
-    from asrattn.metrics import NORMALIZERS, keywords
+def check_slices(sets: Mapping[str, Sequence["Utterance"]], args: argparse.Namespace) -> None:
+    """Before the first utterance is decoded: raises DataError for a field of --by that no utterance of a set has, and
+    for a file of keywords that cannot be read or holds none."""
+    from asrattn.metrics import NORMALIZERS, keywords, slices
 
+    for name, utterances in sets.items():
+        for field in args.by:
+            slices.check_field(name, utterances, field)
     if args.keywords:
         keywords.read(args.keywords, NORMALIZERS["none"])
 

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.shard != UNSHARDED and not args.out:
         raise ConfigError("--shard writes the hypotheses of one shard; name their folder with --out DIR")
     sets = _read(args.manifests, args.shard)
-    error_rates.check_keywords(args)
+    error_rates.check_slices(sets if args.shard == UNSHARDED else {}, args)
     if args.out:
         files.make_folder(args.out)
     recognizer, decoding = options.load_recognizer(args)

@@ -47,14 +47,19 @@ EXIT_BROKEN_PIPE = 141
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its status; wrong usage leaves through SystemExit(2), as argparse does."""
     with _logging():
-        words = deprecated.current_arguments(sys.argv[1:] if argv is None else argv)
-        parser = _parser(next((word for word in words if not word.startswith("-")), None))
-        args = parser.parse_args(words)
-        args.typed = ["asrattn", *words]
+        args = parse_arguments(sys.argv[1:] if argv is None else argv)
         if args.command is None:
-            parser.print_help()
+            _parser(None).print_help()
             return 0
         return _run(args)
+
+
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """The command and its options; wrong usage leaves through SystemExit(2), as argparse does."""
+    words = deprecated.current_arguments(argv)
+    args = _parser(next((word for word in words if not word.startswith("-")), None)).parse_args(words)
+    args.typed = ["asrattn", *words]
+    return args
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from asrattn import model_file
+from asrattn.cpu_count import usable_cpus
 from asrattn.errors import ConfigError, StoppedError
 from asrattn.sharding import UNSHARDED, JobShard
 
@@ -163,7 +165,7 @@ def add_shard(parser: argparse.ArgumentParser, help_text: str) -> None:
 
 def add_threads(parser: "argparse._ActionsContainer") -> None:
     parser.add_argument(
-        "--threads", type=positive_int, metavar="N", help="CPU threads (default: torch's choice)"
+        "--threads", type=positive_int, metavar="N", help="CPU threads (default: one for each usable core)"
     )
 
 
@@ -260,10 +262,13 @@ def print_trained(train: Callable[[], Path]) -> int:
 
 
 def use_threads(args: argparse.Namespace) -> None:
-    if args.threads is not None:
-        import torch
+    """The threads that are asked for; else torch's choice, which knows of no quota, but no more than usable CPUs."""
+    import torch
 
+    if args.threads is not None:
         torch.set_num_threads(args.threads)
+    elif "OMP_NUM_THREADS" not in os.environ and usable_cpus() < torch.get_num_threads():
+        torch.set_num_threads(usable_cpus())
 
 
 def progress_bar(items: Iterable[T], total: int | None, unit: str, name: str = "") -> Iterator[T]:

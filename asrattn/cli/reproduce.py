@@ -1,14 +1,16 @@
 """`asrattn reproduce MODEL|RESULT.json`: the commands that repeat a training run or an evaluation, from its card."""
 
 import argparse
-import json
+import contextlib
+import io
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from asrattn import model_file
+from asrattn import files, model_file, strict_json
 from asrattn.errors import CheckpointError, DataError
 
 if TYPE_CHECKING:
@@ -16,6 +18,16 @@ if TYPE_CHECKING:
 
 Card = Mapping[str, Any]
 _MODEL = "model.safetensors"
+_COMMIT = re.compile(r"[0-9a-f]{4,64}")
+_TYPES = {
+    "data": dict,
+    "command": list,
+    "seed": int,
+    "commit": str,
+    "recipe": dict,
+    "init": dict,
+    "model": dict,
+}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +57,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     card = _card(args.subject)
     trained = card.get("model_card", card)
-    print("\n".join(_script(card, trained, args.out)))
+    with model_file.damaged_configuration(args.subject):
+        lines = list(_script(card, trained, args.out))
+    print("\n".join(lines))
     known = {**trained.get("data", {}), **card.get("data", {})}
     return 1 if _differing(known, args.data) else 0
 
@@ -53,19 +67,31 @@ def run(args: argparse.Namespace) -> int:
 def _card(path: Path) -> Card:
     """The card of a model, or of an evaluation, which contains that of the model. Raises CheckpointError."""
     if path.suffix != ".json":
-        card: Card = model_file.read_speech_model(path)["card"]
-        return card
+        return _checked(model_file.read_speech_model(path)["card"], path)
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))["card"]
+        card = strict_json.parse(files.read_text(path), finite=False)["card"]
         if not isinstance(card["model_card"], dict):
             raise TypeError
     except FileNotFoundError:
         raise CheckpointError(f"{path}: does not exist; asrattn evaluate --out writes it") from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError):
         raise CheckpointError(
             f"{path}: is not the result of an evaluation; name a NAME.result.json, or a model"
         ) from None
-    return {**card}
+    return _checked(card, path) | {"model_card": _checked(card["model_card"], path)}
+
+
+def _checked(card: Card, path: Path) -> dict[str, Any]:
+    """The card, if its entries have the types that asrattn writes. Raises CheckpointError."""
+    for name, kind in _TYPES.items():
+        if name in card and (not isinstance(card[name], kind) or isinstance(card[name], bool)):
+            raise CheckpointError(f"{path}: its card is damaged: {name} is {card[name]!r:.80}")
+    sets = card.get("data", {}).values()
+    if not all(isinstance(each, dict) and "fingerprint" in each for each in sets):
+        raise CheckpointError(f"{path}: its card is damaged: data have no fingerprints")
+    return dict(card)
 
 
 def _script(card: Card, trained: Card, out: Path) -> Iterator[str]:
@@ -79,15 +105,21 @@ def _script(card: Card, trained: Card, out: Path) -> Iterator[str]:
         yield from _data(card)
         if card.get("commit") != trained.get("commit"):
             yield from _source(card)
-        words = [str(model) if word == card["model"]["file"] else word for word in card["command"]]
-        yield _joined([*_without(words, "--out", 1), "--out", str(out / "evaluation")])
+        name, typed = card.get("model", {}).get("file"), card.get("command")
+        if name and _is_safe(typed, "evaluate"):
+            words = [str(model) if word == name else word for word in typed]
+            yield _joined([*_without(words, "--out", 1), "--out", str(out / "evaluation")])
+        else:
+            yield "# how it was evaluated is not known: the result has no command of asrattn evaluate"
 
 
 def _source(card: Card) -> Iterator[str]:
     """The commit, the versions and the hardware."""
-    commit = str(card.get("commit", ""))
-    if commit:
-        yield f"git checkout {shlex.quote(commit.rstrip('+'))}"
+    commit = card.get("commit", "")
+    if _COMMIT.fullmatch(commit.rstrip("+")):
+        yield f"git checkout {commit.rstrip('+')}"
+    elif commit:
+        yield f"# the commit is not known: the card has {_comment(commit)!r}"
     else:
         yield "# the commit is not known: the package was installed, or the model is from an older version"
     if commit.endswith("+"):
@@ -105,8 +137,11 @@ def _data(card: Card) -> Iterator[str]:
 def _training(card: Card, out: Path) -> Iterator[str]:
     """The training command; if the card has none, the recipe as a file, and a command for it."""
     seed = ["--seed", str(card.get("seed", 0))]
-    if card.get("command"):
-        words = card["command"]
+    typed = card.get("command")
+    if typed and not _is_safe(typed, "train", "pretrain"):
+        yield f"# the command of the card is no training by asrattn, and is left out: {_comment(typed)}"
+    if _is_safe(typed, "train", "pretrain"):
+        words = typed
         for option, values in (("--out", 1), ("--resume", 0), ("--seed", 1)):
             words = _without(words, option, values)
         yield _joined([*words, *seed, "--out", str(out)])
@@ -116,12 +151,29 @@ def _training(card: Card, out: Path) -> Iterator[str]:
         from asrattn.training.recipe import Recipe
 
         recipe = from_plain(Recipe, card["recipe"], "recipe")
+        init = ["--init", _comment(card["init"].get("file"))] if "init" in card else []
         yield f"cat > recipe.py <<'END'\n{format_recipe(recipe, 'From the card of a model.')}END"
-        init = ["--init", str(card["init"]["file"])] if "init" in card else []
         words = ["asrattn", "train", "recipe.py", "--data", "DATA", *seed, *init]
         yield _joined([*words, "--out", str(out)])
     else:
         yield "# how it was trained is not known: the model is from an older version"
+
+
+def _is_safe(words: object, *commands: str) -> TypeGuard[list[str]]:
+    """Whether these are the words of one of these commands, with options that it knows: a file may come from anywhere,
+    and its card must not become another program's command line."""
+    from asrattn.cli.main import parse_arguments
+
+    if not isinstance(words, list) or not all(isinstance(w, str) and w.isprintable() for w in words):
+        return False
+    if words[:1] != ["asrattn"] or not {*words[1:2]} & {*commands}:
+        return False
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            parse_arguments(words[1:])
+        except SystemExit:  # how argparse refuses
+            return False
+    return True
 
 
 def _without(words: Sequence[str], option: str, values: int) -> list[str]:
@@ -146,7 +198,8 @@ def _comment(value: "JSONValue") -> str:
     """On one line: content of a file must not become a command."""
     if isinstance(value, dict):
         return ", ".join(f"{_comment(name)} {_comment(each)}" for name, each in value.items())
-    return " ".join(str(value).split())
+    text = " ".join(str(value).split())
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _differing(known: Mapping[str, Any], paths: Sequence[Path]) -> bool:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from asrattn import files
 from asrattn.convert import ctranslate2, huggingface, model_folder, openai
 from asrattn.convert.source import WhisperSource
 from asrattn.errors import CheckpointError
@@ -22,7 +23,7 @@ def read_any(source: str, tokenizer: Path | None = None) -> WhisperSource:
         path = huggingface.resolve(source)
         if path.is_dir():
             return _read_folder(path, tokenizer)
-        with path.open("rb") as file:
+        with files.open_file(path) as file:
             start = file.read(len(ZIP))
         if start == ZIP:
             return openai.read(path, tokenizer)

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from asrattn import files
 from asrattn.convert.source import COPY_AGAIN
 from asrattn.errors import CheckpointError
 
@@ -82,7 +83,7 @@ class _Reader:
 def read(path: Path) -> ModelBin:
     """Raises CheckpointError naming the file, if it is missing, truncated, damaged or of another version."""
     try:
-        with path.open("rb") as file:
+        with files.open_file(path) as file:
             return _read(_Reader(path, file, os.fstat(file.fileno()).st_size))
     except FileNotFoundError:
         raise CheckpointError(f"{path}: is missing; copy or download the whole folder of the model") from None

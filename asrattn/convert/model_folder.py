@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from asrattn import files
 from asrattn.convert.source import COPY_AGAIN, WhisperDims, WhisperRules, check_rules
 from asrattn.errors import CheckpointError
 
@@ -23,7 +24,7 @@ def read_text(path: Path) -> str:
             raise CheckpointError(
                 f"{path}: is larger than {MAX_JSON_BYTES} bytes, which no model needs; {COPY_AGAIN}"
             )
-        return path.read_text(encoding="utf-8")
+        return files.read_text(path)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: is missing; copy or download the whole folder of the model") from None
     except OSError as error:

@@ -31,7 +31,7 @@ _BLOCK = 1 << 22  # bytes of a manifest in memory at a time
 _PARTS = 16  # in which ids are compared: so much less memory is taken
 _ID = re.compile(rb'\{"id": "([^"\\]+)"')
 # A quotation mark within a JSON string has a backslash before it: this is never a part of a text.
-_SECONDS = re.compile(rb'"seconds": ([0-9]+(?:\.[0-9]+)?)[,}]')
+_SECONDS = re.compile(rb'"seconds": ([0-9]{1,8}(?:\.[0-9]+)?)[,}]')
 
 
 ManifestIndex: TypeAlias = NDArray[Any]  # (n,) records

@@ -1,14 +1,15 @@
 """Manifests: JSON lines, one utterance per line, audio paths relative to the manifest."""
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from asrattn import files
+from asrattn import files, strict_json
 from asrattn.errors import ManifestError
+
+MAX_SECONDS = 1e8  # three years: no recording is longer
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Utterance:
                 raise ManifestError(f"{name} is empty; every utterance needs one")
         for name in ("seconds", "start"):
             value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
+            if value is not None and not 0 <= value <= MAX_SECONDS:
                 raise ManifestError(f"{name} is {value}; give a time in seconds, zero or more")
 
 
@@ -123,6 +124,12 @@ def write(path: Path, utterances: Iterable[Utterance]) -> None:
 
 def _line(utterance: Utterance, folder: Path) -> dict[str, Any]:
     line = {k: v for k, v in asdict(utterance).items() if v not in ("", None, {}) or k in _REQUIRED}
+    for name in {
+        "id",
+        "text",
+        "speaker",
+    } & line.keys():  # of file names that are no UTF-8: readable from now on
+        line[name] = line[name].encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
     return line | {"audio": _relative(Path(utterance.audio), folder).as_posix()}
 
 
@@ -159,13 +166,24 @@ def read_json_lines(
 
 def _object(line: str, where: str, item: str) -> dict[str, Any]:
     try:
-        plain = json.loads(line)
-    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, thousands of brackets
-        reason = getattr(error, "msg", "too large")
-        raise ManifestError(f"{where}: is no JSON ({reason}); one {item} a line") from None
+        plain = strict_json.parse(line)
+    except ValueError as error:
+        raise ManifestError(f"{where}: is no JSON ({error}); one {item} a line") from None
     if not isinstance(plain, dict):
         raise ManifestError(f"{where}: is no JSON object; one {item} a line")
     return plain
+
+
+def _is_writable(name: str, text: str) -> bool:
+    """Whether a field can be written to a file, a terminal or a path: without half of a surrogate pair or NUL.
+
+    An audio path may have bytes that are no UTF-8; of NUL in a transcript `asrattn check` tells.
+    """
+    try:
+        text.encode("utf-8", "surrogateescape" if name == "audio" else "strict")
+    except UnicodeEncodeError:
+        return False
+    return name == "text" or "\0" not in text
 
 
 def _utterance(plain: dict[str, Any], where: str) -> Utterance:
@@ -177,9 +195,13 @@ def _utterance(plain: dict[str, Any], where: str) -> Utterance:
             raise ManifestError(f"{where}: {name!r} is no field of an utterance ({', '.join(_TYPES)})")
         if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
             raise ManifestError(f"{where}: {name} is {value!r}, of the wrong type")
-    for name, value in plain.get("tags", {}).items():
+    tags = plain.get("tags", {})
+    for name, value in tags.items():
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ManifestError(f"{where}: the tag {name} is {value!r}; a tag is a text or a number")
+    for name, value in [*plain.items(), *tags.items(), *((tag, tag) for tag in tags)]:
+        if isinstance(value, str) and not _is_writable(name, value):
+            raise ManifestError(f"{where}: {name} is {value!r}, with characters that no text has; correct it")
     try:
         return Utterance(**plain)
     except ManifestError as error:

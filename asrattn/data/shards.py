@@ -5,16 +5,20 @@ name archive and member: `shard-00000.tar/000017.flac`. Nothing is unpacked to d
 there are to be.
 """
 
-import json
+import os
+import struct
 import tarfile
+import zlib
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asrattn import files, strict_json
 from asrattn.data.lazy_manifest import LazyManifest
 from asrattn.data.manifest import Utterance
 from asrattn.errors import AudioError, ManifestError
@@ -152,12 +156,48 @@ def _member(utterance: Utterance) -> tuple[Path, str]:
 
 def _files(archive: Path, wanted: Container[str]) -> Iterator[tuple[str, bytes]]:
     """Those of the files in an archive that are wanted. What is no plain file is passed over, nothing is followed."""
-    with tarfile.open(archive, "r:", ignore_zeros=True) as tar:  # ignored are damaged blocks as well
-        for member in tar:
-            if member.name in wanted and member.isreg() and not member.issparse():
-                file = tar.extractfile(member)
-                assert file is not None
-                yield member.name, file.read()
+    for tar, member in read_tar(archive):
+        if member.name in wanted and member.isreg() and not member.issparse():
+            file = tar.extractfile(member)
+            assert file is not None
+            yield member.name, file.read()
+
+
+def read_tar(archive: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """The members of an archive. Damaged blocks are passed over, and members that would end behind its end.
+
+    Raises OSError, tarfile.TarError or ValueError for what is no archive or cannot be read.
+    """
+    with files.open_file(archive) as file:
+        size = os.fstat(file.fileno()).st_size
+        whole = True
+        try:
+            with tarfile.open(fileobj=_BoundedFile(file, size), mode="r:", ignore_zeros=True) as tar:  # type: ignore[call-overload]
+                for member in tar:
+                    if 0 <= member.size <= size - member.offset_data:
+                        yield tar, member
+                    else:  # a size that lies: the next header may follow at once
+                        tar.offset, whole = member.offset_data, False
+        except (LookupError, OverflowError, struct.error, zlib.error) as error:  # what tarfile does not catch
+            raise tarfile.ReadError(f"damaged: {error}") from None
+        if not whole:
+            raise tarfile.ReadError("unexpected end of data")
+
+
+class _BoundedFile:
+    """What tarfile needs of a file. No more is asked for than the file holds: a header may say any size."""
+
+    def __init__(self, file: BufferedReader, size: int) -> None:
+        self.file, self.size = file, size
+
+    def read(self, count: int) -> bytes:
+        return self.file.read(max(0, min(count, self.size - self.file.tell())))
+
+    def seek(self, at: int) -> int:
+        return self.file.seek(max(0, min(at, self.size)))
+
+    def tell(self) -> int:
+        return self.file.tell()
 
 
 def _check_complete(folder: Path, found: int) -> None:
@@ -166,7 +206,7 @@ def _check_complete(folder: Path, found: int) -> None:
     if not about.is_file():
         return  # made by something else, which promised nothing
     try:
-        promised = int(json.loads(about.read_text(encoding="utf-8"))["shards"])
+        promised = int(strict_json.parse(files.read_text(about))["shards"])
     except (OSError, ValueError, KeyError, TypeError):
         raise ManifestError(f"{about}: is damaged; make the shards again") from None
     if found != promised:

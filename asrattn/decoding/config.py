@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from asrattn.config import check
 
+MAX_BEAM_SIZE = 10_000
+
 
 @dataclass(frozen=True)
 class DecodingConfig:
@@ -35,11 +37,12 @@ class DecodingConfig:
     patience: float = 0.0
 
     def __post_init__(self) -> None:
-        check(self.beam_size >= 1, f"beam_size is {self.beam_size}; it must be at least 1")
-        check(self.nbest >= 1, f"nbest is {self.nbest}; it must be at least 1")
+        for name in ("beam_size", "nbest"):
+            size = getattr(self, name)
+            check(1 <= size <= MAX_BEAM_SIZE, f"{name} is {size}; it must lie in [1, {MAX_BEAM_SIZE}]")
         check(0 <= self.ctc <= 1, f"ctc is {self.ctc}; it must lie in [0, 1]")
         check(0 <= self.length_norm <= 1, f"length_norm is {self.length_norm}; it must lie in [0, 1]")
-        check(self.max_length > 0, f"max_length is {self.max_length}; it must be above 0")
+        check(0 < self.max_length <= 100, f"max_length is {self.max_length}; it must lie in (0, 100]")
         check(self.min_length >= 0, f"min_length is {self.min_length}; it must not be negative")
         check(self.patience >= 0, f"patience is {self.patience}; it must not be negative")
         check(self.ctc_pre_beam >= 0, f"ctc_pre_beam is {self.ctc_pre_beam}; it must not be negative")

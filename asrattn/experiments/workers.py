@@ -18,6 +18,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from asrattn import files
+from asrattn.cpu_count import usable_cpus
 from asrattn.errors import AsrattnError, DataError, StoppedError
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def run_workers(
     Raises StoppedError on Ctrl-C and SIGTERM, after each process has saved its state; DataError if one failed.
     """
     files.make_folder(out)
-    cores = threads or max(1, (os.cpu_count() or 1) // jobs)
+    cores = threads or max(1, usable_cpus() // jobs)
     context = multiprocessing.get_context("spawn")
     processes = [
         context.Process(target=_worker_main, args=(work, number, cores, out), name=f"worker-{number}")
@@ -79,13 +80,7 @@ class StopWhenOrphaned(Callback):
 def try_lock_folder(folder: Path) -> int | None:
     """Make and lock a folder, until this process closes the returned descriptor or ends; None if another holds it."""
     files.make_folder(folder)
-    number = os.open(folder / "held.lock", os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(number)
-        return None
-    return number
+    return files.try_lock(folder / "held.lock")
 
 
 @contextlib.contextmanager

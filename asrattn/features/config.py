@@ -7,6 +7,7 @@ from asrattn.config import check
 
 # Feature types, computed in extraction.py.
 FeatureKind = Literal["log-mel", "mfcc", "spectrogram", "whisper", "wave", "seamless"]
+MAX_RATE, MAX_MELS = 400_000, 512  # no microphone records faster
 FeatureNormalization = Literal["global", "utterance", "both", "none"]
 
 
@@ -44,7 +45,7 @@ class FeatureConfig:
             names = ", ".join(get_args(known))
             check(value in get_args(known), f"frontend.{name}: {value!r} is unknown; known are {names}")
         check(
-            self.rate >= 1000,
+            1000 <= self.rate <= MAX_RATE,
             f"frontend.rate: {self.rate} is not a sampling rate; give samples a second, say 16000",
         )
         check(self.hop_samples >= 1, f"frontend.hop: {self.hop} s is less than one sample")
@@ -52,7 +53,7 @@ class FeatureConfig:
             self.hop_samples <= self.window_samples <= self.rate,
             f"frontend.window: {self.window} s must be at least the hop of {self.hop} s and at most 1 s",
         )
-        check(self.mels >= 1, f"frontend.mels: {self.mels} must be at least 1")
+        check(1 <= self.mels <= MAX_MELS, f"frontend.mels: {self.mels} must lie between 1 and {MAX_MELS}")
         check(
             1 <= self.coefficients <= self.mels or self.kind != "mfcc",
             f"frontend.coefficients: {self.coefficients} must lie between 1 and the {self.mels} mels",

@@ -175,7 +175,7 @@ def _filterbank(config: FeatureConfig) -> Tensor:
     from torchaudio.functional import melscale_fbanks
 
     slaney = {"norm": "slaney", "mel_scale": "slaney"} if config.kind == "whisper" else {}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.device("cpu"):  # not on the device without memory (`weights.build`)
         warnings.simplefilter("ignore", UserWarning)  # about empty filters: reported below, with what to do
         bank: Tensor = melscale_fbanks(
             config.fft // 2 + 1, config.low, config.top, config.mels, config.rate, **slaney

@@ -16,7 +16,7 @@ import numpy as np
 
 from asrattn import files
 from asrattn.errors import LMError
-from asrattn.lm.files import open_maybe_gzip
+from asrattn.lm.files import MAX_LINE_BYTES, open_maybe_gzip, read_lines
 from asrattn.lm.ngram import ARPA_LOG_ZERO, SPECIAL_WORDS, UNKNOWN, Floats, Ints, NGram, find, find_suffixes
 from asrattn.lm.units import UNITS
 
@@ -25,6 +25,9 @@ _UNITS = "# asrattn units="
 _ABSENT = -100 * _LN10  # of <unk> in a model that has none, as in KenLM
 _MISSING = "name an ARPA file; asrattn lm train makes one"
 _AGAIN = "copy the file again, or make it again"
+MAX_SHOWN = 80  # characters of a word in a message
+_MAX_DIGITS = 12  # of a number of n-grams
+_BINARIES = {b"mmap lm http://kheafield.com/code": "KenLM", b"SRILM_BINARY_NGRAM": "SRILM", b"blmt": "IRSTLM"}
 _FOREIGN = "is no ARPA file, it has no line \\data\\; make one with asrattn lm train"
 
 
@@ -92,7 +95,8 @@ class _Reader:
     """A file's lines and how far they are read."""
 
     def __init__(self, path: Path, lines: "IO[bytes] | gzip.GzipFile") -> None:
-        self.path, self.lines, self.number = path, iter(lines), 0
+        self.path, self.file, self.number = path, lines, 0
+        self.lines = read_lines(path, lines, LMError)
         self.words = {sign.encode(): i for i, sign in enumerate(SPECIAL_WORDS)}
         self.ahead: bytes | None = None  # a line that was read too early
 
@@ -101,8 +105,13 @@ class _Reader:
         starts = [0, 1]
         keys, log_probs, backoffs = [np.array([-1])], [np.zeros(1)], [np.zeros(1)]
         for length, size in enumerate(sizes, 1):
-            if self._next() != b"\\%d-grams:" % length:
-                raise self._error(f"is not the header \\{length}-grams:; {_AGAIN}")
+            line = self._next()
+            if line != b"\\%d-grams:" % length:
+                if size:
+                    raise self._error(f"is not the header \\{length}-grams:; {_AGAIN}")
+                self.ahead = line  # a section without n-grams need not be there
+            if not any(sizes[length - 1 :]) and length > 1:
+                continue  # the order is that of the longest n-gram
             section = self._single(size) if length == 1 else self._longer(length, size, np.concatenate(keys))
             for column, values in zip((keys, log_probs, backoffs), section, strict=True):
                 column.append(values)
@@ -111,6 +120,8 @@ class _Reader:
             raise self._error(
                 f"should be \\end\\; the header says that there are {sizes[-1]} n-grams before it"
             )
+        if len(self.file.read(MAX_LINE_BYTES)) == MAX_LINE_BYTES:  # to its end, where gzip has a checksum
+            raise LMError(f"{self.path}: goes on for long after \\end\\; {_AGAIN}")
         try:
             words = tuple(word.decode() for word in self.words)
         except UnicodeDecodeError:
@@ -130,6 +141,11 @@ class _Reader:
         """What the words are, and how many n-grams there are of each length."""
         units = ""
         while (line := self._next(_FOREIGN)) != b"\\data\\":
+            for start, program in _BINARIES.items():
+                if line.startswith(start):
+                    raise LMError(
+                        f"{self.path}: is a {program} binary; give the ARPA file that it was made of"
+                    )
             if line.startswith(_UNITS.encode()):
                 units = line[len(_UNITS) :].decode(errors="replace")
                 if units not in UNITS:
@@ -139,7 +155,7 @@ class _Reader:
         sizes: list[int] = []
         while (line := self._next()).startswith(b"ngram "):
             length, _, size = line[len(b"ngram ") :].replace(b" ", b"").partition(b"=")
-            if length != b"%d" % (len(sizes) + 1) or not size.isdigit():
+            if length != b"%d" % (len(sizes) + 1) or not (size.isdigit() and len(size) <= _MAX_DIGITS):
                 raise self._error(f"should be ngram {len(sizes) + 1}=COUNT; {_AGAIN}")
             sizes.append(int(size))
         self.ahead = line
@@ -185,7 +201,7 @@ class _Reader:
             word = b"<unk>" if word == b"<UNK>" else word
             number = self.words.setdefault(word, len(self.words))
             if number in found:
-                raise self._error(f"{word.decode(errors='replace')} has been there before")
+                raise self._error(f"{_show(word)} has been there before")
             found[number] = p * _LN10, b * _LN10
         for sign in range(len(SPECIAL_WORDS)):
             found.setdefault(sign, (_ABSENT if sign == UNKNOWN else ARPA_LOG_ZERO, 0.0))
@@ -201,8 +217,7 @@ class _Reader:
             try:
                 ids.extend(map(self.words.__getitem__, words))
             except KeyError as error:
-                word = error.args[0].decode(errors="replace")
-                raise self._error(f"{word} is no 1-gram of this file") from None
+                raise self._error(f"{_show(error.args[0])} is no 1-gram of this file") from None
         rows = np.array(ids, np.int64).reshape(size, length)
         V = len(self.words)
         parents = rows[:, 0] + 1
@@ -221,3 +236,9 @@ class _Reader:
 
     def _error(self, message: str) -> LMError:
         return LMError(f"{self.path}:{self.number}: {message}")
+
+
+def _show(word: bytes) -> str:
+    """A word for a message of one line."""
+    text = word.decode(errors="replace")[:MAX_SHOWN]
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

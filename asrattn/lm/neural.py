@@ -14,12 +14,10 @@ from torch import Tensor, nn
 
 from asrattn import model_file, text, weights
 from asrattn.config import JSONValue, from_plain, to_plain
-from asrattn.errors import AsrattnError, LMError
 from asrattn.lm.config import LMConfig, LSTMLMConfig, TransformerLMConfig
 from asrattn.lm.perplexity import Perplexity, TextPerplexity
 from asrattn.lm.recurrent import LSTMLM
 from asrattn.lm.transformer import TransformerLM
-from asrattn.model_file import RETRAIN
 from asrattn.text import BLANK, EOS, UNKNOWN, Tokenizer, clean
 
 S = TypeVar("S")
@@ -71,19 +69,12 @@ def save(
 def load(path: Path) -> NeuralLM:
     """Raises CheckpointError for a file that is damaged, LMError for one that holds something else."""
     plain = model_file.read_language_model(path)
-    try:
+    loaded = weights.load(path, plain)
+    with model_file.damaged_configuration(path):
+        weights.check_sizes(plain["lm"], loaded, "lm")
         config: LMConfig = from_plain(LMConfig, plain["lm"], "lm")  # type: ignore[arg-type]
         tokenizer = text.from_plain(plain.get("tokenizer"))
-        with torch.random.fork_rng(devices=[]):  # loading draws nothing from the caller's random numbers
-            network = build(config, tokenizer.size)
-    except (
-        AsrattnError,
-        RuntimeError,
-    ) as error:  # RuntimeError: torch cannot allocate the sizes in the file
-        reason = str(error).splitlines()[0]
-        raise LMError(f"{path}: its configuration is damaged ({reason}); {RETRAIN}") from None
-    weights.load_into_module(path, network, weights.load(path))
-    network.eval()
+        network = weights.build(path, lambda: build(config, tokenizer.size), loaded)
     return NeuralLM(network, tokenizer, plain.get("card") or {})
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asrattn import files
 from asrattn.errors import DataError
 from asrattn.metrics.bootstrap import Interval, rate_interval
 from asrattn.metrics.normalize import Normalizer
@@ -50,9 +51,10 @@ def read(path: Path, normalizer: Normalizer) -> list[str]:
     Raises DataError for a file that cannot be read or has no phrase.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = files.read_text(path).removeprefix("\ufeff").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); give a text file, one phrase a line") from None
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be read ({reason}); give a text file, one phrase a line") from None
     phrases = [" ".join(normalizer(line).split()) for line in lines if not line.startswith("#")]
     found = list(dict.fromkeys(phrase for phrase in phrases if phrase))
     if not found:

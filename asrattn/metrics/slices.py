@@ -32,6 +32,15 @@ class Slice:
         return self.result.line() + ("   few words" if self.has_few_words else "")
 
 
+def check_field(name: str, utterances: Sequence[Utterance], field: str) -> None:
+    """Raises DataError if no utterance of a set has the field, so that there are no slices by it."""
+    computed = {"length": True, "rate": any(u.seconds for u in utterances)}
+    if not computed.get(field, any(_stored(u, field) is not None for u in utterances)):
+        known = ["length", "rate", *(f.name for f in fields(Utterance) if f.name != "tags")]
+        tags = sorted({tag for u in utterances for tag in u.tags})
+        raise DataError(f"{name}: no utterance has {field!r}; there are {', '.join(known + tags)}")
+
+
 def worst_slices(
     name: str,
     utterances: Sequence[Utterance],
@@ -58,11 +67,8 @@ def ordered_slices(
 
     Raises DataError if no utterance has the field.
     """
+    check_field(name, utterances, field)
     values = [_value(u, row, field) for u, row in zip(utterances, rows, strict=True)]
-    if all(value is None for value in values):
-        known = ["length", "rate", *(f.name for f in fields(Utterance) if f.name != "tags")]
-        tags = sorted({tag for u in utterances for tag in u.tags})
-        raise DataError(f"{name}: no utterance has {field!r}; there are {', '.join(known + tags)}")
     labels = _labels(values, UNITS.get(field, ""))
     groups: dict[str, list[ScoredUtterance]] = {}
     for at in sorted(range(len(rows)), key=lambda at: _rank(values[at])):
@@ -91,7 +97,15 @@ def _value(utterance: Utterance, row: ScoredUtterance, field: str) -> str | floa
         return row.words.words
     if field == "rate":
         return row.words.words / utterance.seconds if utterance.seconds else None
-    value: str | float | None = getattr(utterance, field, None) if field != "tags" else None
+    return _stored(utterance, field)
+
+
+def _stored(utterance: Utterance, field: str) -> str | float | None:
+    """A tag or a field; None where there is none, or an empty one."""
+    names = [f.name for f in fields(Utterance) if f.name != "tags"]
+    value: str | float | None = utterance.tags.get(
+        field, getattr(utterance, field) if field in names else None
+    )
     return None if value == "" else value
 
 

@@ -1,7 +1,7 @@
 """Tokenizers: text <-> token ids, by character, by byte-pair encoding, or Whisper's."""
 
 import base64
-import binascii
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -85,13 +85,17 @@ def _char(characters: str) -> CharTokenizer:
         raise CheckpointError(
             "the tokenizer is damaged: its characters repeat or are none; make the model file again"
         )
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in characters):
+        raise CheckpointError(
+            "the tokenizer is damaged: it writes control characters; make the model file again"
+        )
     return CharTokenizer(characters)
 
 
 def _bpe(model: str) -> BpeTokenizer:
     try:
         return BpeTokenizer.load(base64.b64decode(model, validate=True))
-    except binascii.Error:
+    except ValueError:
         raise CheckpointError(
             "the tokenizer is damaged: its model is no base64; make the model file again"
         ) from None

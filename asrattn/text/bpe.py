@@ -58,6 +58,8 @@ class BpeTokenizer:
         """A model written by `train`. Raises CheckpointError for anything else."""
         tokenizer = cls(model)
         try:
+            if not model:  # of which the library says nothing
+                raise RuntimeError
             pieces, _ = tokenizer._pieces, tokenizer._known
         except (RuntimeError, UnicodeDecodeError):
             raise CheckpointError(

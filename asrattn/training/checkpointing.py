@@ -6,6 +6,9 @@ What resume restores is written by `SpeechLightningModule.on_save_checkpoint`, b
 import logging
 import os
 import pickle
+import struct
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,24 @@ from asrattn.errors import CheckpointError
 from asrattn.training.run_folder import LAST_CHECKPOINT, PREVIOUS_CHECKPOINT, nothing_to_resume
 
 log = logging.getLogger(__name__)
+
+_PARTS = {"callbacks", "epoch", "global_step", "loops", "optimizer_states", "state_dict"}
+_DAMAGE = (
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)  # what zipfile, pickle and torch raise for a damaged file
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -78,10 +99,25 @@ def load(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise nothing_to_resume(path)
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+        _verify(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except _DAMAGE as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CheckpointError(
-            f"{path}: is truncated, damaged or not a checkpoint of a run ({reason})"
+            f"{path}: is truncated, damaged or not a checkpoint of a run ({reason:.200})"
         ) from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: is not a checkpoint of a run")
+    missing = sorted(name for name in _PARTS if content.get(name, []) in ([], None))
+    if missing and "asrattn" in content:  # another program's is recognised by who reads it
+        raise CheckpointError(f"{path}: is not a checkpoint of a run; it lacks {', '.join(missing)}")
     return content
+
+
+def _verify(path: Path) -> None:
+    """Hold every part of a checkpoint against its checksum (CRC-32), which torch writes and does not read. Checkpoints
+    of all versions have them. Raises zipfile.BadZipFile, or as zipfile does."""
+    with zipfile.ZipFile(path) as parts:
+        damaged = parts.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"the checksum of {damaged} differs")

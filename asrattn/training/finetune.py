@@ -2,7 +2,7 @@
 
 import difflib
 import logging
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -154,15 +154,21 @@ def first_difference(
     theirs: JSONValue, ours: JSONValue, where: str, ignored: Container[str] = ()
 ) -> tuple[str, JSONValue, JSONValue] | None:
     """Name and both values of the first setting that differs, except the ignored ones."""
+    return next(differences(theirs, ours, where, ignored), None)
+
+
+def differences(
+    theirs: JSONValue, ours: JSONValue, where: str, ignored: Container[str] = ()
+) -> Iterator[tuple[str, JSONValue, JSONValue]]:
+    """Name and both values of each setting that differs, except the ignored ones."""
     if not (isinstance(theirs, dict) and isinstance(ours, dict)):
-        return None if theirs == ours else (where, theirs, ours)
+        if theirs != ours:
+            yield where, theirs, ours
+        return
     names = [*theirs, *(name for name in ours if name not in theirs)]
     for name in sorted(names, key=lambda n: n != "kind"):  # first: another kind has other settings
         if name not in ignored:
-            found = first_difference(theirs.get(name), ours.get(name), f"{where}.{name}", ignored)
-            if found:
-                return found
-    return None
+            yield from differences(theirs.get(name), ours.get(name), f"{where}.{name}", ignored)
 
 
 def _source_name(name: str, decoder_layers: Sequence[int]) -> str:

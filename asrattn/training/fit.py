@@ -14,18 +14,17 @@ from asrattn import provenance, text
 from asrattn.checkpoint import Checkpoint
 from asrattn.config import JSONValue, to_plain, upgrade
 from asrattn.data import fingerprint
-from asrattn.errors import CheckpointError, ConfigError
+from asrattn.errors import ConfigError
 from asrattn.model import ModelConfig
 from asrattn.model.speech_model import SpeechModel
+from asrattn.model_file import damaged_configuration
 from asrattn.text import Tokenizer
 from asrattn.training import (
-    checkpointing,
     distillation,
     distributed,
     finetune,
     initialization,
     lora,
-    run_folder,
     trainer,
 )
 from asrattn.training.callbacks import BestCheckpoint, ProgressBar, ResumeCheckpoint
@@ -39,6 +38,7 @@ from asrattn.training.metrics_log import MetricsLogger, RunProgress
 from asrattn.training.module import SpeechLightningModule
 from asrattn.training.precision import resolve_precision
 from asrattn.training.recipe import Precision, Recipe, TrainConfig
+from asrattn.training.resume import SavedRun, check_seed, load_run, note_changes
 from asrattn.training.run_folder import MODEL_FILE
 from asrattn.training.time_profile import TimeProfiler
 from asrattn.training.validation import Validation
@@ -79,10 +79,43 @@ def fit(
     sharded = _is_sharded(strategy, devices * nodes, recipe)
     settled = resolve_precision(recipe.train.precision, precision, accelerator)
     recipe = replace(recipe, train=replace(recipe.train, precision=settled))
-    if distributed.is_rank_zero():  # the first to write
-        run_folder.prepare_out_dir(out, resume)
-    base = finetune.load(init, recipe) if init and not resume else None
-    last, earlier = _resumed(out, recipe) if resume else (None, _taken_tokenizer(recipe, base))
+    with trainer.own_folder(out, resume):
+        base = finetune.load(init, recipe) if init and not resume else None
+        saved = _load_saved(out, recipe, seed) if resume else None
+        module, datamodule = _prepare(recipe, data, out, saved, base, init, seed, sharded)
+        recipe = module.recipe
+        card = _base_card(recipe, data, datamodule, init, command)
+        module.origin = note_changes(saved, recipe, "recipe", card.get("data"))
+        card |= {"changed_on_resume": changes} if (changes := module.origin["changes"]) else {}
+        own = _callbacks(recipe, out, module, datamodule, card)
+        built = trainer.build(
+            [*own, *callbacks],
+            devices,
+            accelerator,
+            settled,
+            recipe.train.epochs,
+            distributed.build_strategy(strategy, devices * nodes, recipe.loss),
+            nodes,
+            recipe.train.validate_every,
+            recipe.train.validate_start,
+        )
+        trainer.run(built, module, datamodule, saved.path if saved else None)
+    return out / MODEL_FILE
+
+
+def _prepare(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    saved: SavedRun | None,
+    base: Checkpoint | None,
+    init: Path | None,
+    seed: int,
+    sharded: bool,
+) -> tuple[SpeechLightningModule, SpeechDataModule]:
+    """The model, with the weights it begins from, and the corpus."""
+    resume = saved is not None
+    earlier = _saved_tokenizer(saved) if saved else _taken_tokenizer(recipe, base)
     rate = recipe.model.frontend.rate
     extended = base.tokenizer if base and not recipe.init else None
     corpus = corpora.load(data, recipe.data, rate, earlier, extended)
@@ -110,20 +143,7 @@ def fit(
         _describe(recipe, model, datamodule, out)
     teacher = distillation.load_teacher(recipe, init)
     module = SpeechLightningModule(recipe, model, corpus.tokenizer, seed, sharded, teacher)
-    own = _callbacks(recipe, out, module, datamodule, _base_card(recipe, data, datamodule, init, command))
-    built = trainer.build(
-        [*own, *callbacks],
-        devices,
-        accelerator,
-        settled,
-        recipe.train.epochs,
-        distributed.build_strategy(strategy, devices * nodes, recipe.loss),
-        nodes,
-        recipe.train.validate_every,
-        recipe.train.validate_start,
-    )
-    trainer.run(built, module, datamodule, last)
-    return out / MODEL_FILE
+    return module, datamodule
 
 
 def _is_sharded(strategy: distributed.StrategyName, processes: int, recipe: Recipe) -> bool:
@@ -210,28 +230,29 @@ def _callbacks(
     return [*callbacks, ResumeCheckpoint(best), TimeProfiler()]
 
 
-def _resumed(out: Path, recipe: Recipe) -> tuple[Path, Tokenizer]:
-    """The last checkpoint of the run to resume, and its tokenizer. Raises ConfigError if that run has another model or
-    optimizer."""
-    last, content = checkpointing.load_latest(out)
-    try:
-        run = json.loads(content["asrattn"])
-        same = upgrade(ModelConfig, run["recipe"]["model"]) == to_plain(recipe.model)
-        changed = _changed(run["recipe"]["train"], recipe)
-        tokenizer = text.from_plain(run["tokenizer"])
-    except (KeyError, TypeError, ValueError):
-        raise CheckpointError(f"{last}: was not written by asrattn train; name the folder of a run") from None
+def _load_saved(out: Path, recipe: Recipe, seed: int) -> SavedRun:
+    """The last checkpoint of the run to resume. Raises ConfigError if that run has another model, optimizer or seed."""
+    saved = load_run(out, "asrattn train")
+    with damaged_configuration(saved.path):
+        same = upgrade(ModelConfig, saved.about["recipe"]["model"]) == to_plain(recipe.model)
+        changed = _changed(saved.about["recipe"]["train"], recipe)
     if not same:
         raise ConfigError(
-            f"{last}: belongs to another model than that of the recipe {recipe.name!r}; name another folder"
+            f"{saved.path}: belongs to another model than that of the recipe {recipe.name!r}; name another folder"
         )
     if changed:
         name, before, now = changed
         raise ConfigError(
-            f"{last}: was run with {name}={before}, and now it is {now}; a resumed run keeps it: "
+            f"{saved.path}: was run with {name}={before}, and now it is {now}; a resumed run keeps it: "
             f"--set {name}={before}, or name another folder"
         )
-    return last, tokenizer
+    check_seed(saved, seed)
+    return saved
+
+
+def _saved_tokenizer(saved: SavedRun) -> Tokenizer:
+    with damaged_configuration(saved.path):
+        return text.from_plain(saved.about.get("tokenizer"))
 
 
 def _changed(before: Mapping[str, JSONValue], recipe: Recipe) -> tuple[str, str, str] | None:

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from asrattn import attention_metrics
 from asrattn.attention_metrics import AttentionMetrics
 from asrattn.augment.transforms import Augment
-from asrattn.config import to_plain
+from asrattn.config import JSONValue, to_plain
 from asrattn.errors import DataError
 from asrattn.layers.gemm_backend import GemmBackends, gemm_backends, use_gemm_backends
 from asrattn.model.losses import Losses, LossNormalizer
@@ -47,6 +47,7 @@ class SpeechLightningModule(L.LightningModule):
     skipped      steps skipped for a non-finite loss or gradient, in all epochs
     validation   the last one of this epoch, or None
     history      all validations so far, for the learning-rate schedule
+    origin       of the run, for its checkpoints: see `resume.note_changes`
     """
 
     losses: Tensor
@@ -85,6 +86,7 @@ class SpeechLightningModule(L.LightningModule):
         self.skipped = 0
         self.validation: Validation | None = None
         self.history: list[schedule.ValidationRecord] = []
+        self.origin: dict[str, JSONValue] = {}
         self._eval_models: list[SpeechModel] = []  # in a list, so that it is not registered as a submodule
         self._scored: list[DevUtteranceResult] = []
         self._attention: list[tuple[AttentionMetrics, Tensor]] = []
@@ -212,7 +214,9 @@ class SpeechLightningModule(L.LightningModule):
         Lightning writes the weights and the states of the optimizer and the callbacks.
         """
         run = {"recipe": to_plain(self.recipe), "tokenizer": self.tokenizer.to_plain(), "seed": self.seed}
-        checkpoint["asrattn"] = json.dumps({**run, "history": self.history, "gemm": gemm_backends()})
+        checkpoint["asrattn"] = json.dumps(
+            {**run, **self.origin, "history": self.history, "gemm": gemm_backends()}
+        )
         here = {"steps": self.steps, "skipped": self.skipped, "epoch": self.trainer.current_epoch}
         parts = [
             (losses.tolist(), s)

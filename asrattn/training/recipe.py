@@ -38,7 +38,8 @@ class DataConfig:
                         epoch; needs the corpus in the cache
     sortagrad_epochs    first epochs in which short utterances come first (SortaGrad, Amodei et al. 2016); for attention
                         that does not converge
-    workers             processes that read audio; 0 reads in the training process, best if the cache holds everything
+    workers             processes that read audio, at most one for each usable core; 0 reads in the training process,
+                        best if the cache holds everything
     cache               gigabytes of decoded audio to keep in memory; a corpus that does not fit is read from disk
     window              shards whose utterances are shuffled together; all processes together keep one in memory
     keep_encoded        gigabytes of encoder outputs to keep in memory, in half precision, while the whole encoder is

@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import lightning as L
@@ -10,8 +11,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import Strategy
 
-from asrattn.errors import ConfigError, PeerFailureError
-from asrattn.training import checkpointing, distributed
+from asrattn.errors import CheckpointError, ConfigError, PeerFailureError
+from asrattn.training import checkpointing, distributed, run_folder
 from asrattn.training.precision import LIGHTNING_PRECISION
 from asrattn.training.recipe import Precision
 
@@ -57,21 +58,53 @@ def build(
         raise ConfigError(f"--devices {devices} --precision {precision}: {_first_line(error)}") from None
 
 
+@contextmanager
+def own_folder(out: Path, resume: bool) -> Iterator[None]:
+    """The folder of a run, prepared by rank 0 and locked by it while the block runs. Raises as
+    `run_folder.prepare_out_dir`."""
+    with ExitStack() as stack:
+        if distributed.is_rank_zero():  # the first to write
+            run_folder.prepare_out_dir(out, resume)
+            stack.enter_context(run_folder.locked(out))
+        yield
+
+
+class _RestoreWatch(Callback):
+    """Whether a checkpoint is restored: afterwards training starts, or there is nothing left to do."""
+
+    def __init__(self) -> None:
+        self.restored = False
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.restored = True
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.restored = True
+
+
 def run(
     trainer: L.Trainer, module: L.LightningModule, datamodule: L.LightningDataModule, last: Path | None
 ) -> None:
-    """Train; resume from the checkpoint `last` if there is one. Raises PeerFailureError."""
+    """Train; resume from the checkpoint `last` if there is one. Raises PeerFailureError, and CheckpointError for a
+    checkpoint in which something is missing or of another kind."""
+    watch = _RestoreWatch()
+    trainer.callbacks.insert(0, watch)  # type: ignore[attr-defined]
     with warnings.catch_warnings():
         silence_lightning_warnings()
         try:
             trainer.fit(module, datamodule=datamodule, ckpt_path=last, weights_only=True)
-        except RuntimeError as error:
-            if not distributed.is_peer_failure(error):
+        except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+            if distributed.is_peer_failure(error):
+                raise PeerFailureError(
+                    f"another process of the run is gone, or did not answer ({_first_line(error)}); see its log, "
+                    "and continue with --resume"
+                ) from None
+            if last is None or watch.restored:
                 raise
-            raise PeerFailureError(
-                f"another process of the run is gone, or did not answer ({_first_line(error)}); see its log, "
-                "and continue with --resume"
-            ) from None
+            raise CheckpointError(
+                f"{last}: cannot be resumed from ({type(error).__name__}: {_first_line(error):.200}); "
+                "start again in another folder"
+            ) from error
 
 
 def silence_lightning_warnings() -> None:

@@ -8,8 +8,11 @@ from typing import get_args
 import pytest
 import tiny
 import tiny_whisper
+import torch
 
 from asrattn.cli.main import main
+from asrattn.data import manifest
+from asrattn.data.manifest import Utterance
 from asrattn.encoders import EncoderConfig, PretrainedEncoderConfig
 from asrattn.training import forecast
 
@@ -197,7 +200,56 @@ def test_a_misspelt_setting(capsys, recipe: Path) -> None:
 def test_a_model_cannot_be_changed(capsys, tmp_path: Path) -> None:
     status, _, err = run(capsys, tiny.model_file(tmp_path), "--set", "model.encoder.layers=4")
     assert status == 1
-    assert "--set and --init change recipes" in err
+    assert "--set, --init and --data are for recipes" in err
+
+
+def test_hours_and_lengths_come_from_the_data(capsys, recipe: Path, tmp_path: Path) -> None:
+    for name, seconds in (("train", (2.0, 4.0, 6.0)), ("dev", (1.0,))):
+        listed = [Utterance(f"{name}{i}", "a.wav", "a", s) for i, s in enumerate(seconds)]
+        manifest.write(tmp_path / "data" / f"{name}.jsonl", listed)
+    status, out, err = run(capsys, recipe, "--flops", 100, "--data", tmp_path / "data")
+    assert (status, err) == (0, "")
+    assert "data          3 utterances, 0.003 h" in out
+    assert "utterances of 4 s (estimate)" in out
+    assert "for 0.003 h of speech" in out
+    status, _, err = run(capsys, recipe, "--data", tmp_path)
+    assert (status, err) == (
+        1,
+        f"asrattn: {tmp_path / 'train.jsonl'}: does not exist; make it with python -m data_prep\n",
+    )
+
+
+def test_training_without_bf16_is_measured_without_it(
+    capsys, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recipe's bf16 is fp32 on such a processor."""
+    monkeypatch.setattr("asrattn.training.precision.has_native_bf16", lambda: False)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    _, out, _ = run(capsys, recipe, "--utterance", "1", "--flops", "100")
+    assert "memory of a training step, fp32, utterances of 1 s" in out
+
+
+def test_what_is_known_is_shown_before_anything_is_measured(
+    capsys, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(forecast, "forecast_step", stop)
+    status, out, _ = run(capsys, recipe)
+    assert status == 130
+    assert number(out, "total") > 0
+
+
+def test_a_large_model_is_measured_for_some_seconds_only(
+    capsys, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asrattn.cli.describe._MEASURED_GFLOP", 0.01)
+    asked = []
+    monkeypatch.setattr(forecast, "seconds_per_step", lambda _r, _m, n, s: asked.append((n, s)) or 1.0)
+    _, out, _ = run(capsys, recipe)
+    assert asked == [(1, forecast.PROBE_SECONDS)]
+    assert "measured here, on 1 s of audio" in out
 
 
 @pytest.mark.parametrize("name", ["absent.py", "absent.safetensors"])

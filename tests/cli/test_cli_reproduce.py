@@ -133,11 +133,57 @@ def test_other_data_are_told(capsys, data: Path) -> None:
 def test_a_card_cannot_smuggle_a_command(capsys, data: Path) -> None:
     """A model file may come from anywhere, and the script is meant to be run."""
     evil = "x\nrm -rf ~; $(rm)"
-    card = {"commit": evil, "versions": {"a": evil}, "hardware": evil, "data": {evil: {evil: evil}}}
+    card = {"commit": evil, "versions": {"a": evil}, "hardware": evil, "data": {evil: {"fingerprint": evil}}}
     _, out, _ = run(capsys, model(data, **card, dev_wer=evil, command=["asrattn", evil]))
-    text = "\n".join(out)
-    found = [words[0] for words in commands(text.replace(shlex.quote(evil), "quoted").splitlines())]
-    assert found == ["git", "asrattn", "asrattn"]
+    assert commands(out) == [["asrattn", "describe", "again/model/model.safetensors"]]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sh", "-c", "rm -rf ~"],
+        ["asrattn", "shell"],
+        ["asrattn", "train", "a.py", "--data", "d", "--out", "o", "--exec", "rm"],
+        ["asrattn", "train", "a.py", "--data", "d", "--out", "o", "--set"],
+        ["asrattn", "train", "--help"],
+        ["asrattn", "train", "a\x1b[2Kb.py", "--data", "d", "--out", "o"],
+        ["asrattn", "evaluate", "m", "d"],
+        ["/tmp/asrattn", "train", "a.py", "--data", "d", "--out", "o"],
+        ["-f", "train"],
+        [["asrattn"], "train"],
+    ],
+)
+def test_only_a_training_is_printed_as_one(capsys, data: Path, command: list[object]) -> None:
+    status, out, err = run(capsys, model(data, command=command))
+    assert (status, err) == (0, [])
+    assert [words[:2] for words in commands(out)] == [["git", "checkout"], ["asrattn", "describe"]]
+    assert any("is left out" in line for line in out)
+    assert all(line.isprintable() for line in out)
+
+
+@pytest.mark.parametrize("commit", ["-f", "--help", "HEAD; rm -rf ~", "main", "0123456789AB", "012"])
+def test_only_a_commit_is_checked_out(capsys, data: Path, commit: str) -> None:
+    _, out, _ = run(capsys, model(data, command=TYPED, commit=commit))
+    assert "git" not in [words[0] for words in commands(out)]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"data": [1]},
+        {"data": {"train": 7}},
+        {"command": "asrattn train"},
+        {"seed": "$(rm)"},
+        {"commit": 5},
+        {"recipe": []},
+        {"init": "x"},
+        {"recipe": {"name": 5}},
+    ],
+)
+def test_a_card_of_other_types(capsys, data: Path, wrong: dict[str, object]) -> None:
+    status, _, (err,) = run(capsys, model(data, **wrong))
+    assert status == 1
+    assert str(data) in err
 
 
 def test_an_older_model_says_what_is_not_known(capsys, tmp_path: Path) -> None:

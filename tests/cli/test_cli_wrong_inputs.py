@@ -1,6 +1,7 @@
 """Wrong paths and settings are told before anything heavy is loaded."""
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -38,6 +39,7 @@ ABLATE = "ablate recipe.py --data data --out out --vary train.ema=0,0.9"
 PRETRAIN = "pretrain recipe.py --data data --out out"
 NEURAL = "lm train-neural lm.py text --dev text --tokenizer model --out out"
 NO_MANIFEST = "does not exist; make it with python -m data_prep"
+NO_FILE = "cannot be read (it is a pipe or a device, not a file)"
 NO_MODEL = "does not exist; a run's model is its model.safetensors"
 NO_SAFETENSORS = "is no safetensors file; a run's model is its model.safetensors"
 TOLD = {
@@ -87,6 +89,21 @@ TOLD = {
     "evaluate model data/dev.jsonl --lm absent.arpa": "absent.arpa: does not exist",
     "evaluate model data/dev.jsonl --out text/out": "text/out: cannot be made",
     "evaluate model data/dev.jsonl --keywords absent": "absent: cannot be read",
+    "evaluate model data/dev.jsonl --by speker": "dev: no utterance has 'speker'; there are length, rate, id",
+    "evaluate model data/dev.jsonl --by speaker": "dev: no utterance has 'speaker'",
+    "evaluate pipe data/dev.jsonl": f"pipe: {NO_FILE}",
+    "evaluate model data/dev.jsonl --lm pipe": f"pipe: {NO_FILE}",
+    "evaluate model data/dev.jsonl --keywords pipe": f"pipe: {NO_FILE}",
+    "evaluate model data/dev.jsonl --hotwords pipe": f"pipe: {NO_FILE}",
+    "transcribe /dev/zero sound.wav": f"/dev/zero: {NO_FILE}",
+    "transcribe model sound.wav --lm /dev/zero": f"/dev/zero: {NO_FILE}",
+    "transcribe model sound.wav --lm data": "data: is a folder; name an ARPA file",
+    "transcribe data sound.wav": "data: is a folder; name the model.safetensors in it",
+    "lm train pipe --out lm.arpa": f"pipe: {NO_FILE}",
+    "reproduce pipe.json": f"pipe.json: {NO_FILE}",
+    "describe pipe": f"pipe: {NO_FILE}",
+    TRAIN.replace("recipe.py", "pipe.py"): "pipe.py: is not a file; name a recipe",
+    f"{TRAIN} --init pipe": f"pipe: {NO_FILE}",
     "align absent data/dev.jsonl": f"absent: {NO_MODEL}",
     "align model absent.jsonl": f"absent.jsonl: {NO_MANIFEST}",
     "plot-attention absent sound.wav": f"absent: {NO_MODEL}",
@@ -146,6 +163,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
         manifest.write(folder / f"{name}.jsonl", [Utterance("a", str(sound), "the fox", 1.0)])
     (folder / "damaged" / "dev.jsonl").write_text("{\n")
     (folder / "heard.jsonl").write_text('{"id": "a", "text": "the fox"}\n')
+    for name in ("pipe", "pipe.py", "pipe.json"):
+        os.mkfifo(folder / name)
     (folder / "text").write_text("one two\nthree\n")
     (folder / "recipe.py").write_text(RECIPE)
     (folder / "lm.py").write_text(LM_RECIPE)

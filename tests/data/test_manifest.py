@@ -12,14 +12,15 @@ from asrattn.data.manifest import Utterance
 from asrattn.errors import ManifestError
 
 TIMES = st.floats(0, 1e6)
-WORDS = st.text(min_size=1)
+NAMES = st.characters(exclude_characters="\0", exclude_categories=["Cs"])  # no file and no terminal takes NUL
+WORDS = st.text(NAMES, min_size=1)
 UTTERANCES = st.builds(
     Utterance,
     id=WORDS,
     audio=st.from_regex(r"[a-zäö1 ]+(/[a-z.]+)?\.wav", fullmatch=True),
     text=st.text(),
     seconds=TIMES,
-    speaker=st.text(),
+    speaker=st.text(NAMES),
     start=st.none() | TIMES,
 )
 GOOD = {"id": "a", "audio": "a.wav", "text": "hello", "seconds": 1.5}
@@ -89,6 +90,12 @@ def test_a_file_name_that_is_no_utf8_survives(tmp_path: Path) -> None:
     assert manifest.read(tmp_path / "a.jsonl")[0].audio == audio
 
 
+def test_an_id_of_a_file_name_that_is_no_utf8_can_be_read_again(tmp_path: Path) -> None:
+    manifest.write(tmp_path / "a.jsonl", [Utterance("caf\udce9", "a.wav", "", 1.0, speaker="\0")])
+    found = manifest.read(tmp_path / "a.jsonl")[0]
+    assert (found.id, found.speaker) == (r"caf\udce9", r"\x00")
+
+
 def test_blank_lines_null_and_a_byte_order_mark_are_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("\ufeff" + json.dumps({**GOOD, "start": None}) + "\r\n\r\n  \n", encoding="utf-8")
@@ -100,8 +107,22 @@ def test_blank_lines_null_and_a_byte_order_mark_are_no_harm(tmp_path: Path) -> N
     [
         ("hello", "is no JSON (Expecting value); one utterance a line"),
         (json.dumps(GOOD)[:-3], "is no JSON (Expecting ',' delimiter); one utterance a line"),
-        ("1" * 5000, "is no JSON (too large); one utterance a line"),
+        ("1" * 5000, "is no JSON (a number of 5000 digits); one utterance a line"),
         ("[" * 100_000, "is no JSON (too large); one utterance a line"),
+        ("[" * 200 + "]" * 200, "is no JSON (nested deeper than 100); one utterance a line"),
+        (json.dumps(GOOD).replace("1.5", "1" * 400), "is no JSON (a number of 400 digits); one utterance a line"),
+        (json.dumps(GOOD).replace("1.5", "1e400"), "is no JSON (a number that is too large)"),
+        (json.dumps(GOOD).replace("1.5", "NaN"), "is no JSON (NaN is no number of JSON)"),
+        (json.dumps({**GOOD, "tags": {"snr": 1}}).replace(": 1}", ": -Infinity}"), "is no JSON (-Infinity is no"),
+        (json.dumps({**GOOD, "seconds": 1e9}), "seconds is 1000000000.0; give a time in seconds, zero or more"),
+        (json.dumps({**GOOD, "start": 1e300}), "start is 1e+300; give a time in seconds, zero or more"),
+        (json.dumps({**GOOD, "id": "a\ud800"}), "is no JSON (half of a surrogate pair in a text)"),
+        (json.dumps({**GOOD, "id": "a\udce9"}), "id is 'a\\udce9', with characters that no text has; correct it"),
+        (json.dumps({**GOOD, "text": "a\udce9"}), "text is 'a\\udce9', with characters that no text has"),
+        (json.dumps({**GOOD, "speaker": "a\0"}), "speaker is 'a\\x00', with characters that no text has"),
+        (json.dumps({**GOOD, "audio": "a\0.wav"}), "audio is 'a\\x00.wav', with characters that no text has"),
+        (json.dumps({**GOOD, "tags": {"a\0": 1}}), "is 'a\\x00', with characters that no text has"),
+        (json.dumps({**GOOD, "tags": {"a": "\udc80"}}), "a is '\\udc80', with characters that no text has"),
         ("[1]", "is no JSON object; one utterance a line"),
         (json.dumps({k: v for k, v in GOOD.items() if k != "text"}), "lacks the field 'text'"),
         (json.dumps({**GOOD, "duration": 1}), "'duration' is no field of an utterance (id, audio, text, seconds, "),

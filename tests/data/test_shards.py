@@ -133,6 +133,30 @@ def test_links_and_devices_are_not_followed(tmp_path: Path) -> None:
             reader.read(number)
 
 
+@pytest.mark.parametrize("size", [20 * 2**30, 10**23, -5])
+@pytest.mark.parametrize("pax", [False, True])
+def test_a_size_that_lies_costs_its_file_alone(tmp_path: Path, size: int, pax: bool) -> None:
+    """In the header, or in an extended one (pax), where it may have any number of digits."""
+    archive = shard(tmp_path, 0, {name: name[:1].encode() * 700 for name in ("a.flac", "b.flac", "c.flac")})
+    with archive.open("wb") as out:
+        for name in ("a.flac", "b.flac", "c.flac"):
+            member = tarfile.TarInfo(name)
+            member.size, lies = 700, name == "b.flac"
+            if lies and pax:
+                out.write(member._create_pax_generic_header({"size": str(size)}, tarfile.XHDTYPE, "utf-8"))  # type: ignore[attr-defined]
+            elif lies:
+                member.size = size
+            out.write(member.tobuf(tarfile.GNU_FORMAT))
+            out.write(name[:1].encode() * 700 + bytes(324))
+        out.write(bytes(1024))
+    opened = Shards.open(tmp_path)
+    reader = ShardReader(opened, want_all(opened))
+    assert reader.read(0)[1] == b"a" * 700
+    assert reader.read(2)[1] == b"c" * 700
+    with pytest.raises(AudioError, match=r"b\.flac: cannot be read from"):
+        reader.read(1)
+
+
 def test_a_bad_line_costs_itself_alone(tmp_path: Path) -> None:
     path = shard(tmp_path, 0, {"a.flac": b"a", "b.flac": b"b"}).with_suffix(".jsonl")
     good, bad = path.read_text().splitlines()
@@ -155,6 +179,7 @@ def test_too_few_shards_are_told(tmp_path: Path) -> None:
     (tmp_path / shards.INFO_FILENAME).write_text(json.dumps({"shards": 3}))
     with pytest.raises(ManifestError, match="holds 2 of 3 shards; make the others with"):
         Shards.open(tmp_path)
-    (tmp_path / shards.INFO_FILENAME).write_text("[]")
-    with pytest.raises(ManifestError, match=r"shards\.json: is damaged"):
-        Shards.open(tmp_path)
+    for damaged in ("[]", "[" * 100_000, '{"shards": "' + "9" * 5000 + '"}', "{", '{"shards": NaN}'):
+        (tmp_path / shards.INFO_FILENAME).write_text(damaged)
+        with pytest.raises(ManifestError, match=r"shards\.json: is damaged"):
+            Shards.open(tmp_path)

@@ -139,6 +139,58 @@ def test_broken_files(tmp_path, old, new, told):
     assert str(path) in str(error.value)
 
 
+@pytest.mark.parametrize("empty", ["", "\\3-grams:\n\n", "\\3-grams:\n\n\\4-grams:\n", "\\4-grams:\n"])
+def test_orders_without_n_grams_need_no_section(tmp_path, empty):
+    """As pruning leaves them: the order is that of the longest n-gram."""
+    (tmp_path / "whole").write_text(SRILM)
+    text = SRILM.replace("ngram 2=3", "ngram 2=3\nngram 3=0\nngram 4=0").replace("\\end\\", empty + "\\end\\")
+    (tmp_path / "a.arpa").write_text(text)
+    whole, found = arpa.read(tmp_path / "whole"), arpa.read(tmp_path / "a.arpa")
+    assert (found.order, found.sizes) == (2, whole.sizes)
+    assert found.keys.tolist() == whole.keys.tolist()
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        (
+            b"mmap lm http://kheafield.com/code format version 5\n\0\0\xff",
+            "is a KenLM binary; give the ARPA file",
+        ),
+        (b"SRILM_BINARY_NGRAM_002\n\0\0", "is a SRILM binary; give the ARPA file"),
+        (b"blmt 3 1 2 3\n", "is a IRSTLM binary; give the ARPA file"),
+    ],
+)
+def test_binaries_of_other_programs_are_named(tmp_path, start, told):
+    (tmp_path / "lm.bin").write_bytes(start)
+    for act in (arpa.read, arpa.check):
+        with pytest.raises(LMError, match=told):
+            act(tmp_path / "lm.bin")
+
+
+def test_a_number_of_n_grams_with_thousands_of_digits(tmp_path):
+    (tmp_path / "a.arpa").write_text(SRILM.replace("ngram 1=4", "ngram 1=" + "4" * 5000))
+    with pytest.raises(LMError, match="should be ngram 1=COUNT"):
+        arpa.read(tmp_path / "a.arpa")
+
+
+def test_lines_and_what_follows_the_end_are_bounded(tmp_path):
+    """A few zipped bytes may stand for gigabytes."""
+    (tmp_path / "line.arpa.gz").write_bytes(gzip.compress(b"a" * (1 << 25), 1))
+    with pytest.raises(LMError, match=r":1: is longer than 16777216 bytes"):
+        arpa.read(tmp_path / "line.arpa.gz")
+    (tmp_path / "end.arpa.gz").write_bytes(gzip.compress(SRILM.encode() + bytes(1 << 25), 1))
+    with pytest.raises(LMError, match=r"goes on for long after \\end\\"):
+        arpa.read(tmp_path / "end.arpa.gz")
+
+
+def test_the_checksum_of_a_zipped_file_counts(tmp_path):
+    whole = gzip.compress(SRILM.encode())
+    (tmp_path / "a.arpa.gz").write_bytes(whole[:-8] + bytes([whole[-8] ^ 1]) + whole[-7:])
+    with pytest.raises(LMError, match="truncated or damaged"):
+        arpa.read(tmp_path / "a.arpa.gz")
+
+
 def test_a_history_that_is_not_there(tmp_path):
     grams = SRILM.replace("ngram 2=3", "ngram 2=3\nngram 3=1")
     (tmp_path / "a.arpa").write_text(grams.replace("\\end\\", "\\3-grams:\n-0.1\tb b a\n\n\\end\\"))

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from asrattn import audio, text
+from asrattn.cpu_count import usable_cpus
 from asrattn.data import manifest
 from asrattn.data.lazy_manifest import LazyManifest
 from asrattn.data.manifest import Utterance
@@ -272,7 +272,7 @@ def _open_audio(utterances: list[Utterance], rate: int, keep: bool) -> Iterable[
         except AudioError as error:
             return DroppedUtterance(utterance.id, "audio", str(error))
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, usable_cpus())) as pool:
         yield from tqdm(
             pool.map(one, utterances),
             "reading audio",

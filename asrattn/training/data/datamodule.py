@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
+from asrattn.cpu_count import usable_cpus
 from asrattn.data.manifest import Utterance
 from asrattn.errors import ConfigError, DataError
 from asrattn.model.losses import LossNormalizer
@@ -83,7 +84,7 @@ class SpeechDataModule(L.LightningDataModule):
             ),
             batch_size=None,
             sampler=ResumableSampler(done, len(plan)),
-            num_workers=self.config.workers,
+            num_workers=min(self.config.workers, usable_cpus()),
         )
 
     def val_dataloader(self) -> "DataLoader[Batch]":
@@ -93,7 +94,9 @@ class SpeechDataModule(L.LightningDataModule):
         batches = bucket_by_duration(self.corpus.dev.seconds, self.max_device_seconds, max_utterances=most)
         own = batches[self.trainer.global_rank :: self.trainer.world_size]
         return DataLoader(
-            DevDataset(self.corpus.dev, own or [[]]), batch_size=None, num_workers=self.config.workers
+            DevDataset(self.corpus.dev, own or [[]]),
+            batch_size=None,
+            num_workers=min(self.config.workers, usable_cpus()),
         )
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:

@@ -1,5 +1,6 @@
 """LightningDataModule of sentences: tokens in batches bucketed by length."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -37,6 +38,12 @@ class Sentences:
                 tokens = tokenizer.encode_lossy(text)
                 self.counts.append(len(tokens))
                 yield tokens
+
+    def fingerprint(self) -> str:
+        """Of all sentences in their order."""
+        found = hashlib.sha256(self.tokens.tobytes())
+        found.update(self.ends.tobytes())
+        return found.hexdigest()[:16]
 
     def __getitem__(self, number: int) -> NDArray[np.int32]:
         return self.tokens[self.ends[number] : self.ends[number + 1]]

@@ -1,6 +1,5 @@
 """`fit`: train a neural language model from a recipe and texts, with early stopping."""
 
-import json
 import logging
 import math
 import sys
@@ -15,15 +14,17 @@ from lightning.pytorch.callbacks import Callback
 
 from asrattn import provenance
 from asrattn.config import JSONValue, to_plain, upgrade
-from asrattn.errors import CheckpointError, ConfigError, DataError, StoppedError
+from asrattn.errors import DataError, StoppedError
 from asrattn.lm import neural
 from asrattn.lm.perplexity import TextPerplexity
+from asrattn.model_file import damaged_configuration
 from asrattn.text import Tokenizer
-from asrattn.training import checkpointing, metrics_log, run_folder, schedule, trainer
+from asrattn.training import metrics_log, run_folder, schedule, trainer
 from asrattn.training.data.sampler import derive_seed
 from asrattn.training.lm.datamodule import Sentences, TextDataModule
 from asrattn.training.lm.module import LMLightningModule
 from asrattn.training.lm.recipe import LMRecipe
+from asrattn.training.resume import SavedRun, check_same, check_seed, load_run, note_changes
 from asrattn.training.signals import StopSignalHandler
 
 log = logging.getLogger(__name__)
@@ -51,8 +52,21 @@ def fit(
     if there is no text, or for a non-finite loss; CheckpointError as `checkpointing.load_latest`; StoppedError on
     Ctrl-C.
     """
-    run_folder.prepare_out_dir(out, resume)
-    last = _latest(out, recipe, tokenizer) if resume else None
+    with trainer.own_folder(out, resume):
+        saved = _load_saved(out, recipe, tokenizer, seed) if resume else None
+        module, datamodule, known = _prepare(recipe, texts, tokenizer, seed, command)
+        module.origin = note_changes(saved, recipe, "lm_recipe", {"train": known["data"]})
+        callbacks = [LMTrainingCallback(out, dev, known)]
+        clip, epochs = recipe.train.clip, recipe.train.epochs
+        built = trainer.build(callbacks, 1, accelerator, recipe.train.precision, epochs, "auto", clip=clip)
+        trainer.run(built, module, datamodule, saved.path if saved else None)
+    return out / MODEL_FILE
+
+
+def _prepare(
+    recipe: LMRecipe, texts: Iterable[str], tokenizer: Tokenizer, seed: int, command: Sequence[str]
+) -> tuple[LMLightningModule, TextDataModule, dict[str, JSONValue]]:
+    """The network, its sentences, and the part of the card known at the start."""
     sentences = Sentences(texts, tokenizer)
     if sentences.unknown:
         log.warning(
@@ -74,39 +88,23 @@ def fit(
         "parameters": parameters,
         "sentences": len(sentences.counts),
         "tokens": tokens,
+        "data": sentences.fingerprint(),
         "seed": seed,
         "commit": provenance.git_commit(),
         "recipe": to_plain(recipe),
         "command": list(command),
         "versions": provenance.versions(),
     }
-    callbacks = [LMTrainingCallback(out, dev, known)]
-    clip = recipe.train.clip
-    built = trainer.build(
-        callbacks, 1, accelerator, recipe.train.precision, recipe.train.epochs, "auto", clip=clip
-    )
-    trainer.run(built, module, TextDataModule(sentences, recipe.train.batch_tokens, seed), last)
-    return out / MODEL_FILE
+    return module, TextDataModule(sentences, recipe.train.batch_tokens, seed), known
 
 
-def _latest(out: Path, recipe: LMRecipe, tokenizer: Tokenizer) -> Path:
-    last, content = checkpointing.load_latest(out)
-    try:
-        run = json.loads(content["asrattn"])
-        same = (
-            upgrade(LMRecipe, run["lm_recipe"]) == to_plain(recipe),
-            run["tokenizer"] == tokenizer.to_plain(),
-        )
-    except (KeyError, TypeError, ValueError):
-        raise CheckpointError(
-            f"{last}: was not written by asrattn lm train-neural; name the folder of such a run"
-        ) from None
-    for what, is_same in zip(("recipe", "tokenizer"), same, strict=True):
-        if not is_same:
-            raise ConfigError(
-                f"{last}: belongs to a run with another {what}; name that one, or another folder"
-            )
-    return last
+def _load_saved(out: Path, recipe: LMRecipe, tokenizer: Tokenizer, seed: int) -> SavedRun:
+    saved = load_run(out, "asrattn lm train-neural", "lm_recipe")
+    with damaged_configuration(saved.path):
+        same = upgrade(LMRecipe, saved.about["lm_recipe"]) == to_plain(recipe)
+    check_same(saved, recipe=same, tokenizer=saved.about.get("tokenizer") == tokenizer.to_plain())
+    check_seed(saved, seed)
+    return saved
 
 
 class LMTrainingCallback(Callback):

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import Optimizer
 
-from asrattn.config import to_plain
+from asrattn.config import JSONValue, to_plain
 from asrattn.layers.gemm_backend import GemmBackends, gemm_backends, use_gemm_backends
 from asrattn.lm.recurrent import LSTMLM
 from asrattn.lm.transformer import TransformerLM
@@ -35,6 +35,7 @@ class LMLightningModule(L.LightningModule):
         self.recipe, self.network, self.tokenizer, self.seed = recipe, network, tokenizer, seed
         self.nll_sum, self.token_count = torch.zeros(()), 0
         self.history: list[schedule.ValidationRecord] = []
+        self.origin: dict[str, JSONValue] = {}  # of the run, for its checkpoints: see `resume.note_changes`
 
     def configure_optimizers(self) -> Optimizer:
         config = self.recipe.train
@@ -72,8 +73,10 @@ class LMLightningModule(L.LightningModule):
         return (self.trainer.current_epoch + epoch) / self.recipe.train.epochs
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        run = {"lm_recipe": to_plain(self.recipe), "tokenizer": self.tokenizer.to_plain()}
-        checkpoint["asrattn"] = json.dumps({**run, "history": self.history, "gemm": gemm_backends()})
+        run = {"lm_recipe": to_plain(self.recipe), "tokenizer": self.tokenizer.to_plain(), "seed": self.seed}
+        checkpoint["asrattn"] = json.dumps(
+            {**run, **self.origin, "history": self.history, "gemm": gemm_backends()}
+        )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         run = json.loads(checkpoint["asrattn"])

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from asrattn.training.distributed import is_sharded
 from asrattn.training.layer_decay import layer_depths
 from asrattn.training.muon import Muon
 from asrattn.training.optimizers.config import AdamConfig, AdamWConfig, MuonConfig, OptimizerConfig, SGDConfig
@@ -48,7 +49,10 @@ def build(
             return torch.optim.Adam(with_decay(trainable), lr=rate, betas=betas, fused=fused)
         case SGDConfig(momentum=momentum, nesterov=nesterov):
             found = with_decay(trainable)
-            return torch.optim.SGD(found, lr=rate, momentum=momentum, nesterov=nesterov, fused=fused)
+            whole = not is_sharded(model)  # torch has no fused SGD of sharded weights
+            return torch.optim.SGD(
+                found, lr=rate, momentum=momentum, nesterov=nesterov, fused=fused and whole
+            )
         case MuonConfig(betas=betas, momentum=momentum, steps=steps):
             inner = _muon_matrices(model, trainable)
             rest = {name: p for name, p in trainable.items() if name not in inner}

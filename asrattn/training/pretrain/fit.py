@@ -10,11 +10,11 @@ import torch
 
 from asrattn import provenance
 from asrattn.config import JSONValue, to_plain, upgrade
-from asrattn.errors import CheckpointError, ConfigError
 from asrattn.model import LossConfig
 from asrattn.model.speech_model import SpeechModel
+from asrattn.model_file import damaged_configuration
 from asrattn.text import CharTokenizer
-from asrattn.training import checkpointing, distributed, run_folder, trainer
+from asrattn.training import distributed, trainer
 from asrattn.training.data import corpus as corpora
 from asrattn.training.data import folder as data_folder
 from asrattn.training.data.datamodule import SpeechDataModule
@@ -25,6 +25,7 @@ from asrattn.training.pretrain.module import PretrainLightningModule
 from asrattn.training.pretrain.network import BestRQ
 from asrattn.training.pretrain.recipe import PretrainRecipe
 from asrattn.training.recipe import Precision
+from asrattn.training.resume import SavedRun, check_same, check_seed, load_run, note_changes
 from asrattn.training.run_folder import MODEL_FILE
 
 log = logging.getLogger(__name__)
@@ -57,50 +58,45 @@ def fit(
     """
     settled = resolve_precision(recipe.train.precision, precision, accelerator)
     recipe = replace(recipe, train=replace(recipe.train, precision=settled))
-    if distributed.is_rank_zero():  # the first to write
-        run_folder.prepare_out_dir(out, resume)
-    last = _latest(out, recipe, seed) if resume else None
+    with trainer.own_folder(out, resume):
+        saved = _load_saved(out, recipe, seed) if resume else None
+        module, datamodule = _prepare(recipe, data, seed, fresh=not resume)
+        known: dict[str, JSONValue] = {}
+        if distributed.is_rank_zero():
+            corpora.report_dropped(datamodule.corpus, out / "dropped.tsv")
+            _describe(recipe, module.network, out)
+            known = _base_card(recipe, data, seed, command)
+            known["hours"] = round(float(datamodule.seconds.sum(dtype=float)) / 3600, 3)
+        module.origin = note_changes(saved, recipe, "pretrain_recipe", known.get("data"))
+        strategy = distributed.build_strategy("ddp", devices * nodes, LossConfig())
+        callbacks = [PretrainCallback(out, TOKENIZER, known)]
+        built = trainer.build(callbacks, devices, accelerator, settled, recipe.train.epochs, strategy, nodes)
+        trainer.run(built, module, datamodule, saved.path if saved else None)
+    return out / MODEL_FILE
+
+
+def _prepare(
+    recipe: PretrainRecipe, data: Path, seed: int, fresh: bool
+) -> tuple[PretrainLightningModule, SpeechDataModule]:
+    """The network and the corpus. fresh: the feature mean and deviation are not known yet."""
     rate = recipe.model.frontend.rate
     corpus = corpora.load(data, recipe.data, rate, TOKENIZER, transcribed=False)
     torch.manual_seed(derive_seed("model", seed))
     speech = SpeechModel(replace(recipe.model, vocabulary=TOKENIZER.size))
     corpus = corpora.filter_by_length(corpus, speech, 1.0)
     datamodule = SpeechDataModule(corpus, recipe.data, rate, 0.0, seed)
-    if not resume:
+    if fresh:
         speech.frontend.fit(datamodule.normalization_batches())
-    network = BestRQ(speech, recipe.bestrq, seed)
-    known: dict[str, JSONValue] = {}
-    if distributed.is_rank_zero():
-        corpora.report_dropped(corpus, out / "dropped.tsv")
-        _describe(recipe, network, out)
-        known = _base_card(recipe, data, seed, command)
-        known["hours"] = round(float(corpus.train.seconds.sum(dtype=float)) / 3600, 3)
-    module = PretrainLightningModule(recipe, network, seed)
-    strategy = distributed.build_strategy("ddp", devices * nodes, LossConfig())
-    callbacks = [PretrainCallback(out, TOKENIZER, known)]
-    built = trainer.build(callbacks, devices, accelerator, settled, recipe.train.epochs, strategy, nodes)
-    trainer.run(built, module, datamodule, last)
-    return out / MODEL_FILE
+    return PretrainLightningModule(recipe, BestRQ(speech, recipe.bestrq, seed), seed), datamodule
 
 
-def _latest(out: Path, recipe: PretrainRecipe, seed: int) -> Path:
-    last, content = checkpointing.load_latest(out)
-    try:
-        run = json.loads(content["asrattn"])
-        same = {
-            "recipe": upgrade(PretrainRecipe, run["pretrain_recipe"]) == to_plain(recipe),
-            "seed": run["seed"] == seed,
-        }
-    except (KeyError, TypeError, ValueError):
-        raise CheckpointError(
-            f"{last}: was not written by asrattn pretrain; name the folder of such a run"
-        ) from None
-    for what, is_same in same.items():
-        if not is_same:
-            raise ConfigError(
-                f"{last}: belongs to a run with another {what}; name that one, or another folder"
-            )
-    return last
+def _load_saved(out: Path, recipe: PretrainRecipe, seed: int) -> SavedRun:
+    saved = load_run(out, "asrattn pretrain", "pretrain_recipe")
+    with damaged_configuration(saved.path):
+        same = upgrade(PretrainRecipe, saved.about["pretrain_recipe"]) == to_plain(recipe)
+    check_same(saved, recipe=same)
+    check_seed(saved, seed)
+    return saved
 
 
 def _describe(recipe: PretrainRecipe, network: BestRQ, out: Path) -> None:

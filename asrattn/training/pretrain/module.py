@@ -11,7 +11,7 @@ import lightning as L
 import torch
 from torch.optim import Optimizer
 
-from asrattn.config import to_plain
+from asrattn.config import JSONValue, to_plain
 from asrattn.errors import DataError
 from asrattn.layers.gemm_backend import GemmBackends, gemm_backends, use_gemm_backends
 from asrattn.training import distributed, schedule
@@ -83,6 +83,7 @@ class PretrainLightningModule(L.LightningModule):
         self.totals = self.dev = PredictionTotals()
         self.steps = 0
         self.history: list[schedule.ValidationRecord] = []
+        self.origin: dict[str, JSONValue] = {}  # of the run, for its checkpoints: see `resume.note_changes`
 
     def configure_optimizers(self) -> Optimizer:
         config = self.recipe.train
@@ -166,7 +167,9 @@ class PretrainLightningModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add to a resume checkpoint: recipe, seed, validations; steps and sums of the epoch so far."""
         run = {"pretrain_recipe": to_plain(self.recipe), "seed": self.seed}
-        checkpoint["asrattn"] = json.dumps({**run, "history": self.history, "gemm": gemm_backends()})
+        checkpoint["asrattn"] = json.dumps(
+            {**run, **self.origin, "history": self.history, "gemm": gemm_backends()}
+        )
         here = {
             "epoch": self.trainer.current_epoch,
             "steps": self.steps,
