@@ -200,4 +200,4 @@ def _utterance(
 def _write_dropped(dest: Path, dropped: Iterable[DroppedEntry]) -> None:
     rows = ["split\tid\taudio\treason\n"]
     rows += ["\t".join(" ".join(str(field).split()) for field in row) + "\n" for row in dropped]
-    (dest / DROPPED_FILENAME).write_text("".join(rows), encoding="utf-8")
+    (dest / DROPPED_FILENAME).write_text("".join(rows), encoding="utf-8", errors="backslashreplace")

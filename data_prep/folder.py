@@ -1,14 +1,20 @@
 """Own recordings: audio files next to text files of the same name, or listed in a table (.csv, .tsv)."""
 
+import logging
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from asrattn import audio
+from asrattn.audio import walker
 from asrattn.errors import DataError
 from data_prep import build, split
 from data_prep.build import DEFAULT_OPTIONS, PrepOptions
 from data_prep.entries import SPLITS, CorpusEntry, read_table, read_text, require_columns, require_folder
 
+log = logging.getLogger(__name__)
+
+_LOSSLESS = (".wav", ".flac")  # of two recordings of one name, the one that is taken
 _NAMES = {
     "train": "train",
     "training": "train",
@@ -58,17 +64,26 @@ def prepare(
 
 
 def _scan_folder(source: Path, untranscribed: bool) -> dict[str, list[CorpusEntry]]:
-    files = [path for path in sorted(source.rglob("*")) if path.is_file()]
-    sounds = [path for path in files if path.suffix.lower() in audio.EXTENSIONS]
-    texts = {path.with_suffix(""): path for path in files if path.suffix.lower() == ".txt"}
+    found = walker.find_files(source)
+    sounds = found.select(audio.EXTENSIONS)
+    texts = {_stem(path): path for path in found.files if path.suffix.lower() == ".txt"}
+    if found.passed_over:
+        log.warning("%s: passed over: %s", source, found.describe_passed_over())
     if not sounds:
         raise DataError(f"{source}: holds no audio file; known are {' '.join(sorted(audio.EXTENSIONS))}")
     entries: dict[str, list[CorpusEntry]] = {name: [] for name in SPLITS}
-    for path in sounds:
-        entry = _paired_entry(path, source, texts.get(path.with_suffix("")), untranscribed)
+    kept: dict[str, Path] = {}
+    for path in sorted(sounds, key=lambda path: (path.suffix.lower() not in _LOSSLESS, path)):
+        if (other := kept.setdefault(_stem(path), path)) != path:
+            reason = f"{other.name}, of the same name, is taken"
+            entry = CorpusEntry(walker.id_below(path, source) + path.suffix, path, "", drop_reason=reason)
+        else:
+            entry = _paired_entry(path, source, texts.get(_stem(path)), untranscribed)
         entries[_split(path.relative_to(source))].append(entry)
+    for listed in entries.values():
+        listed.sort(key=lambda entry: entry.audio)
     fault = "it is a text without an audio file of the same name"
-    for stem in sorted(texts.keys() - {path.with_suffix("") for path in sounds}):
+    for stem in sorted(texts.keys() - kept.keys()):
         path = texts[stem]
         entries[_split(path.relative_to(source))].append(
             CorpusEntry(path.relative_to(source).as_posix(), path, "", drop_reason=fault)
@@ -78,17 +93,21 @@ def _scan_folder(source: Path, untranscribed: bool) -> dict[str, list[CorpusEntr
 
 def _paired_entry(path: Path, source: Path, words: Path | None, untranscribed: bool) -> CorpusEntry:
     """The recording with the text next to it; without one it is kept if `untranscribed`."""
-    id_ = path.with_suffix("").relative_to(source)
+    id_ = walker.id_below(path, source)
+    speaker = _speaker(Path(id_))
     if words is None and untranscribed:
-        return CorpusEntry(id_.as_posix(), path, "", _speaker(id_))
+        return CorpusEntry(id_, path, "", speaker)
     if words is None:
-        return CorpusEntry(
-            id_.as_posix(), path, "", drop_reason="there is no .txt of the same name next to it"
-        )
+        return CorpusEntry(id_, path, "", drop_reason="there is no .txt of the same name next to it")
     try:
-        return CorpusEntry(id_.as_posix(), path, read_text(words), _speaker(id_))
+        return CorpusEntry(id_, path, read_text(words), speaker)
     except DataError as error:
-        return CorpusEntry(id_.as_posix(), path, "", drop_reason=str(error))
+        return CorpusEntry(id_, path, "", drop_reason=str(error))
+
+
+def _stem(path: Path) -> str:
+    """The path without its suffix, its letters composed: some systems take é apart, others do not."""
+    return unicodedata.normalize("NFC", str(path.with_suffix("")))
 
 
 def _split(path: Path) -> str:

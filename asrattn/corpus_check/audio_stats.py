@@ -47,6 +47,7 @@ class AudioStats(NamedTuple):
     speech_seconds  seconds of the frames with speech, without pauses
     digest     of the samples: the same for the same audio, in whatever lossless format
     envelope   (BANDS,) levels along the utterance, of mean 0 and norm 1; similar audio has similar ones
+    notes      what is odd about the file, a sentence each
     """
 
     rate: int
@@ -59,6 +60,7 @@ class AudioStats(NamedTuple):
     speech_seconds: float
     digest: bytes
     envelope: NDArray[np.float16]
+    notes: tuple[str, ...] = ()
 
 
 StatsOrError = AudioStats | str  # statistics, or why there are none
@@ -95,18 +97,17 @@ def measure_utterance(utterance: Utterance) -> StatsOrError:
     """The statistics of an utterance's audio, or why it cannot be read."""
     path, start = Path(utterance.audio), utterance.start
     try:
-        rate, channels, seconds = audio.info(path)
-        if start is not None:
-            seconds = utterance.seconds
-        part = (
-            (None, None)
-            if start is None and seconds <= MAX_ANALYZED_SECONDS
-            else (start or 0.0, min(seconds, MAX_ANALYZED_SECONDS))
-        )
-        wave = audio.read(path, rate, *part)
+        with audio.open_sound(path) as sound:
+            seconds = sound.seconds if start is None else utterance.seconds
+            part = (
+                (None, None)
+                if start is None and seconds <= MAX_ANALYZED_SECONDS
+                else (start or 0.0, min(seconds, MAX_ANALYZED_SECONDS))
+            )
+            wave = sound.read(sound.rate, *part)
+            found = measure_wave(wave, sound.rate, sound.channels)._replace(notes=sound.notes)
     except AudioError as error:
         return str(error)
-    found = measure_wave(wave, rate, channels)
     return found._replace(seconds=seconds) if seconds > MAX_ANALYZED_SECONDS else found
 
 
