@@ -38,7 +38,7 @@ class Kind(Protocol):
 
 @dataclass
 class Tally:
-    """Outcomes of one format; seconds of the slowest; MiB at most; the first few that were not well."""
+    """Outcomes of one format; CPU-seconds of the slowest; MiB at most; the first few that were not well."""
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     slowest: float = 0.0
@@ -58,14 +58,14 @@ def load_kind(name: str) -> Kind:
 
 
 def run_one(kind: Kind, name: str, number: int) -> tuple[Outcome, str, float]:
-    """Make a file and read it: what came of it, and the seconds that reading took."""
+    """Make a file and read it: what came of it, and the CPU-seconds that reading took."""
     data = kind.make(name, number)
-    begin = time.perf_counter()
+    begin = time.process_time()
     try:
         fault = kind.attempt(name, number, data)
     except Exception:  # noqa: BLE001 (every traceback is a finding)
-        return "traceback", traceback.format_exc(limit=-3), time.perf_counter() - begin
-    seconds = time.perf_counter() - begin
+        return "traceback", traceback.format_exc(limit=-3), time.process_time() - begin
+    seconds = time.process_time() - begin
     return ("refused" if fault is None else "wrong" if fault else "read"), fault or "", seconds
 
 
@@ -124,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first number (default: 0)")
     args = parser.parse_args(argv)
     columns: tuple[Outcome, ...] = ("read", "refused", "wrong", "traceback", "crash", "hang")
-    print("| format | tried |", " | ".join(columns), "| slowest, s | memory, MiB |")
+    print("| format | tried |", " | ".join(columns), "| slowest, CPU-s | memory, MiB |")
     print("|---" * (len(columns) + 4) + "|")
     failed = False
     for name in args.format or load_kind(args.kind).FORMATS:

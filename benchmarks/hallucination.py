@@ -18,7 +18,7 @@ import torch
 
 from asrattn import audio
 from asrattn.audio.interface import Wave
-from asrattn.audio.walker import find_files
+from asrattn.audio.walker import find_audio
 from asrattn.data import manifest
 from asrattn.data.manifest import Utterance
 from asrattn.inference.recognizer import Recognizer
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 audio.write(paths[-1], wave, recognizer.rate)
             print(count_outcomes(name, recognizer, paths))
     for each in args.sounds:
-        paths = find_files(each).files
+        paths = find_audio(each)[0]
         print(count_outcomes(each.name, recognizer, subsample(paths, args.most)))
 
 

@@ -5,13 +5,14 @@ opened, or that have changed since.
 """
 
 import json
+import logging
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
@@ -21,41 +22,64 @@ from asrattn.data import manifest
 from asrattn.errors import AudioError
 from asrattn.sharding import JobShard
 
+log = logging.getLogger(__name__)
+
 BLOCK_SECONDS = 600.0  # seconds decoded at once: hours in one file must not fill the memory
 AudioInfoOrError = AudioInfo | str  # what a file holds, or why it cannot be used
 
 
+class Scan(NamedTuple):
+    """What a file holds, or why it cannot be used; and what is odd about it, a sentence each."""
+
+    found: AudioInfoOrError
+    notes: tuple[str, ...] = ()
+
+
 def scan_all(dest: Path, files: Sequence[Path], quick: bool, jobs: int) -> dict[Path, AudioInfoOrError]:
-    """The format of each file. Raises ManifestError if the list of a job shard is damaged."""
+    """The format of each file; what is odd about them is logged. Raises ManifestError if the list of a job shard is
+    damaged."""
     known = dict(_load_scans(dest, quick))
-    found = _open_all([path for path in files if path not in known], quick, jobs)
-    return {path: known[path] if path in known else found[path] for path in files}
+    scans = known | _open_all([path for path in files if path not in known], quick, jobs)
+    _log_notes({path: scans[path].notes for path in files})
+    return {path: scans[path].found for path in files}
 
 
 def scan_job_shard(dest: Path, files: Sequence[Path], quick: bool, jobs: int, job_shard: JobShard) -> int:
     """Scan one job shard of the files and write the results atomically; the number of files."""
-    found = _open_all(job_shard.select(files), quick, jobs)
+    scans = _open_all(job_shard.select(files), quick, jobs)
     path = dest / f"opened-{job_shard.name}.jsonl"
     draft = path.with_name(path.name + ".part")
     with draft.open("w", encoding="utf-8", errors="backslashreplace") as out:
-        for sound, what in found.items():
-            plain = {"reason": what} if isinstance(what, str) else what._asdict()
+        for sound, (found, notes) in scans.items():
+            plain = {"reason": found} if isinstance(found, str) else found._asdict()
             state = _state(sound)
             if state is not None:  # what is not there may come
-                line = {"audio": str(sound), "state": state, "quick": quick, **plain}
+                line = {"audio": str(sound), "state": state, "quick": quick, "notes": notes, **plain}
                 out.write(json.dumps(line, ensure_ascii=False) + "\n")
     draft.replace(path)
-    return len(found)
+    return len(scans)
 
 
-def _load_scans(dest: Path, quick: bool) -> Iterator[tuple[Path, AudioInfoOrError]]:
+def _log_notes(notes: Mapping[Path, tuple[str, ...]]) -> None:
+    """A line for each kind of oddity: how many files have it, and the first of them."""
+    kinds: dict[str, list[tuple[Path, str]]] = {}
+    for path, each in notes.items():
+        for note in each:
+            kinds.setdefault(note.partition(" (")[0], []).append((path, note))
+    for found in kinds.values():
+        path, note = found[0]
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        log.warning("%s%s: %s", path, more, note)
+
+
+def _load_scans(dest: Path, quick: bool) -> Iterator[tuple[Path, Scan]]:
     for path in sorted(dest.glob("opened-*-of-*.jsonl")):
         for _, line in manifest.read_json_lines(
             path, "list of opened files", "file", "run the job shard again"
         ):
             sound = Path(line.get("audio", ""))
             if line.get("quick") in (False, quick) and line.get("state") == _state(sound):
-                yield sound, _found(line)
+                yield sound, Scan(_found(line), tuple(line.get("notes", ())))
 
 
 def _found(line: dict[str, Any]) -> AudioInfoOrError:
@@ -73,7 +97,7 @@ def _state(path: Path) -> list[int] | None:
     return [found.st_size, found.st_mtime_ns]
 
 
-def _open_all(files: Sequence[Path], quick: bool, jobs: int) -> dict[Path, AudioInfoOrError]:
+def _open_all(files: Sequence[Path], quick: bool, jobs: int) -> dict[Path, Scan]:
     """Threads: decoding happens outside of Python's lock."""
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         sounds = pool.map(partial(_open, quick=quick), files)
@@ -81,12 +105,12 @@ def _open_all(files: Sequence[Path], quick: bool, jobs: int) -> dict[Path, Audio
         return dict(zip(files, bar, strict=True))
 
 
-def _open(path: Path, quick: bool) -> AudioInfoOrError:
+def _open(path: Path, quick: bool) -> Scan:
     try:
-        info = audio.info(path)
-        blocks = 0 if quick else math.ceil(info.seconds / BLOCK_SECONDS)
-        for at in range(blocks):
-            audio.read(path, info.rate, at * info.seconds / blocks, info.seconds / blocks)
+        with audio.open_sound(path) as sound:
+            blocks = 0 if quick else math.ceil(sound.seconds / BLOCK_SECONDS)
+            for at in range(blocks):
+                sound.read(sound.rate, at * sound.seconds / blocks, sound.seconds / blocks)
+            return Scan(AudioInfo(sound.rate, sound.channels, sound.seconds), sound.notes)
     except AudioError as error:
-        return str(error)
-    return info
+        return Scan(str(error))

@@ -1,9 +1,12 @@
 """Own recordings: audio files next to text files of the same name, or listed in a table (.csv, .tsv, .jsonl)."""
 
+import logging
 import shlex
+import unicodedata
 from pathlib import Path
 
 from asrattn import audio
+from asrattn.audio import walker
 from asrattn.errors import DataError
 from data_prep import build, split
 from data_prep.audio_finder import AudioFinder
@@ -13,6 +16,9 @@ from data_prep.table import read_table
 from data_prep.table_entries import TableColumns, speaker_of, split_of, table_entries
 from data_prep.text_files import read_text
 
+log = logging.getLogger(__name__)
+
+_LOSSLESS = (".wav", ".flac")  # of two recordings of one name, the one that is taken
 # Lists that other layouts have in place of a .txt next to each recording, and how they are read.
 _OTHER_LAYOUTS = {
     "*.trans.txt": "python -m data_prep librispeech {source} DEST",
@@ -55,19 +61,28 @@ def prepare(
 
 
 def _scan_folder(source: Path, untranscribed: bool, encoding: str | None) -> dict[str, list[CorpusEntry]]:
-    files = [path for path in sorted(source.rglob("*")) if path.is_file()]
-    sounds = [path for path in files if path.suffix.lower() in audio.EXTENSIONS]
-    texts = {path.with_suffix(""): path for path in files if path.suffix.lower() == ".txt"}
+    found = walker.find_files(source)
+    sounds = found.select(audio.EXTENSIONS)
+    texts = {_stem(path): path for path in found.files if path.suffix.lower() == ".txt"}
+    if found.passed_over:
+        log.warning("%s: passed over: %s", source, found.describe_passed_over())
     if not sounds:
         raise DataError(f"{source}: holds no audio file; known are {' '.join(sorted(audio.EXTENSIONS))}")
-    if not untranscribed and not any(path.with_suffix("") in texts for path in sounds):
-        _point_to_importer(source, files)
+    if not untranscribed and not any(_stem(path) in texts for path in sounds):
+        _point_to_importer(source, found.files)
     entries: dict[str, list[CorpusEntry]] = {name: [] for name in SPLITS}
-    for path in sounds:
-        entry = _paired_entry(path, source, texts.get(path.with_suffix("")), untranscribed, encoding)
+    kept: dict[str, Path] = {}
+    for path in sorted(sounds, key=lambda path: (path.suffix.lower() not in _LOSSLESS, path)):
+        if (other := kept.setdefault(_stem(path), path)) != path:
+            reason = f"{other.name}, of the same name, is taken"
+            entry = CorpusEntry(walker.id_below(path, source) + path.suffix, path, "", drop_reason=reason)
+        else:
+            entry = _paired_entry(path, source, texts.get(_stem(path)), untranscribed, encoding)
         entries[split_of(path.relative_to(source))].append(entry)
+    for listed in entries.values():
+        listed.sort(key=lambda entry: entry.audio)
     fault = "it is a text without an audio file of the same name"
-    for stem in sorted(texts.keys() - {path.with_suffix("") for path in sounds}):
+    for stem in sorted(texts.keys() - kept.keys()):
         path = texts[stem]
         entries[split_of(path.relative_to(source))].append(
             CorpusEntry(path.relative_to(source).as_posix(), path, "", drop_reason=fault)
@@ -79,17 +94,21 @@ def _paired_entry(
     path: Path, source: Path, words: Path | None, untranscribed: bool, encoding: str | None
 ) -> CorpusEntry:
     """The recording with the text next to it; without one it is kept if `untranscribed`."""
-    id_ = path.with_suffix("").relative_to(source)
+    id_ = walker.id_below(path, source)
+    speaker = speaker_of(Path(id_))
     if words is None and untranscribed:
-        return CorpusEntry(id_.as_posix(), path, "", speaker_of(id_))
+        return CorpusEntry(id_, path, "", speaker)
     if words is None:
-        return CorpusEntry(
-            id_.as_posix(), path, "", drop_reason="there is no .txt of the same name next to it"
-        )
+        return CorpusEntry(id_, path, "", drop_reason="there is no .txt of the same name next to it")
     try:
-        return CorpusEntry(id_.as_posix(), path, read_text(words, encoding), speaker_of(id_))
+        return CorpusEntry(id_, path, read_text(words, encoding), speaker)
     except DataError as error:
-        return CorpusEntry(id_.as_posix(), path, "", drop_reason=str(error))
+        return CorpusEntry(id_, path, "", drop_reason=str(error))
+
+
+def _stem(path: Path) -> str:
+    """The path without its suffix, its letters composed: some systems take é apart, others do not."""
+    return unicodedata.normalize("NFC", str(path.with_suffix("")))
 
 
 def _point_to_importer(source: Path, files: list[Path]) -> None:

@@ -169,8 +169,11 @@ def _encode_utterance(
         utterance = source[number]
         path = Path(utterance.audio)
         seconds = None if utterance.start is None else utterance.seconds
-        at = rate or audio.info(path).rate
-        wave = audio.read(path, at, utterance.start, seconds)
+        with audio.open_sound(path) as sound:
+            at = rate or sound.rate
+            wave = sound.read(at, utterance.start, seconds)
+            if sound.stats.overshoots:  # a shard holds ±1: they would be clipped
+                return f"{path}: {'; '.join(sound.stats.notes())}"
         data = bytes(audio.encode(place, wave, at))
     except (AudioError, ManifestError) as error:
         return str(error)

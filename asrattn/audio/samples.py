@@ -10,6 +10,9 @@ Channel = int | None  # counted from 1; None: the mean of all
 FULL_SCALE = 1.0 + 1e-6
 MAX_OVERSHOOT = 2.0  # of full scale: lossy codings pass it a little, samples of an integer range by far
 MAX_OVERSHOOT_FRACTION = 0.001  # share of samples beyond full scale that a lossy coding makes
+OVERSHOOT_NOTE = "samples beyond ±1"
+CANCELLED_NOTE = "its channels cancel each other; use one of them, such as --channel 1"
+MIXED_NOTE = "its channels differ and are averaged; --channel each keeps speakers apart"
 _CANCELLED = 0.01  # power of the mean, of that of the channels: noise of two microphones keeps a half
 _SAME = 1e-4  # power of the difference of channels, of theirs, up to which they hold the same
 
@@ -45,12 +48,12 @@ class SampleStats:
     def notes(self) -> tuple[str, ...]:
         found = []
         if self.overshoots:
-            hint = "an integer range? divide them" if self.peak > 100 else "scale them down"
-            found.append(f"samples beyond ±1; {hint} ({self.beyond} of {self.samples}, up to {self.peak:g})")
+            hint = "an integer range? divide them by its maximum" if self.peak > 100 else "scale them down"
+            found.append(f"{OVERSHOOT_NOTE}; {hint} ({self.beyond} of {self.samples}, up to {self.peak:g})")
         if self.mean_energy < _CANCELLED * self.channel_energy:
-            found.append("its channels cancel each other; use one of them, such as --channel 1")
+            found.append(CANCELLED_NOTE)
         elif self.channel_energy - self.mean_energy > _SAME * self.channel_energy:
-            found.append("its channels differ and are averaged; --channel each keeps speakers apart")
+            found.append(MIXED_NOTE)
         return tuple(found)
 
 

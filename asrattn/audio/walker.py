@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asrattn import files
 from asrattn.audio.containers.formats import EXTENSIONS
 
 _SYSTEM_FOLDERS = frozenset(
@@ -40,16 +41,27 @@ class FoundFiles:
     files: list[Path] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)
 
+    def select(self, suffixes: Collection[str]) -> list[Path]:
+        """The files with one of these suffixes, in any case; the others are passed over."""
+        chosen = []
+        for path in self.files:
+            suffix = path.suffix.lower()
+            if suffix in suffixes:
+                chosen.append(path)
+            elif not _COMPANIONS.fullmatch(suffix):
+                self.passed_over[suffix or "files without a suffix"] += 1
+        return chosen
+
     def describe_passed_over(self) -> str:
         """Such as "3 hidden files, 1 folder __MACOSX, 2 .wma"; "" for nothing."""
         return ", ".join(f"{count} {kind}" for kind, count in sorted(self.passed_over.items()))
 
 
-def find_files(folder: Path, suffixes: Collection[str] = EXTENSIONS) -> FoundFiles:
-    """All files below a folder that have one of the suffixes, in any case.
+def find_files(folder: Path) -> FoundFiles:
+    """All files below a folder.
 
-    Paths lead through the real folder where it is below `folder`, through a link elsewhere. A broken link with such a
-    suffix is among them, so that the loss is told. Raises OSError if `folder` itself cannot be read.
+    Paths lead through the real folder where it is below `folder`, else through a link. Broken links are among them,
+    so that the loss is told. Raises OSError if `folder` itself cannot be read.
     """
     found = FoundFiles()
     entered: set[tuple[int, int]] = set()
@@ -60,7 +72,7 @@ def find_files(folder: Path, suffixes: Collection[str] = EXTENSIONS) -> FoundFil
             waiting, links = [links.pop(0)], links
         here = waiting.pop()
         if _enter(here, entered, found):
-            _read_folder(here, suffixes, found, waiting, links)
+            _read_folder(here, found, waiting, links)
     found.files.sort()
     return found
 
@@ -79,9 +91,7 @@ def _enter(folder: Path, entered: set[tuple[int, int]], found: FoundFiles) -> bo
     return True
 
 
-def _read_folder(
-    folder: Path, suffixes: Collection[str], found: FoundFiles, waiting: list[Path], links: list[Path]
-) -> None:
+def _read_folder(folder: Path, found: FoundFiles, waiting: list[Path], links: list[Path]) -> None:
     try:
         with os.scandir(folder) as entries:
             listed = sorted(entries, key=lambda entry: entry.name)
@@ -97,7 +107,7 @@ def _read_folder(
         elif is_folder:
             (links if entry.is_symlink() else waiting).append(Path(entry.path))
         else:
-            _add_file(entry, suffixes, found)
+            _add_file(Path(entry.path), found)
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
@@ -107,23 +117,36 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return False
 
 
-def _add_file(entry: "os.DirEntry[str]", suffixes: Collection[str], found: FoundFiles) -> None:
-    path = Path(entry.path)
-    suffix = path.suffix.lower()
-    if suffix not in suffixes:
-        if not _COMPANIONS.fullmatch(suffix):
-            found.passed_over[suffix or "files without a suffix"] += 1
-    elif path.exists() and not path.is_file():
+def _add_file(path: Path, found: FoundFiles) -> None:
+    if path.exists() and not path.is_file():
         found.passed_over["pipes or devices"] += 1
     else:
         found.files.append(path)
+
+
+def find_audio(folder: Path) -> tuple[list[Path], str]:
+    """All files below a folder that are named as audio files are, and in words what was passed over.
+
+    Raises OSError if the folder cannot be read.
+    """
+    found = find_files(folder)
+    return found.select(EXTENSIONS), found.describe_passed_over()
+
+
+def id_below(path: Path, folder: Path) -> str:
+    """The path of a file below a folder, without its suffix, as an id: printable."""
+    return files.printable(path.relative_to(folder).with_suffix("").as_posix())
 
 
 def same_name(path: Path) -> Path | None:
     """The one file beside this path whose name is the same, but for composed and decomposed letters; None without."""
     wanted = unicodedata.normalize("NFC", path.name)
     try:
-        names = [name for name in os.listdir(path.parent) if unicodedata.normalize("NFC", name) == wanted]  # noqa: PTH208
+        names = [
+            name
+            for name in os.listdir(path.parent)  # noqa: PTH208
+            if name != path.name and unicodedata.normalize("NFC", name) == wanted
+        ]
     except OSError:
         return None
     return path.with_name(names[0]) if len(names) == 1 else None

@@ -227,7 +227,7 @@ def _load_noises(folder: Path, rate: int) -> list[Tensor]:
     """Every audio file below the folder."""
     from tqdm import tqdm
 
-    paths = walker.find_files(folder).files if folder.is_dir() else []
+    paths = walker.find_audio(folder)[0] if folder.is_dir() else []
     if not paths:
         state = "holds no audio file" if folder.is_dir() else "is not a folder"
         raise DataError(

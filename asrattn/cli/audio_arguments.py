@@ -69,17 +69,17 @@ def _single(path: Path) -> NamedAudio:
 
 def _folder(folder: Path) -> Iterator[NamedAudio]:
     from asrattn.audio import EXTENSIONS
-    from asrattn.audio.walker import find_files
+    from asrattn.audio.walker import find_audio
 
     try:
-        found = find_files(folder)
+        paths, passed_over = find_audio(folder)
     except OSError as error:
         raise AudioError(f"{folder}: cannot be read ({error.strerror})") from None
-    if found.passed_over:
-        _log.warning("%s: passed over: %s", folder, found.describe_passed_over())
-    if not found.files:
+    if passed_over:
+        _log.warning("%s: passed over: %s", folder, passed_over)
+    if not paths:
         raise AudioError(f"{folder}: holds no audio file ({', '.join(sorted(EXTENSIONS))})")
-    for path in found.files:
+    for path in paths:
         yield NamedAudio(path, path.relative_to(folder).with_suffix("").as_posix())
 
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from asrattn.audio.samples import CANCELLED_NOTE, MIXED_NOTE, OVERSHOOT_NOTE
 from asrattn.corpus_check.audio_stats import AudioStats
 from asrattn.corpus_check.finding import (
     CheckedUtterance,
@@ -26,6 +27,15 @@ PAUSES = FindingKind(
     "mostly pauses", Severity.SUSPICIOUS, "cut the pauses off, or see whether words are missing"
 )
 CLIPPED = FindingKind("clipping", Severity.SUSPICIOUS, "record at a lower level; a few such files do no harm")
+BEYOND = FindingKind(
+    "beyond ±1",
+    Severity.SUSPICIOUS,
+    "divide the samples by the maximum of their integer range, or scale them down",
+)
+CANCELLED = FindingKind(
+    "cancelled channels", Severity.SUSPICIOUS, "take one channel: their mean is nearly silent"
+)
+ODD_FILE = FindingKind("odd file", Severity.NOTE, "it is read as far as can be; is anything missing?")
 OFFSET = FindingKind(
     "DC offset", Severity.SUSPICIOUS, "subtract the mean; the microphone or its card is faulty"
 )
@@ -75,6 +85,17 @@ def check_audio(cases: Sequence[CheckedUtterance]) -> Iterator[Finding]:
 
 
 def _check_utterance(case: CheckedUtterance, stats: AudioStats) -> Iterator[Finding]:
+    beyond = False
+    for note in stats.notes:
+        if note.startswith(OVERSHOOT_NOTE):
+            beyond = True
+            yield make_finding(BEYOND, case, note)
+        elif note == CANCELLED_NOTE:
+            yield make_finding(
+                CANCELLED, case, f"the mean of {stats.channels} channels has {stats.level:.0f} dB"
+            )
+        elif note != MIXED_NOTE:  # of all files together, below
+            yield make_finding(ODD_FILE, case, note)
     if stats.level < SILENCE_DB:
         yield make_finding(SILENT, case, f"{stats.level:.0f} dB: no signal in {stats.seconds:.1f} s")
         return
@@ -84,7 +105,7 @@ def _check_utterance(case: CheckedUtterance, stats: AudioStats) -> Iterator[Find
     pauses = stats.seconds - stats.speech_seconds
     if pauses > max(MAX_PAUSE_SECONDS, MAX_PAUSE_FRACTION * stats.seconds):
         yield make_finding(PAUSES, case, f"{stats.speech_seconds:.1f} s of speech in {stats.seconds:.1f} s")
-    if stats.clipped_fraction > MAX_CLIPPED_FRACTION:
+    if stats.clipped_fraction > MAX_CLIPPED_FRACTION and not beyond:
         yield make_finding(
             CLIPPED, case, f"{100 * stats.clipped_fraction:.1f} % of the samples are at the limit"
         )

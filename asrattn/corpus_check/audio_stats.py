@@ -51,6 +51,7 @@ class AudioStats(NamedTuple):
     digest     of the samples: the same for the same audio, in whatever lossless format
     envelope   (BANDS,) levels along the utterance, of mean 0 and norm 1; similar audio has similar ones
     voicing    autocorrelation at the pitch of voices, up to 1: speech has vowels, also in words without pauses
+    notes      what is odd about the file, a sentence each
     """
 
     rate: int
@@ -64,6 +65,7 @@ class AudioStats(NamedTuple):
     digest: bytes
     envelope: NDArray[np.float16]
     voicing: float
+    notes: tuple[str, ...] = ()
 
 
 StatsOrError = AudioStats | str  # statistics, or why there are none
@@ -100,18 +102,17 @@ def measure_utterance(utterance: Utterance) -> StatsOrError:
     """The statistics of an utterance's audio, or why it cannot be read."""
     path, start = Path(utterance.audio), utterance.start
     try:
-        rate, channels, seconds = audio.info(path)
-        if start is not None:
-            seconds = utterance.seconds
-        part = (
-            (None, None)
-            if start is None and seconds <= MAX_ANALYZED_SECONDS
-            else (start or 0.0, min(seconds, MAX_ANALYZED_SECONDS))
-        )
-        wave = audio.read(path, rate, *part)
+        with audio.open_sound(path) as sound:
+            seconds = sound.seconds if start is None else utterance.seconds
+            part = (
+                (None, None)
+                if start is None and seconds <= MAX_ANALYZED_SECONDS
+                else (start or 0.0, min(seconds, MAX_ANALYZED_SECONDS))
+            )
+            wave = sound.read(sound.rate, *part)
+            found = measure_wave(wave, sound.rate, sound.channels)._replace(notes=sound.notes)
     except AudioError as error:
         return str(error)
-    found = measure_wave(wave, rate, channels)
     return found._replace(seconds=seconds) if seconds > MAX_ANALYZED_SECONDS else found
 
 

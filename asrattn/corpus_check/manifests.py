@@ -39,7 +39,9 @@ def _within(folder: Path) -> list[Path]:
     if shards.is_shard_folder(folder):
         raise ManifestError(f"{folder}: holds shards; check the manifest from which they were made")
     paths = sorted(folder.glob("*.jsonl"), key=lambda path: (not path.stem.startswith("train"), path.stem))
-    paths = [p for p in paths if not p.name.endswith(CLEAN_SUFFIX) and not p.name.startswith(_SCAN_PREFIX)]
+    paths = [
+        p for p in paths if not p.name.endswith(CLEAN_SUFFIX) and not p.name.startswith((_SCAN_PREFIX, "."))
+    ]
     if not paths:
         raise ManifestError(f"{folder}: holds no manifest (.jsonl); make some with python -m data_prep")
     return paths

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asrattn import audio
+from asrattn.corpus_check.audio_quality import check_audio
 from asrattn.corpus_check.audio_stats import (
     FLOOR_DB,
     MAX_ANALYZED_SECONDS,
@@ -18,6 +20,7 @@ from asrattn.corpus_check.audio_stats import (
     measure_utterances,
     measure_wave,
 )
+from asrattn.corpus_check.finding import CheckedUtterance
 from asrattn.data.manifest import Utterance
 
 RATE = 8000
@@ -142,3 +145,23 @@ def test_processes_find_the_same(tmp_path: Path) -> None:
     utterances[3] = replace(utterances[3], audio=str(tmp_path / "none.wav"))
     alone, together = (list(measure_utterances(utterances, jobs)) for jobs in (1, 2))
     assert [str(each) for each in alone] == [str(each) for each in together]
+
+
+def test_what_is_odd_about_a_file_is_found(tmp_path: Path):
+    wave = tone(2.0, 0.3) * np.linspace(0, 1, 16000, dtype=np.float32)
+    for name, data in {
+        "beyond": wave * np.float32(32768),
+        "cancelled": np.stack([wave, -wave], 1),
+        "mixed": np.stack([wave, wave[::-1]], 1),
+    }.items():
+        soundfile.write(tmp_path / f"{name}.wav", data, 16000, subtype="FLOAT")
+    notes = {}
+    for name in ("beyond", "cancelled", "mixed"):
+        found = measure_utterance(Utterance(name, str(tmp_path / f"{name}.wav"), "a", 1.0))
+        assert not isinstance(found, str)
+        case = CheckedUtterance("train", 1, Utterance(name, name, "a", 1.0), found)
+        notes[name] = [finding.kind.name for finding in check_audio([case])]
+    assert "beyond ±1" in notes["beyond"]
+    assert "clipping" not in notes["beyond"]
+    assert "cancelled channels" in notes["cancelled"]
+    assert "several channels" in notes["mixed"]

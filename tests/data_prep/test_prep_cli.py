@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from asrattn.data import manifest
 from data_prep import audio_scan as opening
@@ -161,3 +163,29 @@ def test_what_a_quick_part_found_does_not_serve_a_thorough_run(recordings: Path,
     found = opening._load_scans(tmp_path / "out", quick=False)
     assert list(found) == []
     assert len(list(opening._load_scans(tmp_path / "out", quick=True))) == 5
+
+
+@pytest.mark.parametrize("quick", [[], ["--quick"]])
+def test_what_is_odd_about_files_is_said_and_lengths_are_true(tmp_path: Path, caplog, quick: list[str]):
+    wave = (0.3 * np.sin(np.arange(32000) / 9)).astype(np.float32)
+    for number in range(3):
+        path = tmp_path / "rec" / f"{number}.flac"
+        path.parent.mkdir(exist_ok=True)
+        soundfile.write(path, wave, 16000)
+        content = bytearray(path.read_bytes())
+        content[21] &= 0xF0
+        content[22:26] = bytes(4)
+        path.write_bytes(content)
+        path.with_suffix(".txt").write_text("one")
+    arguments = [
+        "folder",
+        str(tmp_path / "rec"),
+        str(tmp_path / "out"),
+        "--dev-share",
+        "0",
+        "--test-share",
+        "0",
+    ]
+    assert main([*arguments, *quick]) == 0
+    assert [u.seconds for u in manifest.read(tmp_path / "out" / "train.jsonl")] == [2.0] * 3
+    assert "0.flac and 2 more: its header gives no length" in caplog.text

@@ -72,14 +72,6 @@ def test_too_few_are_told(sound, tmp_path: Path):
         folder.prepare(tmp_path / "none", tmp_path / "out")
 
 
-def test_of_a_sound_in_two_formats_one_is_dropped(sound, tmp_path: Path):
-    root = _beside(tmp_path / "rec", sound, ["a", "b", "c", "d"])
-    sound(root / "a.flac")
-    splits = _read(folder.prepare(root, tmp_path / "out"))
-    assert sorted(u.id for us in splits.values() for u in us) == ["a", "b", "c", "d"]
-    assert "id 'a' stands twice" in (tmp_path / "out" / "dropped.tsv").read_text()
-
-
 def _table(root: Path, sound, separator: str, suffix: str) -> Path:
     rows = [("file", "said", "who", "part")]
     rows += [
@@ -177,3 +169,32 @@ def test_audio_without_texts_is_kept_on_request(sound, tmp_path: Path):
         id_ for id_ in texts if id_.startswith("bob/")
     ]
     assert len([u for rows in _read(folder.prepare(root, tmp_path / "some")).values() for u in rows]) == 10
+
+
+def test_one_of_two_recordings_of_one_name_is_dropped(sound, tmp_path: Path):
+    root = _beside(tmp_path / "rec", sound, ["a", "day1/001", "day2/001"])
+    sound(root / "a.mp3")
+    splits = _read(folder.prepare(root, tmp_path / "out", dev_share=0, test_share=0))
+    assert {u.id: Path(u.audio).name for u in splits["train"]} == {
+        "a": "a.wav", "day1/001": "001.wav", "day2/001": "001.wav",
+    }  # fmt: skip
+    assert "a.mp3\t" in (tmp_path / "out" / "dropped.tsv").read_text()
+    assert "a.wav, of the same name, is taken" in (tmp_path / "out" / "dropped.tsv").read_text()
+
+
+def test_links_hidden_files_and_names_of_any_kind(sound, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    _beside(tmp_path / "far", sound, ["s1/a"])
+    root = _beside(tmp_path / "rec", sound, ["b", "line\nbreak", ".Trash-1000/old"])
+    sound(root / "caf\udce9.wav").with_suffix(".txt").write_text("coffee")
+    (root / "s1").symlink_to(tmp_path / "far" / "s1")
+    (root / "loop").symlink_to(root)
+    (root / "._b.wav").write_bytes(b"AppleDouble")
+    sound(root / "cre\u0300me.wav")
+    (root / "cr\u00e8me.txt").write_text("cream")
+    splits = _read(folder.prepare(root, tmp_path / "out", dev_share=0, test_share=0))
+    found = {u.id: u for u in splits["train"]}
+    assert set(found) == {"b", "s1/a", "caf\\xe9", "line\\nbreak", "cre\u0300me"}
+    assert found["s1/a"].speaker == "s1"
+    assert found["cre\u0300me"].text == "cream"
+    assert all(Path(u.audio).exists() for u in found.values())
+    assert "passed over: 1 hidden files, 1 hidden folders" in caplog.text

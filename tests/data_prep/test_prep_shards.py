@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from asrattn import audio
 from asrattn.data import manifest
 from asrattn.data.manifest import Utterance
 from asrattn.data.shards import ShardReader, Shards
+from data_prep import shards
 from data_prep.__main__ import main
 
 RATE = 8000
@@ -119,3 +121,17 @@ def test_a_part_that_cannot_be_is_wrong_usage(corpus: Path, tmp_path: Path, part
     with pytest.raises(SystemExit):
         make(corpus, tmp_path / "train", f"--shard={part}")
     assert "is not a job shard; use for example 1/8" in capsys.readouterr().err
+
+
+def test_samples_beyond_full_scale_are_never_clipped_in_silence(tmp_path: Path):
+    wave = (0.3 * np.sin(np.arange(16000) / 9)).astype(np.float32)
+    for name, scale in (("good", 1), ("integers", 32768), ("double", 7)):
+        soundfile.write(tmp_path / f"{name}.wav", wave * np.float32(scale), 16000, subtype="FLOAT")
+    manifest.write(
+        tmp_path / "m.jsonl", [Utterance(n, f"{n}.wav", "a", 1.0) for n in ("good", "integers", "double")]
+    )
+    (made,) = list(shards.write_shards(tmp_path / "m.jsonl", tmp_path / "out"))
+    assert made.utterances == 1
+    assert len(made.dropped) == 2
+    assert all("samples beyond ±1" in reason for _, reason in made.dropped)
+    assert any("integer range" in reason for _, reason in made.dropped)
