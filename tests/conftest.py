@@ -1,7 +1,7 @@
 """What all tests share: one thread each, one library for matrix products, few examples of a property, real speech."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded, here and in processes the tests start
@@ -47,3 +47,13 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import tones
 
     return tones.write_corpus(tmp_path_factory.mktemp("tones"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """File names that are no UTF-8 stand in captured logs, and pytest-xdist sends UTF-8 alone."""
+    report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report

@@ -2,7 +2,6 @@
 
 import io
 import json
-import logging
 import os
 from pathlib import Path
 
@@ -241,11 +240,6 @@ class TestNames:
     """Names that file systems have, and terminals and encodings have not."""
 
     ODD = ("caf\udce9", "line\nbreak", "\x1b[31mred", "[take 1] (2)", "-dash", "e\u0301", "\u00e9", "x" * 251)
-
-    @pytest.fixture(autouse=True)
-    def _no_raw_names_in_reports(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """pytest-xdist sends what pytest captures of the log, and only as UTF-8."""
-        monkeypatch.setattr(logging.getLogger("asrattn"), "propagate", False)
 
     @pytest.fixture
     def odd(self, tmp_path: Path) -> Path:
