@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from asrattn.audio import containers
 from asrattn.audio.containers import boxes
-from asrattn.audio.containers.layout import SoundBytes
+from asrattn.audio.containers.layout import SoundBytes, left_note
 from asrattn.audio.containers.splice import Splice
 from asrattn.audio.interface import AudioDecoder, Wave, explain_decode_error, truncation_error
 from asrattn.errors import AudioError
@@ -47,11 +47,13 @@ _indices: dict[tuple[int, ...], _Index] = {}  # of the files that were opened la
 class _PyAVDecoder:
     """The first audio track of a container, opened anew for every segment: a decoder that is rewound loses packets."""
 
-    def __init__(self, path: Path, file: SoundBytes, name: str, track: _Track, index: _Index) -> None:
+    def __init__(
+        self, path: Path, file: SoundBytes, name: str, track: _Track, index: _Index, notes: tuple[str, ...]
+    ) -> None:
         self._path, self._file, self._name, self._track, self._index = path, file, name, track, index
         self.rate, self.channels = track
         self.frames = index.frames
-        self.notes: tuple[str, ...] = ()
+        self.notes = notes
 
     def blocks(self, begin: int, count: int) -> Iterator[Wave]:
         if self._index.samples is not None:
@@ -176,8 +178,9 @@ def open_pyav(path: Path, file: SoundBytes, name: str) -> Iterator[AudioDecoder]
         import av
     except ModuleNotFoundError:
         raise AudioError(f"{path}: is {name}, which needs PyAV; pip install asrattn[video]") from None
-    if missing := boxes.missing_bytes(file, name):
-        raise truncation_error(path, f"({missing} bytes are missing at its end)")
+    left = boxes.unmatched_bytes(file, name)
+    if left < 0:
+        raise truncation_error(path, f"({-left} bytes are missing at its end)")
     try:
         with _open(path, file, name) as container:
             first = next(container.decode(container.streams.audio[0]), None)
@@ -190,7 +193,7 @@ def open_pyav(path: Path, file: SoundBytes, name: str) -> Iterator[AudioDecoder]
         seconds = index.frames / max(track.rate, 1)
         if seconds < index.promised - (_AVI_SECONDS if name == "avi" else _TRUNCATED_SECONDS):
             raise truncation_error(path, f"after {seconds:.2f} s of {index.promised:.2f} s")
-        yield _PyAVDecoder(path, file, name, track, index)
+        yield _PyAVDecoder(path, file, name, track, index, (left_note(left),) if left else ())
     except av.FFmpegError as error:
         raise AudioError(f"{path}: {explain_decode_error(0, str(error.strerror))}") from None
     except (ValueError, IndexError, MemoryError) as error:  # PyAV's own, of what a damaged header asks for

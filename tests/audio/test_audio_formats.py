@@ -8,6 +8,7 @@ from pathlib import Path
 import formats
 import numpy as np
 import pytest
+import test_audio
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -207,3 +208,24 @@ def test_what_is_cut_is_told_without_decoding(name: str, cut: Callable[[bytes], 
     (tmp_path / "a").write_bytes(cut(encoded(name, 5 * RATE)))
     with pytest.raises(AudioError, match="truncated"):
         audio.info(tmp_path / "a")
+
+
+@pytest.mark.parametrize(("container", "codec"), [("webm", "libopus"), ("ipod", "aac"), ("matroska", "flac")])
+def test_containers_of_two_files_with_junk_or_cut(container: str, codec: str, tmp_path: Path):
+    test_audio.encode_track(tmp_path / "a", container, codec, formats.chirp(48000, 48000)[None])
+    data = (tmp_path / "a").read_bytes()
+    whole = audio.read(Path("a"), 48000, data=data)
+
+    def read(changed: bytes) -> tuple[np.ndarray, str]:
+        with audio.open_sound(Path("a"), changed) as sound:
+            return sound.read(48000), "; ".join(sound.notes)
+
+    for tail, note in ((b"\x93junk" * 99, "bytes are left"), (bytes(999), "")):
+        wave, told = read(data + tail)
+        np.testing.assert_array_equal(wave, whole)
+        assert note in told
+        assert bool(note) == bool(told)
+    wave, told = read(data + data)
+    assert len(wave) > 1.9 * len(whole) or "bytes are left" in told
+    with pytest.raises(AudioError, match="truncated"):
+        read(data[:-40])

@@ -3,7 +3,7 @@
 import os
 
 from asrattn.audio.containers import chunks, flac, formats, mpeg, ogg, tags
-from asrattn.audio.containers.layout import AudioStream, ByteReader, Layout, SoundBytes
+from asrattn.audio.containers.layout import AudioStream, ByteReader, Layout, SoundBytes, left_note
 
 HEAD_BYTES = 1024
 _MARK_BYTES = 16
@@ -46,9 +46,7 @@ def _read_all(reader: ByteReader) -> Layout:
     while at < reader.size and not truncated:
         part = _read_one(reader, at, first=not streams)
         if part is None:
-            notes.append(
-                f"bytes are left after the end of the audio, which are not read ({reader.size - at} bytes)"
-            )
+            notes.append(left_note(reader.size - at))
             break
         streams += part.streams
         notes += part.notes

@@ -5,39 +5,43 @@ from asrattn.audio.containers.layout import ByteReader, SoundBytes
 _EBML, _SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80g"
 
 
-def missing_bytes(file: SoundBytes, name: str) -> int:
-    """How many bytes an MP4 or Matroska file lacks at its end; 0 for none, and for other formats. Raises OSError."""
+def unmatched_bytes(file: SoundBytes, name: str) -> int:
+    """How many bytes are left behind the end of an MP4 or Matroska file; below 0: how many it lacks; 0 for other
+    formats, and if only zeros are left. Raises OSError."""
     reader = ByteReader(file)
     try:
         end = _mp4_end(reader) if name == "mp4" else _matroska_end(reader) if name == "matroska" else 0
-        return max(end - reader.size, 0)
+        return reader.size - end if (end and not reader.is_zero(end, reader.size)) or end > reader.size else 0
     finally:
         reader.release()
 
 
 def _mp4_end(reader: ByteReader) -> int:
-    """Where the last box at the top ends."""
+    """Where the last box at the top ends, before another file or bytes that are no box."""
     at = 0
     while at < reader.size:
         head = reader.read(at, 16)
         size = int.from_bytes(head[:4], "big")
         if size == 1:
             size = int.from_bytes(head[8:16], "big")
-        if size < 8 or not head[4:8].isalnum():  # up to the end of the file, or bytes that are no box
+        if size == 0 and head[4:8].isalnum():
+            return reader.size
+        if size < 8 or not head[4:8].isalnum() or (at and head[4:8] == b"ftyp"):
             break
         at += size
     return at
 
 
 def _matroska_end(reader: ByteReader) -> int:
-    """Where the segment ends; 0 where it does not say so, as in a live stream."""
+    """Where the last segment ends, for FFmpeg reads on in a second file; 0 where one does not say so, as if live."""
     at = 0
-    for mark in (_EBML, _SEGMENT):
-        head = reader.read(at, 12)
-        size, width = _variable_size(head[4:])
-        if head[:4] != mark or size is None:
-            return 0
-        at += 4 + width + size
+    while reader.read(at, 4) == _EBML:
+        for mark in (_EBML, _SEGMENT):
+            head = reader.read(at, 12)
+            size, width = _variable_size(head[4:])
+            if head[:4] != mark or size is None:
+                return 0
+            at += 4 + width + size
     return at
 
 

@@ -12,6 +12,10 @@ OPEN_NOTE = "its header gives no length; it is read to its end"
 WRONG_LENGTH_NOTE = "its header gives a wrong length; it is read to its end"
 
 
+def left_note(count: int) -> str:
+    return f"bytes are left after the end of the audio, which are not read ({count} bytes)"
+
+
 @dataclass(frozen=True)
 class AudioStream:
     """One stream of audio, to be decoded alone.
