@@ -37,6 +37,10 @@ class AudioFinder:
             return self._find_moved(forward) or self.roots[0] / name
         return self.roots[0] / name
 
+    def has(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+        return bool(name.strip()) and os.path.isfile(self.find(name))  # noqa: PTH113 (no error for odd names)
+
     def _find_moved(self, name: str) -> Path | None:
         parts = [part for part in name.split("/") if part]
         skips = range(1, len(parts)) if self._elsewhere is None else [self._elsewhere]

@@ -21,6 +21,7 @@ from data_prep.entries import SPLITS, CorpusEntry
 log = logging.getLogger(__name__)
 
 DROPPED_FILENAME = "dropped.tsv"
+MAX_FIELD_LENGTH = 1000  # characters
 MAX_OVERSHOOT_SECONDS = (
     0.5  # seconds a segment may end behind its file: rounding in published lists, as Kaldi tolerates it
 )
@@ -248,7 +249,12 @@ def _invalid_characters(entry: CorpusEntry) -> str:
     return ""
 
 
+def _shorten(field: str) -> str:
+    """A damaged list may have fields of a million characters."""
+    return field if len(field) <= MAX_FIELD_LENGTH else field[:MAX_FIELD_LENGTH] + "…"
+
+
 def _write_dropped(dest: Path, dropped: Iterable[DroppedEntry]) -> None:
     rows = ["split\tid\taudio\treason\n"]
-    rows += ["\t".join(" ".join(str(field).split()) for field in row) + "\n" for row in dropped]
+    rows += ["\t".join(_shorten(" ".join(str(field).split())) for field in row) + "\n" for row in dropped]
     (dest / DROPPED_FILENAME).write_text("".join(rows), encoding="utf-8", errors="backslashreplace")

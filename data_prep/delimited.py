@@ -96,6 +96,8 @@ def _suitability(sample: Sequence[str], delimiter: str) -> float:
 
 
 def _loose_cells(line: str, delimiter: str) -> list[str]:
+    if '"' not in line or len(line) > csv.field_size_limit():
+        return line.split(delimiter)
     return next(csv.reader([line.replace("\r", " ")], delimiter=delimiter), [])
 
 

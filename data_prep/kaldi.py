@@ -13,6 +13,8 @@ from data_prep.pipes import read_pipe
 from data_prep.table_entries import SPLIT_NAMES
 from data_prep.text_files import read_lines
 
+MAX_VALUE_LENGTH = 10_000  # characters of a path or command; paths have at most 4096
+
 
 class _Line(NamedTuple):
     """What stands after the first word of a line, and the file and number of the line."""
@@ -170,6 +172,8 @@ def _recordings(here: Path, root: Path | None, dropped: list[CorpusEntry]) -> di
 
 def _recording(line: _Line, here: Path, finder: AudioFinder) -> _Recording:
     value, channel = line.value, None
+    if not value or "\0" in value or len(value) > MAX_VALUE_LENGTH:
+        return _Recording(here / "wav.scp", None, "names no file", line.where)
     if value.endswith("|"):
         try:
             value, channel = read_pipe(value)
@@ -179,8 +183,6 @@ def _recording(line: _Line, here: Path, finder: AudioFinder) -> _Recording:
     if re.search(r"\.ark:\d+$", value):
         reason = f"is in an archive of Kaldi's ({value}); write the recordings to files of their own"
         return _Recording(here / "wav.scp", None, reason, line.where)
-    if not value or "\0" in value:
-        return _Recording(here / "wav.scp", None, "names no file", line.where)
     return _Recording(finder.find(value), channel, "", line.where)
 
 

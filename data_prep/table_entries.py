@@ -1,7 +1,7 @@
 """Rows of a table -> entries: which column holds what, and where the audio lies."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from asrattn.errors import DataError
@@ -93,6 +93,11 @@ def table_entries(
     if has_header and table.first and table.first.fault:
         raise DataError(f"{table.first.where}: {table.first.fault}; mend the header, or name the --delimiter")
     rows = list(rows_below(table, has_header))
+    if not has_header:
+        width = max((len(row.cells) for row in rows if not row.fault), default=0)
+        if not width:
+            raise DataError(f"{table.path}: no row can be read; {rows[0].where}: {rows[0].fault}")
+        table = replace(table, columns=table.columns if len(table.columns) == width else [""] * width)
     places = _places(table, rows, wanted, finder, has_header, own_ids)
     entries: Entries = {name: [] for name in SPLITS}
     for row in rows:
@@ -157,7 +162,7 @@ def _guess_places(table: Table, rows: Sequence[Row], wanted: TableColumns, finde
     numbers = range(len(table.columns))
     audio = _place(table, "audio", wanted.audio, (), has_header=False)
     if audio is None:
-        found = {n: sum(finder.find(row.cells[n]).is_file() for row in rows) for n in numbers}
+        found = {n: sum(finder.has(row.cells[n]) for row in rows) for n in numbers}
         audio = max(found, key=lambda n: found[n])
         if not found[audio]:
             raise DataError(

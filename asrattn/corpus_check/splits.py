@@ -46,7 +46,7 @@ MOST_TRAIN_TEXTS = FindingKind(
 )
 
 MIN_ENVELOPE_CORRELATION = 0.998  # correlation of outlines: of two recordings of one short command up to 0.99
-MIN_TEXT_REPEATS = 10  # utterances for each text of train, on average, from which on it is a set of commands
+MIN_TEXT_REPEATS = 5  # utterances for each text of train, on average, from which on it is a set of commands
 LENGTH_TOLERANCE_SECONDS, LENGTH_TOLERANCE_FRACTION = (
     0.05,
     0.01,
