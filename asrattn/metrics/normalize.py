@@ -73,6 +73,8 @@ def spoken_english(text: str) -> str:
 
 def _compatible(text: str) -> str:
     """NFKC with its traps removed: 2½ is no 21/2 and 10² no 102; ´ is an apostrophe, no space with a mark."""
+    if text.isascii():
+        return text
     kept: list[str] = []
     for character in unicodedata.normalize("NFKC", _separate_numbers(text.replace("´", "'"))):
         kind = unicodedata.category(character)

@@ -39,7 +39,8 @@ def seed_test(
 
     The variance of the difference is that between runs, plus that between units of the mean over the runs, less what
     both contain: the luck of a run on single units. (Generalizability theory; Brennan, 2001.) A system with one run is
-    taken to vary between seeds as the other one does.
+    taken to vary between seeds as the other one does, and t has the degrees of freedom of its runs alone: with more,
+    two systems of one and three runs, 10 % apart, were called different in 6.8 % of cases.
     """
     from scipy.special import stdtr, stdtrit
 
@@ -54,7 +55,7 @@ def seed_test(
     if variance == 0:
         return SeedTestResult((difference, difference), float(difference == 0), float(len(words) - 1))
     spread = units**2 / (len(words) - 1) + sum(p.seeds**2 / p.free for p in parts)
-    free = variance**2 / spread
+    free = parts[0].free if min(len(a), len(b)) == 1 else variance**2 / spread
     error = np.sqrt(variance)
     half = -stdtrit(free, (1 - CONFIDENCE_LEVEL) / 2) * error
     p = 2 * stdtr(free, -abs(difference) / error)

@@ -30,6 +30,7 @@ _BEYOND = 10**30
 _DIGITS = re.compile(r"[0-9]+")
 _ROUND_ORDINALS = {f"{word}th" for word in ("hundred", *_SCALES)}
 _NUMBER_WORDS = {*_BELOW_TWENTY, *_TENS, *_SCALES, "hundred", "and", "a"}
+_FIRST_WORDS = _NUMBER_WORDS | _ORDINALS.keys() | _ROUND_ORDINALS | {"point"}
 _LONGEST = 24  # words of a number
 _LAST_CENTURY = 20  # in years spoken in two parts: twenty nineteen
 
@@ -45,11 +46,14 @@ def words_to_digits(words: Sequence[str]) -> list[str]:
     """Lower-case words, with the words of each number replaced by its digits."""
     found, at = [], 0
     while at < len(words):
-        rest = words[at:]
-        number = _round_ordinal(rest) or _decimal(rest) or _number(rest) or _small_decimal(rest)
+        number = _any_number(words[at:]) if words[at] in _FIRST_WORDS or words[at][0].isdigit() else None
         found.append(number.text if number else words[at])
         at += number.length if number else 1
     return found
+
+
+def _any_number(words: Sequence[str]) -> _Number | None:
+    return _round_ordinal(words) or _decimal(words) or _number(words) or _small_decimal(words)
 
 
 def _round_ordinal(words: Sequence[str]) -> _Number | None:
