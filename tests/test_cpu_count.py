@@ -1,12 +1,15 @@
 """How many CPUs a process may use, by affinity and by the quota of its container."""
 
+import argparse
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from asrattn.cli import options
 from asrattn.cpu_count import usable_cpus
 
 V2, V1 = "0::/a/b\n", "4:memory:/x\n1:cpu,cpuacct:/docker/7\n"
@@ -78,3 +81,21 @@ def test_jobs_follow_the_affinity() -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "variable", "cpus", "expected"),
+    [(None, None, 1, [1]), (None, "4", 1, []), (None, None, 64, []), (3, None, 1, [3])],
+)
+def test_threads_follow_the_quota_unless_they_are_named(
+    monkeypatch: pytest.MonkeyPatch, typed: int | None, variable: str | None, cpus: int, expected: list[int]
+) -> None:
+    chosen: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(options, "usable_cpus", lambda: cpus)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if variable:
+        monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    options.use_threads(argparse.Namespace(threads=typed))
+    assert chosen == expected

@@ -40,6 +40,14 @@ class WhisperTokenizer:
             raise CheckpointError(
                 f"the tokenizer has no {missing[0]}: it is not Whisper's; name the model's own"
             )
+        if known[END] > len(known) or not set(range(known[END])) <= set(known.values()):
+            raise CheckpointError(
+                "the tokenizer is damaged: ids below that of the end of text are missing; import it again"
+            )
+        if tokenizer.languages and not all(f"<|{task}|>" in known for task in TASKS):
+            raise CheckpointError(
+                "the tokenizer is damaged: it knows languages and no tasks; import it again"
+            )
         if (most := max(known.values())) >= count:
             raise CheckpointError(
                 f"the tokenizer has {most + 1} tokens, the model {count}: it is another model's; name its own"

@@ -88,3 +88,26 @@ def test_what_is_no_shar_is_told(tmp_path: Path, capsys, fault: str) -> None:
     assert told.startswith("error: ")
     assert told.count("\n") == 1
     assert not list((tmp_path / "train").glob("*.jsonl"))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        [],
+        [["a"]],
+        5,
+        {"id": "a", "supervisions": [[1]]},
+        {"id": "a", "supervisions": {"text": "x"}},
+        {"id": "a", "supervisions": [{"text": 5}], "duration": 1},
+        {"id": ["a"], "supervisions": [{"text": "x"}], "duration": 1},
+        {"id": "a", "supervisions": [{"text": "x"}], "duration": {"s": 1}},
+        {"id": "a", "supervisions": [{"text": "x"}], "duration": 10**400},
+    ],
+)
+def test_a_line_that_is_no_cut_costs_itself_alone(tmp_path: Path, capsys, odd: object) -> None:
+    write(tmp_path / "shar", 0, [cut("a"), cut("b")])
+    lines = [cut("b"), odd]
+    with gzip.open(tmp_path / "shar" / "cuts.000000.jsonl.gz", "wt", encoding="utf-8") as out:
+        out.writelines(json.dumps(each).replace("0" * 400, "0" * 300) + "\n" for each in lines)
+    assert main(["shar", str(tmp_path / "shar"), str(tmp_path / "train")]) == 0
+    assert "1 utterances" in capsys.readouterr().out

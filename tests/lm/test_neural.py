@@ -1,10 +1,12 @@
 """What every neural language model promises, over the members of the union."""
 
+import json
 import math
 from pathlib import Path
 from typing import get_args
 
 import pytest
+import safetensors.torch
 import tiny
 import torch
 
@@ -12,7 +14,7 @@ from asrattn import model_file
 from asrattn.config import from_plain, to_plain
 from asrattn.decoding.scorers import select_rows
 from asrattn.errors import CheckpointError, ConfigError, LMError
-from asrattn.lm import LMConfig, TransformerLMConfig, neural
+from asrattn.lm import LMConfig, LSTMLMConfig, TransformerLMConfig, neural
 from asrattn.lm.neural import NeuralLM
 from asrattn.lm.scorers import NeuralScorer
 from asrattn.text import BLANK, EOS, RESERVED, UNKNOWN, CharTokenizer
@@ -176,3 +178,19 @@ def test_a_scorer_pays_what_the_network_says_also_in_another_order_of_tokens(net
 def test_impossible_sizes_are_told():
     with pytest.raises(ConfigError, match="multiple of heads"):
         TransformerLMConfig(dim=10, heads=4)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("dim", 10**9), ("dim", 2**63), ("layers", 10**9), ("dim", 60_000)]
+)
+def test_sizes_are_believed_only_if_the_weights_are_there(tmp_path, name, size):
+    path = tmp_path / "lm.safetensors"
+    neural.save(path, neural.build(LSTMLMConfig(dim=4, layers=1), tiny.TOKENIZER.size), tiny.TOKENIZER, {})
+    with safetensors.safe_open(path, framework="pt") as file:
+        plain = json.loads(file.metadata()["asrattn"])
+        weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    del plain["checksum"]
+    plain["lm"][name] = size
+    safetensors.torch.save_file(weights, path, {"asrattn": json.dumps(plain)})
+    with pytest.raises(CheckpointError, match="configuration"):
+        neural.load(path)

@@ -139,3 +139,11 @@ def test_plain_and_back() -> None:
 def test_another_tokenizer_is_told(text: str, count: int, told: str) -> None:
     with pytest.raises(CheckpointError, match=told):
         WhisperTokenizer.load(text, count)
+
+
+def test_a_tokenizer_with_gaps_is_told() -> None:
+    plain = json.loads(JSON)
+    vocabulary = plain["model"]["vocab"]
+    del vocabulary[next(name for name, id_ in vocabulary.items() if id_ == TEXT_TOKENS - 2)]
+    with pytest.raises(CheckpointError, match="ids below that of the end of text are missing"):
+        from_plain({"kind": "whisper", "json": json.dumps(plain), "count": COUNT})
