@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from asrattn.audio import walker
 from asrattn.errors import DataError
 from data_prep import build, split
 from data_prep.audio_finder import AudioFinder
@@ -53,8 +54,10 @@ def _find(source: Path) -> dict[Path, str]:
     source = require_folder(source)
     files = [path for path in sorted(source.glob("*")) if path.suffix.lower() in _SUFFIXES]
     found = {path: name for path in files if (name := _split(path.stem))}
-    metadata = [path for path in sorted(source.rglob("metadata.*")) if path.suffix.lower() in _SUFFIXES]
-    found = found or {path: _split(path.parent.name) or "train" for path in metadata}
+    if not found:
+        below = walker.find_files(source).select(_SUFFIXES)
+        metadata = [path for path in below if path.stem == "metadata"]
+        found = {path: _split(path.parent.name) or "train" for path in metadata}
     if not found and len(files) == 1:
         found = {files[0]: "train"}
     if not found:

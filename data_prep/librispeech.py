@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asrattn import audio
+from asrattn.audio import walker
 from asrattn.errors import DataError
 from data_prep import build, split
 from data_prep.build import DEFAULT_OPTIONS, PrepOptions, Splits
@@ -80,9 +81,9 @@ def _chapters(source: Path) -> list[CorpusEntry]:
 
 def _entries(part: Path) -> list[CorpusEntry]:
     entries = []
-    files = sorted(p for p in part.rglob("*") if p.suffix.lower() in audio.EXTENSIONS)
-    sounds = {path.stem: path for path in files}
-    for path in sorted(part.rglob("*.trans.txt")):
+    found = walker.find_files(part)
+    sounds = {path.stem: path for path in found.select(audio.EXTENSIONS)}
+    for path in (path for path in found.files if path.name.endswith(".trans.txt")):
         speaker = _speaker(path)
         for number, line in read_lines(path):
             id_, *text = line.split(maxsplit=1)
