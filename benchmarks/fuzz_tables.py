@@ -119,7 +119,7 @@ def damage(content: bytes, draw: random.Random) -> tuple[bytes, set[str]]:
     touched: set[str] = set()
     for _ in range(draw.randint(1, 3)):
         at = draw.randrange(len(lines))
-        own = b"\n".join(lines[max(0, at - 1) : at + 2])
+        own = b"\n".join(lines[max(0, at - 2) : at + 3])  # an utterance of JSON has several lines
         touched |= (
             {id_ for id_ in texts() if id_.encode() in own} if at and b"\0" not in content else {*texts()}
         )
