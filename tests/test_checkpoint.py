@@ -322,7 +322,10 @@ class TestFullDisk:
 
 def test_loading_does_not_load_torch_s_compiler(path: Path) -> None:
     """It takes two CPU-seconds, and torch loads it to draw random numbers for a model without memory."""
-    program = "import sys; from asrattn import checkpoint; checkpoint.load(sys.argv[1]); print('torch._dynamo' in sys.modules)"
+    program = (
+        "import sys; from asrattn import checkpoint; checkpoint.load(sys.argv[1]); "
+        "print('torch._dynamo' in sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
     )
