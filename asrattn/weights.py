@@ -5,12 +5,13 @@ import os
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from asrattn import files
 from asrattn.config import JSONValue
@@ -88,12 +89,25 @@ def build(path: Path, make: Callable[[], M], weights: Mapping[str, Tensor]) -> M
     Raises CheckpointError naming the first weight that differs, RuntimeError for sizes that torch cannot build.
     """
     with torch.random.fork_rng(devices=[]):
-        with torch.device("meta"):
+        with _WithoutDraws(), torch.device("meta"):
             sketch = make()
         _check_fit(path, sketch, weights)
         module = make()
     module.load_state_dict(weights)
     return module.eval()
+
+
+class _WithoutDraws(TorchFunctionMode):
+    """Draws no normal random numbers: without memory there is nothing to fill, and torch would load its compiler for
+    it, which takes seconds."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") == "normal_":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def _check_fit(path: Path, module: nn.Module, weights: Mapping[str, Tensor]) -> None:

@@ -8,6 +8,8 @@ import os
 import pickle
 import resource
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -316,3 +318,15 @@ class TestFullDisk:
         (tmp_path / "file").write_text("")
         with pytest.raises(CheckpointError, match="cannot be written"):
             tiny.model_file(tmp_path / "file")
+
+
+def test_loading_does_not_load_torch_s_compiler(path: Path) -> None:
+    """It takes two CPU-seconds, and torch loads it to draw random numbers for a model without memory."""
+    program = (
+        "import sys; from asrattn import checkpoint; checkpoint.load(sys.argv[1]); "
+        "print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"

@@ -36,7 +36,9 @@ class FeatureExtractor(nn.Module):
     def __init__(self, config: FeatureConfig) -> None:
         super().__init__()
         self.config = config
-        self.register_buffer("window", torch.hann_window(config.window_samples), persistent=False)
+        self.register_buffer(
+            "window", torch.hann_window(config.window_samples, device="cpu"), persistent=False
+        )
         if config.kind == "seamless":
             self.seamless = SeamlessFilterbank(config.mels)
         if config.kind in ("log-mel", "mfcc", "whisper"):

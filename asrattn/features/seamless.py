@@ -31,7 +31,7 @@ class SeamlessFilterbank(nn.Module):
         super().__init__()
         from torchaudio.compliance.kaldi import get_mel_banks
 
-        window = torch.hann_window(WINDOW_SAMPLES, periodic=False, dtype=torch.float64) ** 0.85
+        window = torch.hann_window(WINDOW_SAMPLES, periodic=False, dtype=torch.float64, device="cpu") ** 0.85
         banks, _ = get_mel_banks(mels, FFT_POINTS, float(RATE), LOWEST_HZ, 0.0, 100.0, -500.0, 1.0)
         self.register_buffer("window", window.float(), persistent=False)
         # Half the rate itself, the last bin, belongs to no band.
