@@ -90,13 +90,13 @@ def mutate_json(plain: Any, chance: random.Random) -> Any:
     """A value somewhere within replaced, repeated or taken out."""
     if isinstance(plain, dict | list) and plain and chance.random() < 0.85:
         name = chance.choice(list(plain) if isinstance(plain, dict) else range(len(plain)))
-        copied = dict(plain) if isinstance(plain, dict) else list(plain)
+        copied: Any = dict(plain) if isinstance(plain, dict) else list(plain)
         if chance.random() < 0.1:
-            del copied[name]  # type: ignore[arg-type]
+            del copied[name]
         elif isinstance(copied, dict) and chance.random() < 0.1:
             copied[chance.choice(("extra", "", "\0", name + "s"))] = chance.choice(ODD_VALUES)
         else:
-            copied[name] = mutate_json(copied[name], chance)  # type: ignore[index]
+            copied[name] = mutate_json(copied[name], chance)
         return copied
     if isinstance(plain, str) and plain and chance.random() < 0.5:
         return mutate_bytes(plain.encode(errors="replace"), chance).decode(errors="replace")

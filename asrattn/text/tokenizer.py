@@ -1,23 +1,18 @@
 """Tokenizer protocol, reserved ids, text cleaning."""
 
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from asrattn.config import JSONValue
 from asrattn.errors import TextError
+from asrattn.text.characters import is_spaceless
 
 BLANK = 0  # of the CTC head, and the padding
 EOS = 1  # ends a text; also the start symbol
 UNKNOWN = 2
 RESERVED = 3  # ids of real tokens begin here
 UNKNOWN_SIGN = "⁇"
-# Scripts without spaces: Thai, Lao, Khmer, Myanmar, kana, bopomofo, Han.
-_SPACELESS = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u312f\u31a0-\u31bf\u31f0-\u31ff"
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
 
 
 class Tokenizer(Protocol):
@@ -56,7 +51,7 @@ def clean(text: str) -> str:
 def join_texts(first: str, second: str) -> str:
     """Two texts one after the other, with a space between them unless both are of a script without spaces."""
     a, b = clean(first), clean(second)
-    spaceless = _SPACELESS.match(a[-1:]) and _SPACELESS.match(b[:1]) and " " not in a + b
+    spaceless = a and b and is_spaceless(a[-1]) and is_spaceless(b[0]) and " " not in a + b
     return f"{a}{b}" if spaceless else f"{a} {b}"
 
 
