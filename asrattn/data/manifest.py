@@ -124,12 +124,10 @@ def write(path: Path, utterances: Iterable[Utterance]) -> None:
 
 def _line(utterance: Utterance, folder: Path) -> dict[str, Any]:
     line = {k: v for k, v in asdict(utterance).items() if v not in ("", None, {}) or k in _REQUIRED}
-    for name in {
-        "id",
-        "text",
-        "speaker",
-    } & line.keys():  # of file names that are no UTF-8: readable from now on
-        line[name] = line[name].encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    for name in {"id", "text", "speaker"} & line.keys():  # of names that are no UTF-8: readable from now on
+        line[name] = line[name].encode("utf-8", "backslashreplace").decode()
+    for name in {"id", "speaker"} & line.keys():
+        line[name] = line[name].replace("\0", "\\x00")
     return line | {"audio": _relative(Path(utterance.audio), folder).as_posix()}
 
 
@@ -199,7 +197,8 @@ def _utterance(plain: dict[str, Any], where: str) -> Utterance:
     for name, value in tags.items():
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ManifestError(f"{where}: the tag {name} is {value!r}; a tag is a text or a number")
-    for name, value in [*plain.items(), *tags.items(), *((tag, tag) for tag in tags)]:
+    of_tags = [("the name of a tag", tag) for tag in tags] + [(f"the tag {tag}", tags[tag]) for tag in tags]
+    for name, value in [*plain.items(), *of_tags]:
         if isinstance(value, str) and not _is_writable(name, value):
             raise ManifestError(f"{where}: {name} is {value!r}, with characters that no text has; correct it")
     try:

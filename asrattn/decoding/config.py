@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from asrattn.config import check
 
-MAX_BEAM_SIZE = 10_000
+MAX_BEAM_SIZE = 1_000_000
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from asrattn.training.optimizers import AdamWConfig
 from asrattn.training.recipe import DataConfig, InitConfig, Recipe, TrainConfig
 
 RECIPE = Recipe(
-    "wav2vec2-ctc",
+    "whisper-wav2vec2",
     model=ModelConfig(decoder=TransformerDecoderConfig(dim=256, layers=2, heads=4, ffn_dim=1024)),
     init=InitConfig(parts=("frontend", "encoder")),
     data=DataConfig(batch_seconds=60.0),
