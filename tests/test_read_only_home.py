@@ -16,7 +16,7 @@ NO_HOME = "/proc/self/no-home"  # which nobody can make, not even root
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["transcribe", "evaluate", "plot-attention"])
-def test_caches_are_done_without(command: str, tmp_path: Path) -> None:
+def test_commands_work_without_it(command: str, tmp_path: Path) -> None:
     model, sound = tiny.model_file(tmp_path), tiny.sound(tmp_path / "a.wav", 2.0)
     manifest.write(tmp_path / "test.jsonl", [Utterance("a", str(sound), "the fox", 2.0)])
     words = [command, str(model), str(tmp_path / "test.jsonl" if command == "evaluate" else sound)]

@@ -110,6 +110,9 @@ def _logging() -> Iterator[None]:
     level = log.level
     log.addHandler(handler)
     log.setLevel(logging.INFO)
+    logging.getLogger("matplotlib").setLevel(
+        logging.ERROR
+    )  # it warns of a home that cannot be written, and works
     try:
         yield
     finally:
