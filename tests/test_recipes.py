@@ -16,6 +16,7 @@ import torch
 from asrattn.config import from_plain, override, to_plain
 from asrattn.decoding.beam_search import beam_search
 from asrattn.model.speech_model import SpeechModel
+from asrattn.text import RESERVED, CharTokenizer
 from asrattn.training import finetune, initialization
 from asrattn.training.optimizers.factory import build as build_optimizer
 from asrattn.training.recipe import Recipe
@@ -56,8 +57,9 @@ def step_and_decode(recipe: Recipe, init: Path | None = None) -> None:
     recipe = initialization.resolve(recipe, init)
     V = recipe.model.vocabulary or max(VOCABULARY, getattr(recipe.data.tokens, "size", VOCABULARY))
     model = SpeechModel(replace(recipe.model, vocabulary=V))
-    if tokenizer := initialization.taken_tokenizer(recipe, init):
-        model.spell_with(tokenizer)
+    characters = CharTokenizer("".join(map(chr, range(ord("A"), ord("A") + V - RESERVED))))
+    if model.config.ctc_labels == "bytes":
+        model.spell_with(initialization.taken_tokenizer(recipe, init) or characters)
     finetune.freeze(model, recipe.train.freeze)
     trained = [p for p in model.parameters() if p.requires_grad]
     wave, lens = torch.randn(2, 16000), torch.tensor([16000, 12000])
