@@ -114,7 +114,7 @@ def _utterance_seconds(folder: Path) -> "NDArray[np.float64]":
 
 def _model(args: argparse.Namespace) -> Iterator[str]:
     path = args.subject
-    if args.set or args.init or args.data:
+    if path.exists() and (args.set or args.init or args.data):
         raise ConfigError(f"{path}: --set, --init and --data are for recipes, not for trained models")
     model_file.read_speech_model(path)
 

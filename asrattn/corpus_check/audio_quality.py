@@ -47,7 +47,7 @@ QUIET = FindingKind(
 )
 RATES = FindingKind("several rates", Severity.NOTE, "audio is resampled; if a rate is rare, is it right?")
 CHANNELS = FindingKind(
-    "several channels", Severity.NOTE, "they are averaged; pick one first if they hold speakers"
+    "several channels", Severity.NOTE, "they are averaged; make a file of each if they hold speakers"
 )
 
 SILENCE_DB = -75.0  # dB: the quietest real speech seen (Common Voice) has -66
