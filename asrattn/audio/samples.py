@@ -12,7 +12,9 @@ MAX_OVERSHOOT = 2.0  # of full scale: lossy codings pass it a little, samples of
 MAX_OVERSHOOT_FRACTION = 0.001  # share of samples beyond full scale that a lossy coding makes
 OVERSHOOT_NOTE = "samples beyond ±1"
 CANCELLED_NOTE = "its channels cancel each other; use one of them, such as --channel 1"
-MIXED_NOTE = "its channels differ and are averaged; if each holds a speaker, split them (transcribe: --channel each)"
+MIXED_NOTE = (
+    "its channels differ and are averaged; if each holds a speaker, split them (transcribe: --channel each)"
+)
 _CANCELLED = 0.01  # power of the mean, of that of the channels: noise of two microphones keeps a half
 _SAME = 1e-4  # power of the difference of channels, of theirs, up to which they hold the same
 
