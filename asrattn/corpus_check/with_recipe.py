@@ -64,13 +64,7 @@ def check_with_recipe(
     findings = [*_upsampled(cases, rate), *_too_short(others, model)]
     corpus = Corpus(InMemoryDataset(items, rate), InMemoryDataset([], rate), [*dropped, *unknown], tokenizer)
     try:
-        corpus = corpora.filter_by_length(
-            corpus,
-            model,
-            recipe.augment.min_length_factor,
-            recipe.loss.ctc > 0,
-            corpora.max_labels_per_frame(recipe.loss),
-        )
+        corpus = corpora.filter_by_length(corpus, model, recipe.augment.min_length_factor, recipe.loss)
     except DataError as error:
         return [*findings, Finding(DROPPED, "train", str(error))], {}
     findings += [make_finding(DROPPED, by_id[d.id], f"{d.reason}: {d.detail}") for d in corpus.dropped]

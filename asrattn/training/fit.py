@@ -120,13 +120,7 @@ def _prepare(
     extended = base.tokenizer if base and not recipe.init else None
     corpus = corpora.load(data, recipe.data, rate, earlier, extended)
     model = _build(recipe, corpus.tokenizer, seed)
-    corpus = corpora.filter_by_length(
-        corpus,
-        model,
-        recipe.augment.min_length_factor,
-        recipe.loss.ctc > 0,
-        corpora.max_labels_per_frame(recipe.loss),
-    )
+    corpus = corpora.filter_by_length(corpus, model, recipe.augment.min_length_factor, recipe.loss)
     if recipe.train.scale_to_data:
         recipe = scale_to_data(recipe, len(corpus.train), corpus.train.seconds.sum(dtype=float))
     datamodule = SpeechDataModule(corpus, recipe.data, rate, recipe.augment.stretch, seed)

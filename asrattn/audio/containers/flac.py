@@ -3,6 +3,7 @@
 import struct
 
 from asrattn.audio.containers import tags
+from asrattn.audio.containers.crc import make_table
 from asrattn.audio.containers.layout import (
     OPEN_NOTE,
     WRONG_LENGTH_NOTE,
@@ -126,20 +127,9 @@ def _block_size(head: bytes, at: int) -> tuple[int | None, int]:
 def _crc8(data: bytes) -> int:
     crc = 0
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc << 1 ^ (0x107 if crc & 0x80 else 0)
+        crc = _CRC8[crc ^ byte]
     return crc
 
 
-def _crc16_table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        crc = byte << 8
-        for _ in range(8):
-            crc = (crc << 1 ^ (0x8005 if crc & 0x8000 else 0)) & 0xFFFF
-        table.append(crc)
-    return tuple(table)
-
-
-_CRC16 = _crc16_table()
+_CRC8 = make_table(8, 0x07)
+_CRC16 = make_table(16, 0x8005)

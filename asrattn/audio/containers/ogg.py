@@ -1,6 +1,7 @@
 """Ogg (Vorbis, Opus, FLAC, Speex): pages are walked, which gives the streams that follow each other."""
 
 from asrattn.audio.containers import tags
+from asrattn.audio.containers.crc import make_table
 from asrattn.audio.containers.layout import AudioStream, ByteReader, Layout, patch
 
 _PAGE_HEAD_BYTES = 27
@@ -43,17 +44,7 @@ def _ended_page(page: bytes) -> bytes:
     return head + crc.to_bytes(4, "little") + page[26:]
 
 
-def _crc32_table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        crc = byte << 24
-        for _ in range(8):
-            crc = (crc << 1 ^ (0x04C11DB7 if crc & 0x80000000 else 0)) & 0xFFFFFFFF
-        table.append(crc)
-    return tuple(table)
-
-
-_CRC32 = _crc32_table()
+_CRC32 = make_table(32, 0x04C11DB7)
 
 
 def _has_page(reader: ByteReader, begin: int, end: int) -> bool:

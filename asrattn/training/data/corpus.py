@@ -173,17 +173,20 @@ def _texts(store: LazyManifest | Shards, numbers: NDArray[np.int64]) -> Iterator
             yield store[i].text
 
 
+CTC_ALONE = LossConfig(ctc=1.0)
+
+
 def filter_by_length(
-    corpus: Corpus, model: SpeechModel, min_stretch: float, ctc: bool = True, labels_per_frame: int = 1
+    corpus: Corpus, model: SpeechModel, min_stretch: float, loss: LossConfig = CTC_ALONE
 ) -> Corpus:
     """The corpus without training utterances that have too few encoder frames for CTC, or more tokens than the decoder
-    takes. min_stretch: the factor by which augmentation may shorten; ctc: whether CTC is trained; labels_per_frame: see
-    `check_ctc_length`.
+    takes. min_stretch: the factor by which augmentation may shorten.
 
     A streaming corpus drops them when it reads them. Raises DataError if nothing is left, or a dev utterance does not
     fit the model.
     """
-    most, spelling = model.decoder.max_tokens, model.spelling if ctc else None
+    most, spelling = model.decoder.max_tokens, model.spelling if loss.ctc else None
+    labels_per_frame = max_labels_per_frame(loss)
     _check_dev(corpus.dev, model, most)
     train = corpus.train
     if isinstance(train, StreamingDataset):

@@ -85,9 +85,8 @@ def test_of_what_is_too_short_for_ctc_the_decoder_learns(tmp_path: Path, caplog)
     strict = corpora.filter_by_length(loaded, model(loaded), min_stretch=0.9)
     assert [i.utterance.id for i in strict.train] == ["w0"]
     assert "set model.encoder.factor=2" in strict.dropped[0].detail
-    most = corpora.max_labels_per_frame(LossConfig(ctc=0.3))
     assert corpora.max_labels_per_frame(LossConfig(ctc=1.0)) == 1
-    corpus = corpora.filter_by_length(loaded, model(loaded), 0.9, labels_per_frame=most)
+    corpus = corpora.filter_by_length(loaded, model(loaded), 0.9, LossConfig(ctc=0.3))
     assert [i.utterance.id for i in corpus.train] == ["w0", "w1"]
     assert [d.id for d in corpus.dropped] == ["w2"]
     corpora.report_dropped(corpus, tmp_path / "dropped.tsv")
@@ -97,7 +96,7 @@ def test_of_what_is_too_short_for_ctc_the_decoder_learns(tmp_path: Path, caplog)
 
 def test_a_text_too_long_for_ctc_is_kept_if_ctc_is_not_trained(tmp_path: Path) -> None:
     loaded = corpora.load(bad_corpus(tmp_path), CONFIG, tones.RATE)
-    corpus = corpora.filter_by_length(loaded, model(loaded), min_stretch=0.9, ctc=False)
+    corpus = corpora.filter_by_length(loaded, model(loaded), 0.9, LossConfig(ctc=0.0))
     assert [i.utterance.id for i in corpus.train] == ["good", "hasty"]
 
 
