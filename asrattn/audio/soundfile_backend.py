@@ -106,6 +106,8 @@ def open_soundfile(path: Path, file: SoundBytes) -> Iterator[AudioDecoder]:
     layout = _layout(path, file)
     if layout.truncated:
         raise truncation_error(path, layout.truncated)
+    if not layout.streams:
+        raise AudioError(f"{path}: holds tags and no audio; drop it")
     with ExitStack() as stack:
         streams: list[_StreamDecoder] = []
         notes = layout.notes

@@ -389,6 +389,15 @@ def test_too_few_samples_to_resample(tmp_path):
     assert "give none at 8000 Hz" in error_message(tmp_path / "a.wav", 8000)
 
 
+@pytest.mark.parametrize("content", [b"ID3\x03" + bytes(6), b"ID3\x04" + bytes(6) + b"ID3\x04" + bytes(6)])
+def test_tags_alone_are_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.mp3").write_bytes(content)
+    with pytest.raises(AudioError, match=r"a\.mp3: holds tags and no audio; drop it"):
+        audio.read(tmp_path / "a.mp3", RATE)
+    with pytest.raises(AudioError):
+        audio.info(tmp_path / "a.mp3")
+
+
 @given(
     content=st.binary(min_size=1, max_size=400),
     head=st.sampled_from(
